@@ -1,0 +1,66 @@
+// The one place where all stages meet: text (or IR of a later stage) in, text of any stage or a compiled plan out.
+//
+// Free of LLVM and MLIR in this header, so that the runtime's just-in-time part and the tools compile fast.
+// Every failure is a `Status` whose message holds the rendered diagnostics (file, line, column, caret). Functions are
+// thread-safe: each call owns its context.
+#pragma once
+
+#include "attn/Result.h"
+#include "attn/Status.h"
+#include "driver/Stage.h"
+#include "runtime/manifest/KernelManifest.h"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace attn::driver {
+
+struct CompileRequest {
+  std::string source;                          ///< text of stage `from`
+  std::string fileName = "<text>";             ///< for messages and relative imports
+  Stage from = Stage::Source;
+  std::string attention;                       ///< which one of the file; empty: the only one
+  std::string target = "sm_80";
+  std::map<std::string, std::string> defines;  ///< `-D name=value`
+  std::string schedule;                        ///< `block_m=128,block_n=64,…`; empty: by the table
+  bool checked = false;                        ///< trap on indices out of range
+  bool wantRemarks = false;                    ///< collect remarks into `CompiledPlan::remarks`
+};
+
+struct CompiledPlan {
+  PlanManifest manifest;
+  std::string ptx;
+  std::string warnings;                        ///< rendered, empty if none
+  std::vector<std::string> remarks;            ///< what was fused, classified, scheduled
+};
+
+/// The text of `stage` (up to `Ptx`).
+Result<std::string> emitStage(const CompileRequest &request, Stage stage);
+
+/// Everything a device needs. `request.from` may be `Source`, `Attn` or `Tile` (later stages have lost the manifest).
+Result<CompiledPlan> compileSpec(const CompileRequest &request);
+
+/// What the cache key is made of: the canonical `attn` IR (or the text of a later `from` stage), target and options.
+Result<std::string> canonicalText(const CompileRequest &request);
+
+/// Names of the attentions in a file, in order.
+Result<std::vector<std::string>> listAttentions(const CompileRequest &request);
+
+/// Half-open key ranges a tile of query rows visits, and those in which every key is visible to every row.
+struct TileRanges {
+  std::int64_t firstRow = 0, lastRow = 0;
+  std::vector<std::pair<std::int64_t, std::int64_t>> visit, full;
+};
+struct ScheduleSummary {
+  std::int64_t blockM = 0, blockN = 0, stages = 0, warps = 0;
+};
+/// How the mask's analysis classifies the tiles of one (request, head) at concrete extents and scalar values.
+struct TileClasses {
+  ScheduleSummary schedule;
+  std::vector<TileRanges> tiles;               ///< a row of query tiles, top to bottom
+};
+Result<TileClasses> classifyTiles(const CompileRequest &request, const std::map<std::string, double> &values);
+
+} // namespace attn::driver
