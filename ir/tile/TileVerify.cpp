@@ -1,0 +1,273 @@
+// Constraints of the operations, by the labels of their descriptions.
+#include "ir/tile/TileDialect.h"
+#include "ir/tile/TileLayouts.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace attn::tile;
+
+//===----------------------------------------------------------------------===//
+// Shared checks
+//===----------------------------------------------------------------------===//
+
+static ArrayRef<int64_t> shapeOf(Type type) {
+  return TypeSwitch<Type, ArrayRef<int64_t>>(type)
+      .Case<FragType, BufferType, InflightType, RingType>([](auto shaped) { return shaped.getShape(); })
+      .Default(ArrayRef<int64_t>());
+}
+
+static Type elementOf(Type type) {
+  return TypeSwitch<Type, Type>(type)
+      .Case<FragType, BufferType, InflightType, RingType, TileTensorType>([](auto shaped) { return shaped.getElementType(); })
+      .Default(Type());
+}
+
+static LogicalResult expectArguments(Operation *op, Region &region, TypeRange expected) {
+  if (region.front().getArgumentTypes() == expected)
+    return success();
+  return op->emitOpError("expects region arguments (") << expected << "), but got ("
+                                                       << region.front().getArgumentTypes() << ")";
+}
+
+static LogicalResult expectYields(Operation *op, Region &region, TypeRange expected) {
+  auto yield = dyn_cast<YieldOp>(region.front().getTerminator());
+  if (!yield)
+    return op->emitOpError("expects a region that ends in `tile.yield`");
+  if (yield.getValues().getTypes() == expected)
+    return success();
+  return op->emitOpError("expects its region to yield (") << expected << "), but got ("
+                                                          << yield.getValues().getTypes() << ")";
+}
+
+/// (C1) to (C3) of `load`, for a value of type `rows`.
+static LogicalResult verifyRows(Operation *op, Type rows, TileTensorType tensor, OperandRange indices, uint32_t dim) {
+  unsigned rank = shapeOf(rows).size();
+  unsigned expected = tensor.getRank() + 1 - rank;
+  if (indices.size() != expected)
+    return op->emitOpError("expects ") << expected << " indices for a value of rank " << rank << ", but got "
+                                       << indices.size();
+  if (dim >= indices.size())
+    return op->emitOpError("expects `along` below ") << indices.size() << ", but got " << dim;
+  if (elementOf(rows) != tensor.getElementType())
+    return op->emitOpError("expects element type ") << tensor.getElementType() << ", but got " << elementOf(rows);
+  return success();
+}
+
+static LogicalResult verifyDot(Operation *op, Type lhs, Type rhs, FragType acc, bool trans) {
+  ArrayRef<int64_t> a = shapeOf(lhs), b = shapeOf(rhs);
+  if (a.size() != 2 || b.size() != 2 || acc.getRank() != 2)
+    return op->emitOpError("expects operands of two dimensions");
+  int64_t k = trans ? b[1] : b[0], n = trans ? b[0] : b[1];
+  if (a[1] != k || a[0] != acc.getRows() || n != acc.getColumns()) // (C1)
+    return op->emitOpError("expects M x K, ") << (trans ? "N x K" : "K x N") << " and M x N, but got " << lhs << ", "
+                                              << rhs << " and " << acc;
+  if (elementOf(lhs) != elementOf(rhs) || !acc.getElementType().isF32()) // (C2)
+    return op->emitOpError("expects operands of one element type and an f32 accumulator, but got ")
+           << elementOf(lhs) << ", " << elementOf(rhs) << " and " << acc.getElementType();
+  if (k % 16 != 0 || n % 8 != 0) // (C3)
+    return op->emitOpError("expects K a multiple of 16 and N of 8, but got ") << k << " and " << n;
+  return success();
+}
+
+static bool isRowsOf(FragType row, ArrayRef<int64_t> shape) {
+  return row.getRank() == 1 && row.getRows() == shape[0];
+}
+
+//===----------------------------------------------------------------------===//
+// Work and roles
+//===----------------------------------------------------------------------===//
+
+LogicalResult ForeachWorkOp::verify() {
+  SmallVector<Type> expected(getExtents().size(), IntegerType::get(getContext(), 32));
+  llvm::append_range(expected, getInits().getTypes());
+  if (failed(expectArguments(*this, getBody(), expected))) // (C1)
+    return failure();
+  if (getResultTypes() != getInits().getTypes())
+    return emitOpError("expects results of the carried types (") << getInits().getTypes() << ")";
+  return expectYields(*this, getBody(), getInits().getTypes()); // (C2)
+}
+
+LogicalResult RoleOp::verify() {
+  if (getFirstWarp() >= getEndWarp()) // (C1)
+    return emitOpError("expects at least one warp, but got [") << getFirstWarp() << " to " << getEndWarp() << "]";
+  if (getRegisters() && (getFirstWarp() % 4 != 0 || getEndWarp() % 4 != 0))
+    return emitOpError("expects whole warpgroups (multiples of 4 warps) where `registers` is given");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+LogicalResult SizeOp::verify() {
+  unsigned rank = getTensor().getType().getRank();
+  return getDim() < rank ? success() : emitOpError("expects a dimension below ") << rank << ", but got " << getDim();
+}
+
+LogicalResult ParamOp::verify() {
+  TileTensorType tensor = getTensor().getType();
+  if (getIndices().size() != tensor.getRank()) // (C1)
+    return emitOpError("expects ") << tensor.getRank() << " indices, but got " << getIndices().size();
+  Type element = tensor.getElementType(), result = getType();
+  bool agrees = isa<FloatType>(element) ? result.isF64() == element.isF64() && isa<FloatType>(result)
+                : element.isInteger(1)  ? result.isInteger(1)
+                : element.isInteger(8)  ? result.isInteger(1) || result.isInteger(32)
+                                        : result.isInteger(32);
+  return agrees ? success() : emitOpError("cannot read element ") << element << " as " << result; // (C2)
+}
+
+LogicalResult LoadOp::verify() {
+  return verifyRows(*this, getType(), getTensor().getType(), getIndices(), getDim());
+}
+
+LogicalResult StoreOp::verify() {
+  return verifyRows(*this, getValue().getType(), getTensor().getType(), getIndices(), getDim());
+}
+
+LogicalResult FillOp::verify() {
+  if (failed(verifyRows(*this, getRing().getType(), getTensor().getType(), getIndices(), getDim())))
+    return failure();
+  if (auto via = getVia(); via && *via != "tma" && *via != "cp_async" && *via != "plain") // (C4)
+    return emitOpError("expects `via` to be tma, cp_async or plain, but got ") << *via;
+  return success();
+}
+
+LogicalResult BuildOp::verify() {
+  RingType ring = getRing().getType();
+  SmallVector<Type> positions(ring.getShape().size(), IntegerType::get(getContext(), 32));
+  if (failed(expectArguments(*this, getBody(), positions))) // (C1)
+    return failure();
+  Type element = ring.getElementType();
+  bool narrow = isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 32;
+  return expectYields(*this, getBody(), narrow ? Float32Type::get(getContext()) : element); // (C2)
+}
+
+LogicalResult AwaitOp::verify() {
+  BufferType expected = getRing().getType().getBufferType();
+  return getType() == expected ? success() : emitOpError("expects result ") << expected << ", but got " << getType();
+}
+
+static LogicalResult verifyCopy(Operation *op, FragType fragment, BufferType buffer, bool trans) {
+  SmallVector<int64_t> shape(buffer.getShape());
+  if (trans)
+    std::reverse(shape.begin(), shape.end());
+  if (fragment.getShape() != ArrayRef(shape) || fragment.getElementType() != buffer.getElementType())
+    return op->emitOpError("expects fragment and buffer to agree, but got ") << fragment << " and " << buffer;
+  return success();
+}
+
+LogicalResult ReadOp::verify() { return verifyCopy(*this, getType(), getBuffer().getType(), getTrans()); }
+LogicalResult WriteOp::verify() {
+  return verifyCopy(*this, getValue().getType(), getBuffer().getType(), getTrans());
+}
+
+LogicalResult AtOp::verify() {
+  BufferType buffer = getBuffer().getType();
+  if (getIndices().size() != buffer.getRank()) // (C1)
+    return emitOpError("expects ") << buffer.getRank() << " indices, but got " << getIndices().size();
+  if (isa<FloatType>(buffer.getElementType()) != isa<FloatType>(getType())) // (C2)
+    return emitOpError("cannot read element ") << buffer.getElementType() << " as " << getType();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Fragments
+//===----------------------------------------------------------------------===//
+
+LogicalResult MapOp::verify() {
+  FragType result = getType();
+  SmallVector<Type> elements;
+  for (Value input : getInputs()) {
+    auto fragment = cast<FragType>(input.getType());
+    elements.push_back(fragment.getElementType());
+    if (fragment.getShape() != result.getShape() && !isRowsOf(fragment, result.getShape())) // (C2)
+      return emitOpError("expects inputs of the result's rows and columns, but got ") << fragment << " for " << result;
+  }
+  if (failed(expectArguments(*this, getBody(), elements))) // (C1)
+    return failure();
+  return expectYields(*this, getBody(), result.getElementType()); // (C3)
+}
+
+LogicalResult RotateOp::verify() {
+  FragType type = getType();
+  if (type.getRank() != 2 || !type.getElementType().isF32()) // (C4)
+    return emitOpError("expects a 2-D fragment of f32, but got ") << type;
+  int64_t start = getStart(), width = getWidth();
+  if (width <= 0 || width % 2 != 0 || start < 0 || start % 2 != 0 || start + width > type.getColumns()) // (C1)
+    return emitOpError("expects an even range of columns below ") << type.getColumns() << ", but got start " << start
+                                                                  << " width " << width;
+  if (!getInterleaved() && width % 16 != 0) // (C3)
+    return emitOpError("expects a width that 16 divides unless interleaved, but got ") << width;
+  Type i32 = IntegerType::get(getContext(), 32), f32 = Float32Type::get(getContext());
+  if (failed(expectArguments(*this, getBody(), {i32, i32}))) // (C2)
+    return failure();
+  return expectYields(*this, getBody(), f32);
+}
+
+LogicalResult RowOp::verify() {
+  return (*this)->getParentOfType<MapOp>() ? success() : emitOpError("expects to be in the region of `tile.map`");
+}
+
+LogicalResult ColOp::verify() {
+  auto map = (*this)->getParentOfType<MapOp>();
+  if (!map || map.getType().getRank() != 2)
+    return emitOpError("expects to be in the region of a `tile.map` with a 2-D result");
+  return success();
+}
+
+LogicalResult ConvertOp::verify() {
+  if (getInput().getType().getShape() == getType().getShape())
+    return success();
+  return emitOpError("expects equal shapes, but got ") << getInput().getType() << " and " << getType();
+}
+
+LogicalResult ReduceOp::verify() {
+  FragType input = getInput().getType(), init = getInit().getType();
+  if (input.getRank() == 2 && isRowsOf(init, input.getShape()) && input.getElementType() == init.getElementType())
+    return success();
+  return emitOpError("expects a 2-D fragment and a start value a row, but got ") << input << " and " << init;
+}
+
+LogicalResult SoftmaxStepOp::verify() {
+  FragType scores = getScores().getType();
+  for (FragType type : {getRowMax().getType(), getRowSum().getType()})
+    if (scores.getRank() != 2 || !isRowsOf(type, scores.getShape()) || !type.getElementType().isF32() ||
+        !scores.getElementType().isF32())
+      return emitOpError("expects f32 scores and an f32 value a row, but got ") << scores << " and " << type;
+  return success();
+}
+
+LogicalResult ScaleOp::verify() {
+  FragType input = getInput().getType(), factor = getFactor().getType();
+  if (input.getRank() == 2 && isRowsOf(factor, input.getShape()))
+    return success();
+  return emitOpError("expects a 2-D fragment and a factor a row, but got ") << input << " and " << factor;
+}
+
+LogicalResult FinishOp::verify() {
+  for (Type type : {getRowSum().getType(), getInverse().getType(), getLse().getType()})
+    if (cast<FragType>(type).getRank() != 1 || shapeOf(type) != getRowMax().getType().getShape())
+      return emitOpError("expects 1-D fragments of one length, but got ") << getRowMax().getType() << " and " << type;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Matrix products
+//===----------------------------------------------------------------------===//
+
+LogicalResult DotOp::verify() {
+  return verifyDot(*this, getLhs().getType(), getRhs().getType(), getAcc().getType(), getTrans());
+}
+
+LogicalResult DotAsyncOp::verify() {
+  if (getType().getFragType() != getAcc().getType()) // (C4)
+    return emitOpError("expects a result in flight of type ") << getAcc().getType() << ", but got " << getType();
+  return verifyDot(*this, getLhs().getType(), getRhs().getType(), getAcc().getType(), getTrans());
+}
+
+LogicalResult WaitOp::verify() {
+  if (getInput().getType().getFragType() == getType())
+    return success();
+  return emitOpError("expects result ") << getInput().getType().getFragType() << ", but got " << getType();
+}
