@@ -1,0 +1,116 @@
+#include "runtime/manifest/KernelManifest.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace attn {
+
+static SizeExpr size(std::string_view text) { return *SizeExpr::parse(text); }
+
+static PlanManifest example() {
+  PlanManifest plan;
+  plan.name = "windowed";
+  plan.target = "sm_80";
+  plan.specSource = "attention windowed {\n  head_dim: 64\n}\n";
+  plan.tensors = {
+      {"query", ElementType::BF16, ArgumentRole::Input, {size("batch"), size("q_len"), size("q_heads"), size("64")}, {}, false, 16},
+      {"depth", ElementType::I32, ArgumentRole::Input, {size("batch"), size("q_len")}, ValueRange{size("0"), size("kv_len - 1")}, true, 4},
+      {"partial", ElementType::F32, ArgumentRole::Workspace, {size("batch * q_heads"), size("ceildiv(q_len, 64)")}, {}, false, 256},
+      {"out", ElementType::BF16, ArgumentRole::Output, {size("batch"), size("q_len"), size("q_heads"), size("64")}, {}, false, 16}};
+  plan.scalars = {{"window", ElementType::I32, 128, ValueRange{size("1"), size("65536")}},
+                  {"sink", ElementType::F32, -std::numeric_limits<double>::infinity(), {}},
+                  {"flag", ElementType::Bool, {}, {}}};
+  plan.checks = {{size("q_heads % kv_heads"), "`kv_heads` must divide `q_heads`"}};
+  plan.kernels = {{"windowed_forward", {size("ceildiv(q_len, 128)"), size("q_heads"), size("batch")}, 128, 98304,
+                   {{KernelParam::Kind::Pointer, "query"}, {KernelParam::Kind::Stride, "query", 1},
+                    {KernelParam::Kind::Extent, "kv_len + 1"}, {KernelParam::Kind::Scalar, "window"}}}};
+  return plan;
+}
+
+static std::string errorOf(std::string json, std::string_view from, std::string_view to) {
+  std::size_t at = json.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  json.replace(at, from.size(), to);
+  std::string error;
+  EXPECT_FALSE(parseManifest(json, &error)) << to;
+  return error;
+}
+
+TEST(Manifest, RoundTrips) {
+  const std::string json = toJson(example());
+  std::string error;
+  auto plan = parseManifest(json, &error);
+  ASSERT_TRUE(plan) << error;
+  EXPECT_EQ(toJson(*plan), json);
+  EXPECT_EQ(plan->name, "windowed");
+  EXPECT_EQ(plan->specSource, example().specSource);
+  ASSERT_NE(plan->tensor("depth"), nullptr);
+  EXPECT_EQ(plan->tensor("depth")->range->hi, size("kv_len - 1"));
+  EXPECT_TRUE(plan->tensor("depth")->ascending);
+  EXPECT_EQ(plan->tensor("depth")->alignment, 4u);
+  EXPECT_EQ(plan->tensor("nothing"), nullptr);
+  EXPECT_EQ(plan->scalars[0].defaultValue, 128);
+  EXPECT_TRUE(std::isinf(*plan->scalars[1].defaultValue));
+  EXPECT_FALSE(plan->scalars[2].defaultValue);
+  EXPECT_EQ(plan->kernels[0].params[1].dim, 1u);
+  EXPECT_EQ(plan->kernels[0].sharedBytes, 98304u);
+}
+
+TEST(Manifest, SourceThatIsNotUtf8IsKeptReadable) {
+  PlanManifest plan = example();
+  plan.specSource = "caf\xe9";
+  std::string error;
+  ASSERT_TRUE(parseManifest(toJson(plan), &error)) << error;
+}
+
+TEST(Manifest, RefusesBadSyntaxWithLineAndColumn) {
+  EXPECT_EQ(errorOf(toJson(example()), "\"target\"", "target"), "manifest: line 4, column 3: not valid JSON");
+  std::string error;
+  EXPECT_FALSE(parseManifest("", &error));
+  EXPECT_EQ(error, "manifest: line 1, column 1: not valid JSON");
+  EXPECT_FALSE(parseManifest(std::string(100000, '['), &error));
+}
+
+TEST(Manifest, RefusesWhatItDoesNotKnowAndSaysWhere) {
+  const std::string json = toJson(example());
+  EXPECT_EQ(errorOf(json, "\"format\": 1", "\"format\": 2"), "manifest: /format: this version reads format 1, but got 2");
+  EXPECT_EQ(errorOf(json, "\"scalars\"", "\"scalers\""), "manifest: /: unknown field `scalers`; did you mean `scalars`?");
+  EXPECT_EQ(errorOf(json, "\"bf16\"", "\"bf15\""), "manifest: /tensors/0/type: `bf15` is not an element type");
+  EXPECT_EQ(errorOf(json, "\"output\"", "\"result\""),
+            "manifest: /tensors/3/role: unknown word `result`; there are `input`, `output`, `workspace`");
+  EXPECT_EQ(errorOf(json, "\"kv_len - 1\"", "\"kv_len -\""),
+            "manifest: /tensors/1/range/1: `kv_len -` is not a size: column 9: expected a number, a name or `(` at the end");
+  EXPECT_EQ(errorOf(json, "\"threads\": 128", "\"threads\": -128"),
+            "manifest: /kernels/0/threads: expects a whole number from 0 to 2147483647, but got -128");
+  EXPECT_EQ(errorOf(json, "\"threads\": 128", "\"threads\": \"many\""),
+            "manifest: /kernels/0/threads: expects a whole number from 0 to 2147483647, but got \"many\"");
+  EXPECT_EQ(errorOf(json, "\"name\": \"window\"", "\"nom\": \"window\""),
+            "manifest: /scalars/0: unknown field `nom`; did you mean `name`?");
+  EXPECT_EQ(errorOf(json, "\"default\": \"-inf\"", "\"default\": \"low\""),
+            "manifest: /scalars/1/default: expects a number, \"inf\", \"-inf\" or \"nan\", but got \"low\"");
+}
+
+TEST(Manifest, RefusesContradictions) {
+  const std::string json = toJson(example());
+  EXPECT_EQ(errorOf(json, "\"name\": \"depth\"", "\"name\": \"query\""),
+            "manifest: /tensors/1/name: `query` is empty or taken already");
+  EXPECT_EQ(errorOf(json, "\"dim\": 1", "\"dim\": 4"), "manifest: /kernels/0/params/1/dim: `query` has 4 dimensions, but got 4");
+  EXPECT_EQ(errorOf(json, "\"threads\": 128", "\"threads\": 2048"), "manifest: /kernels/0/threads: expects 1 to 1024, but got 2048");
+  EXPECT_EQ(errorOf(json, "\"alignment\": 4", "\"alignment\": 12"),
+            "manifest: /tensors/1/alignment: expects a power of two up to 1024, but got 12");
+  EXPECT_EQ(errorOf(json, "\"name\": \"kv_len + 1\"", "\"name\": \"kv_len +\"").substr(0, 33),
+            "manifest: /kernels/0/params/2/nam");
+  PlanManifest plan = example();
+  plan.kernels[0].params[3].name = "widow";
+  std::string error;
+  EXPECT_FALSE(parseManifest(toJson(plan), &error));
+  EXPECT_EQ(error, "manifest: /kernels/0/params/3/name: there is no scalar `widow`");
+  plan = example();
+  plan.kernels.clear();
+  EXPECT_FALSE(parseManifest(toJson(plan), &error));
+  EXPECT_EQ(error, "manifest: /kernels: expects at least one");
+}
+
+} // namespace attn
