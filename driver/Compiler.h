@@ -10,10 +10,15 @@
 #include "driver/Stage.h"
 #include "runtime/manifest/KernelManifest.h"
 
-#include <functional>
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
+
+namespace attn::dsl {
+class TypedSpec;
+}
 
 namespace attn::driver {
 
@@ -44,6 +49,13 @@ Result<CompiledPlan> compileSpec(const CompileRequest &request);
 
 /// What the cache key is made of: the canonical `attn` IR (or the text of a later `from` stage), target and options.
 Result<std::string> canonicalText(const CompileRequest &request);
+
+/// The typed form, for the float64 evaluation. `request.from` must be `Source`.
+Result<std::unique_ptr<dsl::TypedSpec>> analyzeSpec(const CompileRequest &request);
+
+/// The canonical form of a specification's text.
+Result<std::string> formatSource(const CompileRequest &request);
+std::string_view preludeText();
 
 /// Names of the attentions in a file, in order.
 Result<std::vector<std::string>> listAttentions(const CompileRequest &request);

@@ -1,0 +1,108 @@
+#include "driver/Session.h"
+
+#include "codegen/LlvmModule.h"
+#include "dsl/Analyze.h"
+#include "dsl/AstToAttn.h"
+#include "ir/AllDialects.h"
+#include "passes/Pipelines.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+
+#include <fmt/format.h>
+
+using namespace mlir;
+
+namespace attn::driver {
+
+static DialectRegistry &registry() {
+  static DialectRegistry &dialects = *[] {
+    auto *made = new DialectRegistry;
+    registerAllDialects(*made);
+    codegen::registerLlvmTranslations(*made);
+    return made;
+  }();
+  return dialects;
+}
+
+Session::Session(const CompileRequest &request)
+    : request(request), mlirContext(registry(), MLIRContext::Threading::DISABLED),
+      stream(std::make_unique<llvm::raw_string_ostream>(rendered)) {
+  sourceMgr.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(request.source, request.fileName), llvm::SMLoc());
+  printer = std::make_unique<SourceMgrDiagnosticHandler>(sourceMgr, &mlirContext, *stream);
+  // Asked first: remarks are kept apart, the rest goes on to the printer below.
+  mlirContext.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) -> LogicalResult {
+    if (diagnostic.getSeverity() != DiagnosticSeverity::Remark)
+      return failure();
+    remarkLines.push_back(diagnostic.str());
+    return success();
+  });
+}
+
+Session::~Session() = default;
+
+Status Session::failure(std::string_view otherwise) const {
+  return Status(StatusCode::CompileError, rendered.empty() ? std::string(otherwise) : rendered);
+}
+
+Result<std::unique_ptr<dsl::TypedSpec>> Session::analyzeOne() {
+  dsl::AnalyzeOptions options{.defines = request.defines, .attention = request.attention};
+  FailureOr<dsl::TypedSpecs> specs = dsl::analyze(mlirContext, sourceMgr, options);
+  if (failed(specs))
+    return failure(fmt::format("{}: was refused", request.fileName));
+  if (specs->size() != 1) {
+    std::string names;
+    for (const auto &spec : *specs)
+      names += (names.empty() ? "" : ", ") + spec->name;
+    return Status(StatusCode::InvalidArgument,
+                  specs->empty() ? fmt::format("{}: holds no attention", request.fileName)
+                                 : fmt::format("{}: holds several attentions, choose one with --attention: {}", request.fileName, names));
+  }
+  return std::move(specs->front());
+}
+
+Result<OwningOpRef<ModuleOp>> Session::start() {
+  if (request.from != Stage::Source) {
+    ParserConfig config(&mlirContext);
+    OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sourceMgr, config);
+    if (!module)
+      return failure(fmt::format("{}: is not readable as {} IR", request.fileName, spelling(request.from)));
+    return module;
+  }
+  Result<std::unique_ptr<dsl::TypedSpec>> spec = analyzeOne();
+  if (!spec)
+    return spec.status();
+  OwningOpRef<ModuleOp> module = dsl::astToAttn(mlirContext, **spec);
+  if (!module)
+    return failure(fmt::format("{}: was refused", request.fileName));
+  return module;
+}
+
+Status Session::continueTo(ModuleOp module, Stage from, Stage to) {
+  PipelineOptions options;
+  options.target = request.target;
+  options.schedule = request.schedule;
+  options.checked = request.checked;
+  PassManager manager(&mlirContext);
+  if (from < Stage::Attn && to >= Stage::Attn)
+    buildAttnPipeline(manager, options);
+  if (from < Stage::Tile && to >= Stage::Tile)
+    buildTilePipeline(manager, options);
+  if (from < Stage::Nvvm && to >= Stage::Nvvm)
+    buildNvvmPipeline(manager, options);
+  if (failed(manager.run(module)))
+    return failure(fmt::format("{}: could not be lowered to {}", request.fileName, spelling(to)));
+  return {};
+}
+
+Result<OwningOpRef<ModuleOp>> Session::lower(Stage stage) {
+  Result<OwningOpRef<ModuleOp>> module = start();
+  if (!module)
+    return module;
+  if (Status status = continueTo(**module, request.from, stage); !status)
+    return status;
+  return module;
+}
+
+} // namespace attn::driver

@@ -1,0 +1,66 @@
+// What the commands of `attnc` share: options that describe a compilation, `--shape`, output, exit codes.
+#pragma once
+
+#include "attn/Result.h"
+#include "attn/Status.h"
+#include "driver/Compiler.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace attn::tools {
+
+/// Exit codes, documented in docs/cli.md and `attnc --help`.
+enum ExitCode : int {
+  kSuccess = 0,
+  kFailed = 1,     ///< the specification was refused, a check is over tolerance, a launch failed
+  kBadUsage = 2,   ///< unknown option, missing or unreadable file, wrong dtype or shape of an input
+};
+
+/// Options of every command that compiles a specification.
+struct SpecOptions {
+  std::string path;
+  std::string attention;
+  std::string target = "sm_80";
+  std::string from;
+  std::string schedule;
+  std::vector<std::string> defines;
+  bool checked = false;
+
+  void addTo(CLI::App &command);
+  /// Reads the file and checks the options.
+  Result<driver::CompileRequest> request() const;
+};
+
+/// `batch=2,q_len=77,radius=3`: extents and scalar parameters by name.
+class ShapeOption {
+public:
+  std::string text;
+  void addTo(CLI::App &command);
+  Result<std::map<std::string, double>> parse() const;
+};
+
+/// Prints the message to standard error, and returns the exit code for its kind.
+int fail(const Status &status);
+int fail(ExitCode code, std::string_view message);
+
+/// True where colour may be used on standard output (a terminal, and NO_COLOR unset).
+bool useColour();
+
+/// A command declares its options and says what to run; `run` is called when it was chosen.
+void addCompileCommand(CLI::App &app, int &exitCode);
+void addRunCommand(CLI::App &app, int &exitCode);
+void addCheckCommand(CLI::App &app, int &exitCode);
+void addExplainCommand(CLI::App &app, int &exitCode);
+void addEmulateCommand(CLI::App &app, int &exitCode);
+void addTargetsCommand(CLI::App &app, int &exitCode);
+void addFmtCommand(CLI::App &app, int &exitCode);
+void addPreludeCommand(CLI::App &app, int &exitCode);
+void addCacheCommand(CLI::App &app, int &exitCode);
+
+} // namespace attn::tools

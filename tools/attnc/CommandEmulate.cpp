@@ -1,0 +1,261 @@
+// `attnc emulate FILE.ptx`: runs any supported PTX on the virtual GPU, with checks and counters.
+#include "tools/attnc/Command.h"
+#include "tools/attnc/TensorFile.h"
+
+#include "runtime/emulator/Emulator.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstring>
+
+namespace attn::tools {
+
+namespace {
+struct EmulateOptions {
+  std::string path, kernel, grid = "1", block, checks = "memory", completion = "eager";
+  std::vector<std::string> arguments;
+  std::uint32_t sharedBytes = 0;
+  std::uint64_t seed = 0, stepLimit = 0;
+  unsigned threads = 0;
+  bool keepGoing = false, counters = false;
+};
+
+/// One kernel argument: the eight bytes passed, and what to store afterwards.
+struct Argument {
+  std::uint64_t bits = 0;
+  unsigned size = 8;
+  HostTensor tensor;
+  emulator::DeviceAddress address = 0;
+  std::string outputPath;
+};
+} // namespace
+
+static Status invalid(std::string message) { return Status(StatusCode::InvalidArgument, std::move(message)); }
+
+static Result<emulator::Dim3> parseDim3(std::string_view option, const std::string &text) {
+  std::uint32_t values[3] = {1, 1, 1};
+  const char *at = text.data(), *end = text.data() + text.size();
+  for (int i = 0; i < 3; ++i) {
+    auto [next, error] = std::from_chars(at, end, values[i]);
+    if (error != std::errc() || values[i] == 0)
+      break;
+    if (next == end)
+      return emulator::Dim3{values[0], values[1], values[2]};
+    if (*next != ',' && *next != 'x')
+      break;
+    at = next + 1;
+  }
+  return invalid(fmt::format("{} {}: expects one to three positive numbers such as 4,2,1", option, text));
+}
+
+/// `i32=5`, `u64=7`, `f32=0.5`, `f64=…`.
+static Result<Argument> parseScalar(const std::string &type, const std::string &text) {
+  Argument argument;
+  char *end = nullptr;
+  if (type == "f32") {
+    float value = std::strtof(text.c_str(), &end);
+    argument.size = 4;
+    std::memcpy(&argument.bits, &value, 4);
+  } else if (type == "f64") {
+    double value = std::strtod(text.c_str(), &end);
+    std::memcpy(&argument.bits, &value, 8);
+  } else {
+    errno = 0;
+    argument.bits = text.starts_with('-') ? static_cast<std::uint64_t>(std::strtoll(text.c_str(), &end, 0))
+                                          : std::strtoull(text.c_str(), &end, 0);
+    argument.size = type.ends_with("64") ? 8 : type.ends_with("16") ? 2 : type.ends_with("8") ? 1 : 4;
+    if (errno)
+      return invalid(fmt::format("--arg {}={}: is out of range", type, text));
+  }
+  if (text.empty() || *end)
+    return invalid(fmt::format("--arg {}={}: expects a number", type, text));
+  return argument;
+}
+
+/// `TYPE[d0,d1]:FILE`.
+static Result<Argument> parseOutput(const std::string &text) {
+  std::size_t open = text.find('['), close = text.find("]:");
+  std::optional<ElementType> type = open == std::string::npos ? std::nullopt : parseElementType(text.substr(0, open));
+  if (!type || close == std::string::npos || close < open)
+    return invalid(fmt::format("--arg out={}: expects out=TYPE[SIZE,…]:FILE", text));
+  std::vector<std::int64_t> shape;
+  std::int64_t count = 1;
+  for (std::size_t at = open + 1; at < close;) {
+    std::size_t comma = std::min(text.find(',', at), close);
+    std::int64_t size = 0;
+    auto [next, error] = std::from_chars(text.data() + at, text.data() + comma, size);
+    if (error != std::errc() || next != text.data() + comma || size <= 0 || count > (std::int64_t(1) << 34) / size)
+      return invalid(fmt::format("--arg out={}: `{}` is not a usable size", text, text.substr(at, comma - at)));
+    shape.push_back(size);
+    count *= size;
+    at = comma + 1;
+  }
+  Argument argument;
+  argument.tensor = HostTensor(*type, std::move(shape));
+  argument.outputPath = text.substr(close + 2);
+  return argument;
+}
+
+static Result<Argument> parseArgument(const std::string &text) {
+  std::size_t equals = text.find('=');
+  std::string kind = text.substr(0, equals), rest = equals == std::string::npos ? "" : text.substr(equals + 1);
+  for (const char *type : {"i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64"})
+    if (kind == type)
+      return parseScalar(kind, rest);
+  if (kind == "out")
+    return parseOutput(rest);
+  if (kind != "in" && kind != "inout")
+    return invalid(fmt::format("--arg {}: expects in=FILE, out=TYPE[SIZE,…]:FILE, inout=FILE:FILE or a scalar such as i32=5", text));
+  Argument argument;
+  std::size_t colon = kind == "inout" ? rest.rfind(':') : std::string::npos;
+  if (kind == "inout" && colon == std::string::npos)
+    return invalid(fmt::format("--arg {}: expects inout=INPUT:OUTPUT", text));
+  Result<HostTensor> tensor = readTensor(rest.substr(0, colon), "");
+  if (!tensor)
+    return tensor.status();
+  argument.tensor = std::move(*tensor);
+  if (colon != std::string::npos)
+    argument.outputPath = rest.substr(colon + 1);
+  return argument;
+}
+
+static void printCounters(const emulator::Counters &counters) {
+  fmt::print("warp instructions: {}\n", counters.totalWarpInstructions);
+  for (std::size_t i = 0; i < emulator::kInstructionClasses; ++i)
+    if (counters.warpInstructions[i])
+      fmt::print("  {:20} {:12}\n", emulator::spelling(static_cast<emulator::InstructionClass>(i)), counters.warpInstructions[i]);
+  fmt::print("tensor FLOP: {}; special function operations: {}; global bytes: {} in {} sectors; shared wavefronts: {}, of "
+             "them bank conflicts: {}\n",
+             counters.tensorFlop, counters.specialFunctionOps, counters.globalBytes, counters.globalSectors,
+             counters.sharedWavefronts, counters.sharedBankConflicts);
+}
+
+static Result<emulator::LaunchOptions> launchOptions(const EmulateOptions &options) {
+  emulator::LaunchOptions launch;
+  if (options.checks == "off")
+    launch.checks = emulator::CheckLevel::Off;
+  else if (options.checks == "full")
+    launch.checks = emulator::CheckLevel::Full;
+  else if (options.checks != "memory")
+    return invalid(fmt::format("--checks {}: expects off, memory or full", options.checks));
+  if (options.completion == "lazy")
+    launch.completion = emulator::AsyncCompletion::Lazy;
+  else if (options.completion == "random")
+    launch.completion = emulator::AsyncCompletion::Random;
+  else if (options.completion != "eager")
+    return invalid(fmt::format("--completion {}: expects eager, lazy or random", options.completion));
+  launch.seed = options.seed;
+  launch.threads = options.threads;
+  launch.keepGoing = options.keepGoing;
+  launch.stepLimit = options.stepLimit;
+  launch.countMemory = options.counters;
+  return launch;
+}
+
+static Status emulate(const EmulateOptions &options) {
+  Result<std::string> text = readFile(options.path);
+  if (!text)
+    return text.status();
+  Result<emulator::PtxModule> module = emulator::PtxModule::parse(*text, options.path);
+  if (!module)
+    return module.status();
+  std::string names;
+  for (const emulator::EntryInfo &entry : module->entries())
+    names += (names.empty() ? "" : ", ") + entry.name;
+  std::string kernel = options.kernel;
+  if (kernel.empty() && module->entries().size() == 1)
+    kernel = module->entries().front().name;
+  const emulator::EntryInfo *entry = module->entry(kernel);
+  if (!entry)
+    return invalid(kernel.empty() ? fmt::format("{}: has several kernels, choose one with --kernel: {}", options.path, names)
+                                  : fmt::format("{}: has no kernel `{}` (it has: {})", options.path, kernel, names));
+  Result<emulator::Dim3> grid = parseDim3("--grid", options.grid);
+  if (!grid)
+    return grid.status();
+  emulator::Dim3 block = entry->requiredBlock;
+  if (!options.block.empty() || block.x == 0) {
+    Result<emulator::Dim3> given = parseDim3("--block", options.block.empty() ? "0" : options.block);
+    if (!given)
+      return options.block.empty() ? invalid("--block is needed: the kernel does not fix its number of threads") : given.status();
+    block = *given;
+  }
+  Result<emulator::LaunchOptions> launch = launchOptions(options);
+  if (!launch)
+    return launch.status();
+  if (options.arguments.size() != entry->parameters.size())
+    return invalid(fmt::format("kernel `{}` takes {} arguments, {} are given", kernel, entry->parameters.size(), options.arguments.size()));
+
+  Result<std::unique_ptr<emulator::VirtualGpu>> gpu = emulator::VirtualGpu::create();
+  if (!gpu)
+    return gpu.status();
+  std::vector<Argument> arguments;
+  std::vector<void *> pointers;
+  for (std::size_t i = 0; i < options.arguments.size(); ++i) {
+    Result<Argument> argument = parseArgument(options.arguments[i]);
+    if (!argument)
+      return argument.status();
+    if (!argument->tensor.bytes.empty()) {
+      Result<emulator::DeviceAddress> address = (*gpu)->allocate(argument->tensor.bytes.size());
+      if (!address)
+        return address.status();
+      argument->address = argument->bits = *address;
+      if (!options.arguments[i].starts_with("out="))
+        if (Status copied = (*gpu)->copyIn(*address, argument->tensor.bytes); !copied)
+          return copied;
+    }
+    if (argument->size != entry->parameters[i].size)
+      return invalid(fmt::format("--arg {}: has {} bytes, parameter {} of `{}` takes {}", options.arguments[i], argument->size, i,
+                                 kernel, entry->parameters[i].size));
+    arguments.push_back(std::move(*argument));
+  }
+  for (Argument &argument : arguments)
+    pointers.push_back(&argument.bits);
+  emulator::LaunchReport report = (*gpu)->launch(*module, kernel, {*grid, block, options.sharedBytes}, pointers, *launch);
+  if (!report.output.empty())
+    fmt::print("{}", report.output);
+  for (const emulator::Finding &finding : report.findings)
+    fmt::print(stderr, "{}\n", finding.message);
+  if (!report.status)
+    return report.findings.empty() ? report.status
+                                   : Status(StatusCode::DeviceError, fmt::format("{} finding{}", report.findings.size(),
+                                                                                 report.findings.size() == 1 ? "" : "s"));
+  for (Argument &argument : arguments) {
+    if (argument.outputPath.empty())
+      continue;
+    if (Status copied = (*gpu)->copyOut(argument.tensor.bytes, argument.address); !copied)
+      return copied;
+    if (Status written = writeFile(argument.outputPath, formatNpy(argument.tensor)); !written)
+      return written;
+  }
+  if (options.counters)
+    printCounters(report.counters);
+  return {};
+}
+
+void addEmulateCommand(CLI::App &app, int &exitCode) {
+  auto options = std::make_shared<EmulateOptions>();
+  CLI::App *command = app.add_subcommand("emulate", "run any supported PTX on the virtual GPU");
+  command->add_option("FILE", options->path, "PTX text")->required();
+  command->add_option("--kernel", options->kernel, "the .entry to run; may be left out where there is one");
+  command->add_option("--grid", options->grid, "thread blocks: x[,y[,z]]")->capture_default_str();
+  command->add_option("--block", options->block, "threads of a block: x[,y[,z]]; default: what the kernel requires");
+  command->add_option("--shared", options->sharedBytes, "bytes of dynamic shared memory")->capture_default_str();
+  command->add_option("--arg", options->arguments,
+                      "an argument, in order: in=FILE, out=TYPE[SIZE,…]:FILE, inout=FILE:FILE, or a scalar such as i32=5")
+      ->allow_extra_args(false);
+  command->add_option("--checks", options->checks, "off, memory or full")->capture_default_str();
+  command->add_option("--completion", options->completion, "when cp.async lands: eager, lazy or random")->capture_default_str();
+  command->add_option("--seed", options->seed, "for --completion random");
+  command->add_option("--threads", options->threads, "CPU threads; 0: one a core")->capture_default_str();
+  command->add_option("--step-limit", options->stepLimit, "warp instructions of a block before it is stopped; 0: none")->capture_default_str();
+  command->add_flag("--keep-going", options->keepGoing, "report further findings instead of stopping at the first");
+  command->add_flag("--counters", options->counters, "print what was executed");
+  command->callback([options, &exitCode] {
+    if (Status status = emulate(*options); !status)
+      exitCode = fail(status);
+  });
+}
+
+} // namespace attn::tools

@@ -1,0 +1,31 @@
+// Runs a loaded plan on host tensors: fits them to what the plan takes, copies in, launches, copies out.
+#pragma once
+
+#include "tools/attnc/TensorFile.h"
+
+#include "attn/Plan.h"
+#include "runtime/manifest/KernelManifest.h"
+
+#include <map>
+#include <set>
+#include <string>
+
+namespace attn::tools {
+
+/// What a run is given: tensors in the caller's dimension order, and numbers for scalars and extents.
+struct PlanInputs {
+  NamedTensors tensors;
+  std::map<std::string, double> values;
+};
+
+/// Makes `tensor` what `argument` asks for: same type, or with `cast` a rounded float; bool arrays and 32-bit words serve
+/// `bit` parameters. The message names file-side type and wanted type.
+Result<HostTensor> fitTensor(const HostTensor &tensor, const TensorArgument &argument, bool cast);
+
+/// Every extent that the tensors' shapes and `values` fix. Fails on a contradiction, a wrong rank, or a missing tensor.
+Result<std::map<std::string, std::int64_t>> bindExtents(const PlanManifest &manifest, const PlanInputs &inputs);
+
+/// Launches once and waits. The outputs in `outputs` (empty: all) come back in the caller's dimension order.
+Result<NamedTensors> runPlan(const Device &device, const Plan &plan, const PlanInputs &inputs);
+
+} // namespace attn::tools

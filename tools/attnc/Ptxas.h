@@ -1,0 +1,22 @@
+// NVIDIA's assembler, where one is installed: PTX to cubin, and what it reports about registers and spills.
+#pragma once
+
+#include "attn/Result.h"
+
+#include <optional>
+#include <string>
+
+namespace attn::tools {
+
+struct AssemblerReport {
+  std::string cubin;          ///< the binary
+  unsigned registers = 0;     ///< a thread
+  unsigned spillBytes = 0;    ///< stores and loads
+  std::string text;           ///< all that ptxas printed
+};
+
+/// Path of ptxas: on PATH, in $CUDA_HOME/bin or /usr/local/cuda/bin.
+std::optional<std::string> findPtxas();
+Result<AssemblerReport> assemble(const std::string &ptx, const std::string &target);
+
+} // namespace attn::tools

@@ -1,0 +1,77 @@
+#include "tools/attnc/SpecModule.h"
+
+#include "attn/Jit.h"
+#include "attn/Package.h"
+#include "tools/attnc/TensorFile.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <span>
+
+namespace attn::tools {
+
+void DeviceOption::addTo(CLI::App &command) {
+  command.add_option("--device", name, "auto, cuda, cuda:N, emulator or null")->capture_default_str();
+  command.add_option("--completion", completion, "emulator: when cp.async lands: eager, lazy or random")->capture_default_str();
+  command.add_option("--completion-seed", seed, "emulator: seed of --completion random");
+  command.add_flag("--sanitize", sanitize, "emulator: all checks");
+}
+
+Result<Device> DeviceOption::open(const std::string &target) const {
+  DeviceOptions options;
+  options.target = target;
+  if (completion == "lazy")
+    options.emulator.completion = EmulatorOptions::Completion::Lazy;
+  else if (completion == "random")
+    options.emulator.completion = EmulatorOptions::Completion::Random;
+  else if (completion != "eager")
+    return Status(StatusCode::InvalidArgument, fmt::format("--completion {}: expects eager, lazy or random", completion));
+  if (seed)
+    options.emulator.seed = *seed;
+  if (sanitize)
+    options.emulator.checks = EmulatorOptions::Checks::Full;
+  return Device::open(name, options);
+}
+
+Result<Plan> loadPlan(const Device &device, const SpecOptions &options) {
+  if (options.path.ends_with(".pkg")) {
+    Result<std::string> bytes = readFile(options.path);
+    if (!bytes)
+      return bytes.status();
+    Result<Package> package = Package::parse(std::as_bytes(std::span(*bytes)), options.path);
+    if (!package)
+      return package.status();
+    Result<Module> module = Module::load(device, *package);
+    if (!module)
+      return module.status();
+    return module->plan(options.attention);
+  }
+  Result<driver::CompileRequest> request = options.request();
+  if (!request)
+    return request.status();
+  if (request->from != driver::Stage::Source) {
+    Result<driver::CompiledPlan> compiled = driver::compileSpec(*request);
+    if (!compiled)
+      return compiled.status();
+    Result<Module> module = Module::fromPtx(device, compiled->ptx, toJson(compiled->manifest));
+    if (!module)
+      return module.status();
+    return module->plan();
+  }
+  jit::Options jitOptions;
+  jitOptions.fileName = request->fileName;
+  jitOptions.attention = request->attention;
+  jitOptions.target = request->target;
+  jitOptions.defines = request->defines;
+  jitOptions.schedule = request->schedule;
+  jitOptions.checked = request->checked;
+  jitOptions.note = [](std::string_view text) { fmt::print(stderr, "attnc: note: {}\n", text); };
+  Result<Module> module = jit::compile(device, request->source, jitOptions);
+  if (!module)
+    return module.status();
+  return module->plan();
+}
+
+} // namespace attn::tools

@@ -1,0 +1,31 @@
+// A specification or a package, loaded on a device: what `run` and `check` begin with.
+#pragma once
+
+#include "tools/attnc/Command.h"
+
+#include "attn/Device.h"
+#include "attn/Module.h"
+
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace attn::tools {
+
+/// `--device`, and how the virtual GPU runs.
+struct DeviceOption {
+  std::string name = "auto", completion = "eager";
+  std::optional<std::uint64_t> seed;
+  bool sanitize = false;
+
+  void addTo(CLI::App &command);
+  Result<Device> open(const std::string &target) const;
+};
+
+/// Compiles through the cache, or loads a package (`.pkg`), and returns the plan of the chosen attention.
+Result<Plan> loadPlan(const Device &device, const SpecOptions &options);
+
+} // namespace attn::tools

@@ -1,0 +1,111 @@
+#include "tools/attnc/TensorFile.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <unistd.h>
+
+namespace attn::tools {
+
+Result<std::string> readFile(const std::string &path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error))
+    return Status(StatusCode::InvalidArgument, fmt::format("{}: is a directory", path));
+  std::ifstream file(path, std::ios::binary);
+  if (!file)
+    return Status(StatusCode::NotFound, fmt::format("{}: {}", path, std::strerror(errno)));
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (file.bad())
+    return Status(StatusCode::IoError, fmt::format("{}: cannot be read", path));
+  return std::move(text).str();
+}
+
+Status writeFile(const std::string &path, std::string_view bytes) {
+  if (path == "-" || path == "/dev/stdout") {
+    if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size())
+      return Status(StatusCode::IoError, "standard output: cannot be written");
+    return Status();
+  }
+  std::error_code error;
+  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error) &&
+      !std::filesystem::is_directory(path, error)) {                          // a device or a pipe: no rename there
+    std::ofstream file(path, std::ios::binary);
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    return file ? Status() : Status(StatusCode::IoError, fmt::format("{}: cannot be written", path));
+  }
+  std::string temporary = fmt::format("{}.tmp{}", path, static_cast<long>(::getpid()));
+  {
+    std::ofstream file(temporary, std::ios::binary);
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    file.close();
+    if (!file) {
+      Status status(StatusCode::Internal, fmt::format("{}: cannot be written: {}", path, std::strerror(errno)));
+      std::filesystem::remove(temporary, error);
+      return status;
+    }
+  }
+  std::filesystem::rename(temporary, path, error);
+  if (error) {
+    std::error_code ignored;
+    std::filesystem::remove(temporary, ignored);
+    return Status(StatusCode::IoError, fmt::format("{}: cannot be written: {}", path, error.message()));
+  }
+  return Status();
+}
+
+static bool endsWith(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+static Status inFile(const std::string &path, const Status &status) {
+  return Status(status.code(), fmt::format("{}: {}", path, status.message()));
+}
+
+Result<NamedTensors> readTensors(const std::string &path) {
+  Result<std::string> bytes = readFile(path);
+  if (!bytes)
+    return bytes.status();
+  Result<NamedTensors> tensors = parseSafetensors(*bytes);
+  if (!tensors)
+    return inFile(path, tensors.status());
+  return tensors;
+}
+
+Result<HostTensor> readTensor(const std::string &pathAndName, const std::string &wantedName) {
+  std::string path = pathAndName, name = wantedName;
+  std::size_t at = pathAndName.find(".safetensors:");
+  if (at != std::string::npos) {
+    path = pathAndName.substr(0, at + 12);
+    name = pathAndName.substr(at + 13);
+  }
+  if (endsWith(path, ".safetensors")) {
+    Result<NamedTensors> tensors = readTensors(path);
+    if (!tensors)
+      return tensors.status();
+    auto found = tensors->find(name);
+    if (found == tensors->end()) {
+      std::string names;
+      for (const auto &[key, tensor] : *tensors)
+        names += (names.empty() ? "" : ", ") + key;
+      return Status(StatusCode::NotFound, fmt::format("{}: has no tensor `{}` (it has: {})", path, name, names));
+    }
+    return std::move(found->second);
+  }
+  if (!endsWith(path, ".npy"))
+    return Status(StatusCode::InvalidArgument, fmt::format("{}: tensors are read from .npy and .safetensors files", path));
+  Result<std::string> bytes = readFile(path);
+  if (!bytes)
+    return bytes.status();
+  Result<HostTensor> tensor = parseNpy(*bytes);
+  if (!tensor)
+    return inFile(path, tensor.status());
+  return tensor;
+}
+
+} // namespace attn::tools
