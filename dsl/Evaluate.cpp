@@ -1,0 +1,550 @@
+// Binding of the input, the rows of the reference, and beside them the rows of an emulated kernel.
+#include "dsl/Evaluate.h"
+
+#include "attn/Float.h"
+#include "dsl/EvaluateExpr.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace attn::dsl {
+
+using Extents = std::map<std::string, std::int64_t, std::less<>>;
+static constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+//===----------------------------------------------------------------------===//
+// Binding
+//===----------------------------------------------------------------------===//
+
+static Status invalid(std::string message) { return {StatusCode::InvalidArgument, "evaluate: " + std::move(message)}; }
+
+Result<Extents> boundExtents(const TypedSpec &spec, const EvaluationInput &input) {
+  Extents extents = input.extents;
+  const Properties &properties = spec.properties;
+  extents.try_emplace("head_dim", properties.headDim);
+  extents.try_emplace("head_dim_v", properties.headDimV);
+  for (auto [name, heads] : {std::pair{"q_heads", &properties.qHeads}, std::pair{"kv_heads", &properties.kvHeads}}) {
+    if (std::optional<std::int64_t> number = heads->constant())
+      extents.insert_or_assign(name, *number);
+    else if (!extents.contains(name))
+      if (std::optional<std::int64_t> value = heads->evaluate(extents))
+        extents.emplace(name, *value);
+  }
+  for (const char *name : {"batch", "q_len", "kv_len", "q_heads", "kv_heads"})
+    if (auto found = extents.find(name); found == extents.end() || found->second < 1)
+      return invalid("`" + std::string(name) + "` needs a value of 1 or more");
+  for (const std::string &name : spec.extents)
+    if (!extents.contains(name))
+      return invalid("the extent `" + name + "` needs a value");
+  if (extents["q_heads"] % extents["kv_heads"] != 0)
+    return invalid("`kv_heads` is " + std::to_string(extents["kv_heads"]) + ", which does not divide `q_heads` " +
+                   std::to_string(extents["q_heads"]));
+  return extents;
+}
+
+static std::string shapeText(const std::vector<std::int64_t> &shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+static Status widen(const EvaluationInput &input, const std::string &name, const std::vector<std::int64_t> &shape,
+                    WideTensor &wide) {
+  auto found = input.tensors.find(name);
+  if (found == input.tensors.end())
+    return invalid("no tensor `" + name + "` is given");
+  const HostTensor &tensor = found->second;
+  if (tensor.shape != shape)
+    return invalid("`" + name + "` is " + shapeText(tensor.shape) + ", but the specification wants " + shapeText(shape));
+  wide.shape = shape;
+  wide.name = &found->first;
+  wide.elements.resize(static_cast<std::size_t>(tensor.elementCount()));
+  for (std::size_t i = 0; i < wide.elements.size(); ++i)
+    wide.elements[i] = tensor.get(static_cast<std::int64_t>(i));
+  return Status::ok();
+}
+
+static Status bindParameters(EvaluationProgram &program, const EvaluationInput &input) {
+  const TypedSpec &spec = program.spec;
+  program.tensors.resize(spec.tensors.size());
+  for (std::size_t i = 0; i < spec.tensors.size(); ++i) {
+    const TensorParameter &parameter = spec.tensors[i];
+    if (!parameter.used)
+      continue;
+    std::vector<std::int64_t> shape;
+    for (const SizeExpr &dim : parameter.dims) {
+      std::optional<std::int64_t> size = dim.evaluate(program.extents);
+      if (!size || *size < 1)
+        return invalid("the size `" + dim.text() + "` of `" + parameter.name + "` has no value of 1 or more");
+      shape.push_back(*size);
+    }
+    if (Status status = widen(input, parameter.name, shape, program.tensors[i]); !status)
+      return status;
+  }
+  program.scalars.resize(spec.scalars.size());
+  for (std::size_t i = 0; i < spec.scalars.size(); ++i) {
+    const ScalarParameter &parameter = spec.scalars[i];
+    auto found = input.scalars.find(parameter.name);
+    if (found == input.scalars.end() && !parameter.defaultValue && parameter.used)
+      return invalid("no scalar `" + parameter.name + "` is given");
+    program.scalars[i] = found != input.scalars.end() ? found->second : parameter.defaultValue.value_or(0);
+  }
+  return Status::ok();
+}
+
+static Status bindInput(EvaluationProgram &program, const EvaluationInput &input) {
+  const TypedSpec &spec = program.spec;
+  const Properties &properties = spec.properties;
+  if (properties.layout == LayoutKind::Ragged || properties.layout == LayoutKind::Paged)
+    return {StatusCode::Unsupported,
+            "evaluate: layout `" + std::string(spelling(properties.layout)) + "` is not evaluated yet"};
+  for (const ScaleProperty *scale :
+       {&properties.queryScale, &properties.keyScale, &properties.valueScale, &properties.outScale})
+    if (scale->kind != ScaleKind::None)
+      return {StatusCode::Unsupported, "evaluate: scales of query, key, value and out are not evaluated yet"};
+  Result<Extents> extents = boundExtents(spec, input);
+  if (!extents)
+    return extents.status();
+  program.extents = *extents;
+  program.batch = program.extents["batch"];
+  program.qLen = program.extents["q_len"];
+  program.kvLen = program.extents["kv_len"];
+  program.qHeads = program.extents["q_heads"];
+  program.kvHeads = program.extents["kv_heads"];
+  struct Used {
+    bool isUsed;
+    const char *name;
+    std::vector<std::int64_t> shape;
+  };
+  Used used[] = {{spec.usesQuery, "query", {program.batch, program.qLen, program.qHeads, properties.headDim}},
+                 {spec.usesKey, "key", {program.batch, program.kvLen, program.kvHeads, properties.headDim}},
+                 {spec.usesValue, "value", {program.batch, program.kvLen, program.kvHeads, properties.headDimV}}};
+  for (unsigned i = 0; i < 3; ++i)
+    if (used[i].isUsed)
+      if (Status status = widen(input, used[i].name, used[i].shape, program.inputs[i]); !status)
+        return status;
+  if (properties.softmaxScale) {
+    program.softmaxScale = *properties.softmaxScale;
+  } else {
+    auto found = input.scalars.find("softmax_scale");
+    if (found == input.scalars.end())
+      return invalid("no scalar `softmax_scale` is given");
+    program.softmaxScale = found->second;
+  }
+  return bindParameters(program, input);
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// One visible key of a row: the softmax's argument (or the weight), and `by` of normalize.
+struct VisibleKey {
+  std::int64_t kvIdx = 0;
+  double argument = 0, by = 0;
+  double magnitude = 0;  ///< of the products behind the argument, times softmax_scale
+};
+
+/// A row's results and, for the noise, its parts.
+struct RowResult {
+  std::vector<double> sum;      ///< of probs * value
+  std::vector<double> out;
+  double lse = 0, maxScore = 0;
+};
+
+/// What independent roundings do to a row, in variances.
+struct RowNoise {
+  double out = 0, lse = 0, maxScore = 0;
+};
+
+/// The nodes of the final meanings.
+struct Roots {
+  explicit Roots(const EvaluationProgram &program)
+      : mask(program.indexOf(program.spec.mask)), value(program.indexOf(program.spec.value)),
+        probs(program.indexOf(program.spec.probs)), out(program.indexOf(program.spec.out)),
+        argument(program.indexOf(program.spec.weights.argument)), sink(program.indexOf(program.spec.weights.sink)),
+        by(program.indexOf(program.spec.weights.by)), kind(program.spec.weights.kind),
+        hasFactor(program.spec.probs != program.spec.weights.weight) {}
+  std::int32_t mask, value, probs, out, argument, sink, by;
+  WeightKind kind;
+  bool hasFactor;   ///< probs is more than the softmax or normalize
+};
+
+/// Rows of one thread, as the language means them or as a kernel computes them.
+class RowEvaluator {
+public:
+  RowEvaluator(const EvaluationProgram &program, const Roots &roots, const EvaluateOptions &options, bool emulates)
+      : program(program), roots(roots), options(options), emulates(emulates), evaluator(program, emulates) {}
+
+  void moveToHead(std::int64_t b, std::int64_t h) { evaluator.moveToHead(b, h); }
+  RowResult evaluate(std::int64_t qIdx);
+  /// The visible keys of the last row.
+  const std::vector<VisibleKey> &keys() const { return visible; }
+  double lastMaximum() const { return maximum; }
+  /// Of the last row, with the scores of `emulated` for their errors.
+  RowNoise noise(const RowResult &row, const RowEvaluator &emulated);
+
+private:
+  const EvaluationProgram &program;
+  const Roots &roots;
+  const EvaluateOptions &options;
+  bool emulates;
+  ExprEvaluator evaluator;
+  std::vector<VisibleKey> visible;
+  double maximum = -kInfinity;
+
+  void collect(std::int64_t qIdx);
+  double weightOf(double base);
+  void accumulate(std::vector<double> &sum, double weight);
+  double roundProbs(double weight) const;
+  void sumSoftmax(RowResult &row);
+  void sumSoftmaxOnline(RowResult &row);
+  void sumDirect(RowResult &row);
+  void finish(RowResult &row);
+};
+
+} // namespace
+
+void RowEvaluator::collect(std::int64_t qIdx) {
+  evaluator.moveToRow(qIdx);
+  visible.clear();
+  std::int32_t argument = roots.kind == WeightKind::Direct ? roots.probs : roots.argument;
+  for (std::int64_t key = 0; key < program.kvLen; ++key) {
+    evaluator.moveToColumn(key);
+    if (!evaluator.condition(roots.mask))
+      continue;
+    VisibleKey entry;
+    entry.kvIdx = key;
+    entry.argument = evaluator.scalar(argument);
+    if (emulates) {
+      entry.argument = static_cast<float>(entry.argument);
+      entry.magnitude = evaluator.takeProductMagnitude() * program.softmaxScale;
+    }
+    if (roots.by >= 0)
+      entry.by = roots.by == roots.argument ? entry.argument : evaluator.scalar(roots.by);
+    visible.push_back(entry);
+  }
+}
+
+/// `probs` at the present key, where the softmax or normalize is `base`.
+double RowEvaluator::weightOf(double base) {
+  if (!roots.hasFactor)
+    return base;
+  evaluator.setWeight(base);
+  return evaluator.scalar(roots.probs);
+}
+
+void RowEvaluator::accumulate(std::vector<double> &sum, double weight) {
+  const double *row = evaluator.vector(roots.value);
+  for (std::size_t c = 0; c < sum.size(); ++c)
+    sum[c] += weight * row[c];
+}
+
+double RowEvaluator::roundProbs(double weight) const {
+  return roundTo(program.spec.properties.probsDtype, static_cast<float>(weight));
+}
+
+void RowEvaluator::sumSoftmax(RowResult &row) {
+  double sink = roots.sink >= 0 ? evaluator.scalar(roots.sink) : -kInfinity;
+  maximum = sink;
+  for (const VisibleKey &key : visible)
+    maximum = std::isnan(key.argument) || key.argument > maximum ? key.argument : maximum;
+  row.maxScore = maximum;
+  if (maximum == -kInfinity) {
+    row.lse = -kInfinity;
+    return;
+  }
+  double denominator = std::exp(sink - maximum);
+  for (const VisibleKey &key : visible)
+    denominator += std::exp(key.argument - maximum);
+  row.lse = maximum + std::log(denominator);
+  for (const VisibleKey &key : visible) {
+    if (key.argument == -kInfinity)
+      continue;
+    evaluator.moveToColumn(key.kvIdx);
+    accumulate(row.sum, weightOf(std::exp(key.argument - maximum) / denominator));
+  }
+}
+
+/// FlashAttention-2: keys in blocks, a running maximum, probs rounded before they are divided by their sum.
+void RowEvaluator::sumSoftmaxOnline(RowResult &row) {
+  double sink = roots.sink >= 0 ? evaluator.scalar(roots.sink) : -kInfinity;
+  maximum = sink;
+  double denominator = sink == -kInfinity ? 0 : 1;
+  for (std::size_t first = 0; first < visible.size();) {
+    std::size_t last = first;
+    double blockMaximum = maximum;
+    for (; last < visible.size() && visible[last].kvIdx / options.emulatedBlock ==
+                                        visible[first].kvIdx / options.emulatedBlock;
+         ++last)
+      blockMaximum = std::max(blockMaximum, visible[last].argument);
+    if (blockMaximum != -kInfinity) {
+      double rescale = maximum == -kInfinity ? 0 : std::exp(maximum - blockMaximum);
+      denominator *= rescale;
+      for (double &element : row.sum)
+        element *= rescale;
+      maximum = blockMaximum;
+      for (std::size_t i = first; i < last; ++i) {
+        if (visible[i].argument == -kInfinity)
+          continue;
+        auto weight = static_cast<float>(std::exp(visible[i].argument - maximum));
+        denominator = static_cast<float>(denominator + weight);
+        evaluator.moveToColumn(visible[i].kvIdx);
+        accumulate(row.sum, roundProbs(weightOf(weight)));
+      }
+    }
+    first = last;
+  }
+  row.maxScore = maximum;
+  row.lse = maximum == -kInfinity ? -kInfinity : maximum + std::log(denominator);
+  for (double &element : row.sum)
+    element = denominator == 0 ? 0 : element / denominator;
+}
+
+void RowEvaluator::sumDirect(RowResult &row) {
+  double denominator = 1;
+  if (roots.kind == WeightKind::Normalize) {
+    denominator = 0;
+    for (const VisibleKey &key : visible)
+      denominator += key.by;
+  }
+  if (denominator == 0)
+    return;
+  for (const VisibleKey &key : visible) {
+    evaluator.moveToColumn(key.kvIdx);
+    double weight = roots.kind == WeightKind::Direct ? key.argument : weightOf(key.argument);
+    accumulate(row.sum, emulates ? roundProbs(weight) : weight);
+  }
+  for (double &element : row.sum)
+    element /= denominator;
+}
+
+void RowEvaluator::finish(RowResult &row) {
+  evaluator.setWeightedSum(row.sum.data());
+  const double *out = evaluator.vector(roots.out);
+  row.out.assign(out, out + program.spec.out->type.length);
+  if (emulates)
+    for (double &element : row.out)
+      element = roundTo(program.spec.properties.outDtype, static_cast<float>(element));
+}
+
+RowResult RowEvaluator::evaluate(std::int64_t qIdx) {
+  RowResult row;
+  row.sum.assign(static_cast<std::size_t>(program.spec.value->type.length), 0);
+  collect(qIdx);
+  if (roots.kind != WeightKind::Softmax)
+    sumDirect(row);
+  else if (emulates)
+    sumSoftmaxOnline(row);
+  else
+    sumSoftmax(row);
+  finish(row);
+  return row;
+}
+
+//===----------------------------------------------------------------------===//
+// Noise
+//===----------------------------------------------------------------------===//
+
+/// Half a unit in the last place at 1, and the same for the subnormal numbers.
+static double unitRoundoff(ElementType type) {
+  switch (type) {
+  case ElementType::F64:
+    return 0x1p-53;
+  case ElementType::F32:
+    return 0x1p-24;
+  case ElementType::BF16:
+    return 0x1p-8;
+  case ElementType::F16:
+    return 0x1p-11;
+  case ElementType::E4M3:
+    return 0x1p-4;
+  default:
+    return 0x1p-3;
+  }
+}
+static double smallestStep(ElementType type) {
+  switch (type) {
+  case ElementType::F16:
+    return 0x1p-25;
+  case ElementType::E4M3:
+    return 0x1p-10;
+  case ElementType::E5M2:
+    return 0x1p-17;
+  default:
+    return 0;
+  }
+}
+
+static double square(double x) { return x * x; }
+static double meanSquare(const double *row, std::size_t length) {
+  double sum = 0;
+  for (std::size_t c = 0; c < length; ++c)
+    sum += row[c] * row[c];
+  return sum / static_cast<double>(length);
+}
+
+RowNoise RowEvaluator::noise(const RowResult &row, const RowEvaluator &emulated) {
+  const Properties &properties = program.spec.properties;
+  RowNoise noise;
+  double scaleOfWeights = 0; // the denominator, for the smallest weight that probs' type still tells from 0
+  double ofSum = meanSquare(row.sum.data(), row.sum.size());
+  bool isSoftmax = roots.kind == WeightKind::Softmax;
+  for (std::size_t i = 0; i < visible.size() && i < emulated.visible.size(); ++i) {
+    const VisibleKey &key = visible[i];
+    if (key.argument == -kInfinity)
+      continue;
+    double base = isSoftmax ? std::exp(key.argument - row.lse) : key.argument;
+    if (roots.kind == WeightKind::Normalize)
+      scaleOfWeights += key.by;
+    double magnitude = std::max({1.0, std::fabs(key.argument), emulated.visible[i].magnitude});
+    double scoreError = square(emulated.visible[i].argument - key.argument) + square(0x1p-21 * magnitude);
+    evaluator.moveToColumn(key.kvIdx);
+    double weight = roots.kind == WeightKind::Direct ? base : weightOf(base);
+    double ofValue = meanSquare(evaluator.vector(roots.value), row.sum.size());
+    double step = isSoftmax ? smallestStep(properties.probsDtype) * std::exp(maximum - row.lse)
+                            : smallestStep(properties.probsDtype);
+    double rounding = square(std::max(unitRoundoff(properties.probsDtype) * weight, step));
+    double relative = isSoftmax ? square(weight) * scoreError * 2 * (ofValue + ofSum) : scoreError * ofValue;
+    noise.out += rounding * ofValue + relative;
+    noise.lse += isSoftmax ? square(base) * scoreError : 0;
+    noise.maxScore = std::max(noise.maxScore, scoreError);
+  }
+  if (roots.kind == WeightKind::Normalize)
+    noise.out = scaleOfWeights == 0 ? 0 : noise.out / square(scaleOfWeights);
+  double ofOut = meanSquare(row.out.data(), row.out.size());
+  if (ofSum > 0)
+    noise.out *= ofOut / ofSum; // what `out` makes of the sum
+  noise.out += square(unitRoundoff(properties.outDtype)) * ofOut + square(smallestStep(properties.outDtype)) +
+               square(0x1p-20) * ofOut;
+  double f32 = square(0x1p-21) * (1 + (std::isfinite(row.lse) ? square(row.lse) : 0));
+  noise.lse += f32;
+  noise.maxScore += f32;
+  return noise;
+}
+
+//===----------------------------------------------------------------------===//
+// All rows
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// The work of one thread: (request, head) pairs taken in turn, all rows of each, or a share of the rows of all pairs.
+class Worker {
+public:
+  Worker(const EvaluationProgram &program, const Roots &roots, const EvaluateOptions &options, EvaluationOutput &output)
+      : program(program), options(options), output(output), exact(program, roots, options, false) {
+    if (options.emulateKernel)
+      emulated.emplace(program, roots, options, true);
+  }
+
+  void evaluateHead(std::int64_t b, std::int64_t h, std::int64_t first, std::int64_t last) {
+    exact.moveToHead(b, h);
+    if (emulated)
+      emulated->moveToHead(b, h);
+    for (std::int64_t qIdx = first; qIdx < last; ++qIdx)
+      evaluateRow(b, h, qIdx);
+  }
+
+private:
+  const EvaluationProgram &program;
+  const EvaluateOptions &options;
+  EvaluationOutput &output;
+  RowEvaluator exact;
+  std::optional<RowEvaluator> emulated;
+
+  void evaluateRow(std::int64_t b, std::int64_t h, std::int64_t qIdx) {
+    std::size_t outRow = static_cast<std::size_t>((b * program.qLen + qIdx) * program.qHeads + h);
+    std::size_t numberRow = static_cast<std::size_t>((b * program.qHeads + h) * program.qLen + qIdx);
+    RowResult row = exact.evaluate(qIdx);
+    std::copy(row.out.begin(), row.out.end(), output.out.begin() + static_cast<std::ptrdiff_t>(outRow * row.out.size()));
+    if (!output.lse.empty()) {
+      output.lse[numberRow] = row.lse;
+      output.maxScore[numberRow] = row.maxScore;
+    }
+    if (!emulated)
+      return;
+    RowResult other = emulated->evaluate(qIdx);
+    std::copy(other.out.begin(), other.out.end(),
+              output.emulatedOut.begin() + static_cast<std::ptrdiff_t>(outRow * other.out.size()));
+    RowNoise noise = exact.noise(row, *emulated);
+    output.outNoise[outRow] = std::sqrt(noise.out);
+    if (output.lse.empty())
+      return;
+    output.emulatedLse[numberRow] = other.lse;
+    output.lseNoise[numberRow] = std::sqrt(noise.lse);
+    output.emulatedMaxScore[numberRow] = other.maxScore;
+    output.maxScoreNoise[numberRow] = std::sqrt(noise.maxScore);
+  }
+};
+} // namespace
+
+static EvaluationOutput makeOutput(const EvaluationProgram &program, const EvaluateOptions &options) {
+  EvaluationOutput output;
+  std::int64_t length = program.spec.out->type.length;
+  output.outShape = {program.batch, program.qLen, program.qHeads, length};
+  output.rowShape = {program.batch, program.qHeads, program.qLen};
+  auto rows = static_cast<std::size_t>(program.batch * program.qHeads * program.qLen);
+  output.out.resize(rows * static_cast<std::size_t>(length));
+  bool isSoftmax = program.spec.weights.kind == WeightKind::Softmax;
+  if (isSoftmax) {
+    output.lse.resize(rows);
+    output.maxScore.resize(rows);
+  }
+  if (options.emulateKernel) {
+    output.emulatedOut.resize(output.out.size());
+    output.outNoise.resize(rows);
+    output.emulatedLse.resize(output.lse.size());
+    output.lseNoise.resize(output.lse.size());
+    output.emulatedMaxScore.resize(output.lse.size());
+    output.maxScoreNoise.resize(output.lse.size());
+  }
+  return output;
+}
+
+Result<EvaluationOutput> evaluate(const TypedSpec &spec, const EvaluationInput &input, const EvaluateOptions &options) {
+  EvaluationProgram program(spec);
+  if (Status status = bindInput(program, input); !status)
+    return status;
+  Roots roots(program);
+  EvaluationOutput output = makeOutput(program, options);
+  std::int64_t heads = program.batch * program.qHeads;
+  unsigned threads = std::max(1U, options.threads);
+  // Few heads: every thread takes a share of the rows of each.
+  std::int64_t shares = heads >= static_cast<std::int64_t>(threads) ? 1 : threads;
+  std::atomic<std::int64_t> next = 0;
+  std::mutex failureLock;
+  std::optional<Status> failure;
+  auto work = [&] {
+    try {
+      Worker worker(program, roots, options, output);
+      for (std::int64_t task = next++; task < heads * shares; task = next++) {
+        std::int64_t head = task / shares, share = task % shares;
+        worker.evaluateHead(head / program.qHeads, head % program.qHeads, share * program.qLen / shares,
+                            (share + 1) * program.qLen / shares);
+      }
+    } catch (const EvaluationFailure &caught) {
+      std::lock_guard lock(failureLock);
+      failure = Status(StatusCode::InvalidArgument, locatedMessage(spec, caught.expr, caught.message));
+      next = heads * shares;
+    }
+  };
+  std::vector<std::thread> others;
+  for (unsigned i = 1; i < threads; ++i)
+    others.emplace_back(work);
+  work();
+  for (std::thread &other : others)
+    other.join();
+  if (failure)
+    return *failure;
+  return output;
+}
+
+} // namespace attn::dsl

@@ -1,0 +1,202 @@
+// Generation of test data.
+#include "dsl/RandomInputs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <optional>
+
+namespace attn::dsl {
+
+using Extents = std::map<std::string, std::int64_t, std::less<>>;
+
+namespace {
+/// SplitMix64, and what is drawn from it: the same numbers everywhere, which the standard's distributions do not promise.
+class Random {
+public:
+  explicit Random(std::uint64_t seed) : state(seed * 0x9E3779B97F4A7C15 + 0x853C49E6748FEA9B) {}
+
+  std::uint64_t next() {
+    std::uint64_t z = state += 0x9E3779B97F4A7C15;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+    return z ^ (z >> 31);
+  }
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+  double uniform(double lo, double hi) { return lo + (hi - lo) * uniform(); }
+  double normal() {
+    return std::sqrt(-2 * std::log(1 - uniform())) * std::cos(2 * std::numbers::pi * uniform());
+  }
+  /// Both included.
+  double integer(double lo, double hi) { return std::min(hi, lo + std::floor((hi - lo + 1) * uniform())); }
+
+private:
+  std::uint64_t state;
+};
+
+struct Bounds {
+  double lo, hi;
+};
+} // namespace
+
+static std::uint64_t hashOf(std::string_view name) {
+  std::uint64_t hash = 0xCBF29CE484222325;
+  for (char c : name)
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
+  return hash;
+}
+
+static std::optional<Bounds> boundsOf(const std::optional<RangePromise> &range, const Extents &extents) {
+  if (!range)
+    return std::nullopt;
+  std::optional<std::int64_t> lo = range->lo.evaluate(extents), hi = range->hi.evaluate(extents);
+  if (!lo || !hi)
+    return std::nullopt;
+  return Bounds{static_cast<double>(*lo), static_cast<double>(std::max(*lo, *hi))};
+}
+
+static void fillNormal(HostTensor &tensor, Random &random, double scale) {
+  for (std::int64_t i = 0; i < tensor.elementCount(); ++i)
+    tensor.set(i, scale * random.normal());
+}
+
+/// Runs of equal numbers with steps between, so that a row holds several values, each several times.
+static void fillAscending(HostTensor &tensor, Random &random, Bounds bounds) {
+  std::int64_t length = tensor.shape.back();
+  bool isInteger = !isFloat(tensor.type);
+  for (std::int64_t row = 0; row * length < tensor.elementCount(); ++row) {
+    double value = isInteger ? random.integer(bounds.lo, std::min(bounds.hi, bounds.lo + 2)) : bounds.lo;
+    for (std::int64_t i = 0; i < length; ++i) {
+      if (random.uniform() < 0.08)
+        value = std::min(bounds.hi, value + (isInteger ? random.integer(1, 2) : random.uniform(0, 0.1 * (bounds.hi - bounds.lo))));
+      tensor.set(row * length + i, value);
+    }
+  }
+}
+
+static Bounds defaultIntegerBounds(const TensorParameter &parameter, const Extents &extents) {
+  if (parameter.element == ElementType::Bool || parameter.element == ElementType::Bit)
+    return {0, 1};
+  bool isPerRequest = parameter.dims.size() == 1 && parameter.dims[0].asName() == "batch";
+  double top = isPerRequest ? static_cast<double>(extents.find("kv_len")->second) : 3;
+  return {0, parameter.element == ElementType::I8 ? std::min(top, 127.0) : top};
+}
+
+static void fillParameter(const TensorParameter &parameter, HostTensor &tensor, Random &random, const Extents &extents) {
+  std::optional<Bounds> bounds = boundsOf(parameter.range, extents);
+  bool isInteger = !isFloat(parameter.element);
+  if (parameter.ascending)
+    return fillAscending(tensor, random, bounds.value_or(isInteger ? Bounds{0, 1000} : Bounds{-1, 1}));
+  if (!isInteger && !bounds)
+    return fillNormal(tensor, random, 0.5);
+  Bounds used = bounds ? *bounds : defaultIntegerBounds(parameter, extents);
+  for (std::int64_t i = 0; i < tensor.elementCount(); ++i)
+    tensor.set(i, isInteger ? random.integer(used.lo, used.hi) : random.uniform(used.lo, used.hi));
+}
+
+static double randomScalar(const ScalarParameter &parameter, Random &random, const Extents &extents) {
+  std::optional<Bounds> bounds = boundsOf(parameter.range, extents);
+  if (parameter.element == ElementType::Bool)
+    return random.integer(0, 1);
+  if (parameter.element == ElementType::F32)
+    return bounds ? random.uniform(bounds->lo, bounds->hi) : random.uniform(-1, 1);
+  Bounds used = bounds.value_or(Bounds{0, 64});
+  // Beyond the keys one large number is like another.
+  double reach = std::max(used.lo, static_cast<double>(extents.find("kv_len")->second));
+  return random.integer(used.lo, std::min(used.hi, reach));
+}
+
+/// Heads and new names that are not given.
+static void fillExtents(const TypedSpec &spec, EvaluationInput &input) {
+  const Properties &properties = spec.properties;
+  auto isOwnName = [](const SizeExpr &size, std::string_view name) { return size.asName() == name; };
+  auto give = [&](const std::string &name, std::int64_t value) { input.extents.try_emplace(name, value); };
+  give("batch", 2);
+  give("q_len", 100);
+  give("kv_len", 300);
+  if (isOwnName(properties.qHeads, "q_heads"))
+    give("q_heads", properties.kvHeads.constant() ? 2 * *properties.kvHeads.constant() : 4);
+  if (isOwnName(properties.kvHeads, "kv_heads")) {
+    std::int64_t heads = properties.qHeads.constant().value_or(input.extents.contains("q_heads") ? input.extents["q_heads"] : 4);
+    give("kv_heads", heads % 2 == 0 ? heads / 2 : heads);
+  }
+  for (const std::string &name : spec.extents)
+    give(name, std::max(input.extents["q_len"], input.extents["kv_len"]));
+}
+
+Result<EvaluationInput> randomInput(const TypedSpec &spec, const EvaluationInput &bound, const RandomOptions &options) {
+  EvaluationInput input;
+  input.extents = bound.extents;
+  input.scalars = bound.scalars;
+  fillExtents(spec, input);
+  Result<Extents> extents = boundExtents(spec, input);
+  if (!extents)
+    return extents.status();
+  auto generator = [&](std::string_view name) { return Random(options.seed ^ hashOf(name)); };
+  auto addInput = [&](bool used, const char *name, ElementType type, const char *rows, const char *heads, std::int64_t dim) {
+    if (!used)
+      return;
+    HostTensor tensor(type, {extents->at("batch"), extents->at(rows), extents->at(heads), dim});
+    Random random = generator(name);
+    fillNormal(tensor, random, options.scale);
+    input.tensors.emplace(name, std::move(tensor));
+  };
+  const Properties &properties = spec.properties;
+  addInput(spec.usesQuery, "query", properties.queryDtype, "q_len", "q_heads", properties.headDim);
+  addInput(spec.usesKey, "key", properties.keyDtype, "kv_len", "kv_heads", properties.headDim);
+  addInput(spec.usesValue, "value", properties.valueDtype, "kv_len", "kv_heads", properties.headDimV);
+  for (const TensorParameter &parameter : spec.tensors) {
+    if (!parameter.used)
+      continue;
+    std::vector<std::int64_t> shape;
+    for (const SizeExpr &dim : parameter.dims) {
+      std::optional<std::int64_t> size = dim.evaluate(*extents);
+      if (!size || *size < 1)
+        return Status(StatusCode::InvalidArgument, "the size `" + dim.text() + "` of `" + parameter.name +
+                                                       "` has no value of 1 or more at these extents");
+      shape.push_back(*size);
+    }
+    HostTensor tensor(parameter.element, shape);
+    Random random = generator(parameter.name);
+    fillParameter(parameter, tensor, random, *extents);
+    input.tensors.emplace(parameter.name, std::move(tensor));
+  }
+  for (const ScalarParameter &parameter : spec.scalars) {
+    if (!parameter.used || input.scalars.contains(parameter.name) || (parameter.defaultValue && !options.varyScalars))
+      continue;
+    Random random = generator(parameter.name);
+    input.scalars.emplace(parameter.name, randomScalar(parameter, random, *extents));
+  }
+  if (!properties.softmaxScale)
+    input.scalars.try_emplace("softmax_scale", 1 / std::sqrt(static_cast<double>(properties.headDim)));
+  return input;
+}
+
+std::vector<EvaluationInput> hostileShapes(const TypedSpec &spec) {
+  struct Shape {
+    std::int64_t batch, qLen, kvLen, qHeads, kvHeads;
+  };
+  static constexpr Shape kShapes[] = {
+      {1, 1, 1, 1, 1},    {2, 1, 77, 4, 2},    {1, 100, 300, 2, 2}, {2, 77, 77, 3, 1},  {1, 130, 67, 2, 1},
+      {1, 64, 128, 4, 4}, {1, 129, 257, 2, 2}, {3, 5, 7, 6, 2},     {1, 17, 1, 2, 2},   {1, 33, 191, 4, 1},
+  };
+  static constexpr std::int64_t kMostPoints = 400'000;   // query rows times keys, over all heads
+  const Properties &properties = spec.properties;
+  bool fixesQuery = properties.qHeads.constant().has_value(), fixesKv = properties.kvHeads.constant().has_value();
+  std::vector<EvaluationInput> inputs;
+  for (const Shape &shape : kShapes) {
+    EvaluationInput input;
+    input.extents = {{"batch", shape.batch}, {"q_len", shape.qLen}, {"kv_len", shape.kvLen}};
+    if (!fixesQuery && !fixesKv) {
+      input.extents["q_heads"] = shape.qHeads;
+      if (properties.kvHeads.asName() == "kv_heads")
+        input.extents["kv_heads"] = shape.kvHeads;
+    }
+    std::int64_t heads = properties.qHeads.constant().value_or(shape.qHeads);
+    if (shape.batch * heads * shape.qLen * shape.kvLen <= kMostPoints)
+      inputs.push_back(std::move(input));
+  }
+  return inputs;
+}
+
+} // namespace attn::dsl
