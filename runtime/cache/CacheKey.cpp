@@ -1,0 +1,14 @@
+#include "runtime/cache/CacheKey.h"
+
+namespace attn::cache {
+
+Hash128 cacheKey(const CacheKeyFields &fields) {
+  Hasher hasher;
+  hasher.add(fields.canonicalText).add(fields.target).add(fields.schedule).add(fields.version);
+  hasher.add(std::uint64_t{fields.checked}).add(fields.defines.size());
+  for (const auto &[name, value] : fields.defines)
+    hasher.add(name).add(value);
+  return hasher.finish();
+}
+
+} // namespace attn::cache

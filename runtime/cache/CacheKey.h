@@ -1,0 +1,24 @@
+// What names a kernel in the cache: everything that its code depends on.
+#pragma once
+
+#include "support/Hash.h"
+
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace attn::cache {
+
+/// Views of the caller's text.
+struct CacheKeyFields {
+  std::string_view canonicalText; ///< of the specification: equal meaning, equal text
+  std::string_view target;
+  std::string_view schedule;
+  std::map<std::string, std::string> defines;
+  bool checked = false;
+  std::string_view version;       ///< of the compiler, down to the build
+};
+
+Hash128 cacheKey(const CacheKeyFields &fields);
+
+} // namespace attn::cache
