@@ -8,6 +8,49 @@ include "mlir/Pass/PassBase.td"
 // attn → attn
 //===----------------------------------------------------------------------===//
 
+def FoldScale : Pass<"attn-fold-scale", "::mlir::func::FuncOp"> {
+  let summary = "Brings the scores of softmax into log2 units";
+  let description = [{
+    Constant factors at the root of `score` and `init` merge with log2(e) in double; an absent `score` is written out.
+  }];
+  let dependentDialects = ["::attn::ir::AttnDialect", "::mlir::arith::ArithDialect"];
+}
+
+def FuseProducers : Pass<"attn-fuse-producers", "::mlir::func::FuncOp"> {
+  let summary = "Takes transforms of query, key and value into the attention";
+  let dependentDialects = ["::attn::ir::AttnDialect"];
+}
+
+def FuseEpilogue : Pass<"attn-fuse-epilogue", "::mlir::func::FuncOp"> {
+  let summary = "Takes a transform of the result into the attention";
+  let dependentDialects = ["::attn::ir::AttnDialect"];
+}
+
+def ClassifyMask : Pass<"attn-classify-mask", "::mlir::func::FuncOp"> {
+  let summary = "Finds the key ranges that a tile of rows visits, and those without a mask";
+  let description = [{
+    Solves the mask for the key and writes the result as region `ranges`; remarks say what came out.
+  }];
+  let dependentDialects = ["::attn::ir::AttnDialect", "::mlir::arith::ArithDialect"];
+}
+
+def CheckSupport : Pass<"attn-check-support", "::mlir::func::FuncOp"> {
+  let summary = "Refuses, with place and reason, what the back end cannot compile";
+  let options = [Option<"target", "target", "std::string", "\"sm_80\"", "a row of support/GpuTargets.def">];
+  let dependentDialects = ["::attn::ir::AttnDialect"];
+}
+
+def SelectSchedule : Pass<"attn-select-schedule", "::mlir::func::FuncOp"> {
+  let summary = "Chooses block sizes, pipeline depth and warps";
+  let description = [{
+    By ScheduleTable.def, or as option `schedule` says; the choice is checked against the limits of the target.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"sm_80\"", "a row of support/GpuTargets.def">,
+    Option<"schedule", "schedule", "std::string", "\"\"", "block_m=64,warps=4: entries that differ from the table">];
+  let dependentDialects = ["::attn::ir::AttnDialect"];
+}
+
 def ToOnlineAttention : Pass<"attn-to-online-attention", "::mlir::func::FuncOp"> {
   let summary = "Writes each attention as identity, online step and finalize";
   let description = [{
@@ -16,6 +59,21 @@ def ToOnlineAttention : Pass<"attn-to-online-attention", "::mlir::func::FuncOp">
     log2 units, region `ranges` and attribute `schedule` present.
   }];
   let dependentDialects = ["::attn::ir::AttnDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// attn → tile
+//===----------------------------------------------------------------------===//
+
+def AttnToTile : Pass<"attn-to-tile", "::mlir::ModuleOp"> {
+  let summary = "Writes plans as block programs over tiles";
+  let description = [{
+    A plan becomes a kernel: loop over blocks of keys by region `ranges`, score and mask in one map behind a uniform
+    guard, online softmax. Block sizes come from `schedule`; the module is marked with the target.
+  }];
+  let options = [Option<"target", "target", "std::string", "\"sm_80\"", "a row of support/GpuTargets.def">];
+  let dependentDialects = ["::attn::tile::TileDialect", "::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::math::MathDialect"];
 }
 
 #endif // ATTN_PASSES_PASSES

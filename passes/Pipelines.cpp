@@ -13,11 +13,20 @@ using namespace mlir;
 namespace attn {
 
 void buildAttnPipeline(OpPassManager &manager, const PipelineOptions &options) {
-  (void)options;
   OpPassManager &plan = manager.nest<func::FuncOp>();
+  // Constants merge and regions that do nothing vanish first, so that no pass meets two spellings of one thing.
   plan.addPass(createCanonicalizerPass());
   plan.addPass(createCSEPass());
+  plan.addPass(createFoldScale());
+  plan.addPass(createFuseProducers());
+  plan.addPass(createFuseEpilogue());
+  // After all that changes regions, before all that costs time.
+  plan.addPass(createCheckSupport({.target = options.target}));
+  plan.addPass(createClassifyMask());
+  plan.addPass(createSelectSchedule({.target = options.target, .schedule = options.schedule}));
   plan.addPass(createToOnlineAttention());
+  plan.addPass(createCanonicalizerPass());
+  plan.addPass(createCSEPass());
   manager.addPass(createVerifyStage(CompilationStage::OnlineAttention));
 }
 

@@ -180,6 +180,10 @@ bool SizeExpr::Node::equals(const Node &other) const {
   return (!lhs || lhs->equals(*other.lhs)) && (!rhs || rhs->equals(*other.rhs));
 }
 
+SizeExpr::Kind SizeExpr::kind() const { return node->kind; }
+SizeExpr SizeExpr::lhs() const { return SizeExpr(node->lhs); }
+SizeExpr SizeExpr::rhs() const { return SizeExpr(node->rhs); }
+
 std::string SizeExpr::text() const {
   std::string out;
   node->print(0, out);

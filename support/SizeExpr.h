@@ -29,6 +29,10 @@ public:
   /// Parses the text form. On failure returns nothing and sets `*error` (if given) to a message with the column.
   static std::optional<SizeExpr> parse(std::string_view text, std::string *error = nullptr);
 
+  Kind kind() const;
+  /// Of an operation; the operand of `Neg` is `lhs`.
+  SizeExpr lhs() const;
+  SizeExpr rhs() const;
   std::string text() const;
   std::optional<std::int64_t> constant() const;
   /// The name if this is a bare extent name.

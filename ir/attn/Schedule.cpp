@@ -1,0 +1,41 @@
+// See Schedule.h.
+#include "ir/attn/Schedule.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Diagnostics.h"
+
+using namespace mlir;
+
+namespace attn::ir {
+
+static constexpr StringRef kNames[] = {"block_m", "block_n", "stages", "warps"};
+
+int64_t *Schedule::entry(std::string_view name) {
+  int64_t *entries[] = {&blockM, &blockN, &stages, &warps};
+  for (auto [own, value] : llvm::zip_equal(kNames, entries))
+    if (own == StringRef(name))
+      return value;
+  return nullptr;
+}
+
+DictionaryAttr Schedule::toAttr(MLIRContext *context) const {
+  Builder builder(context);
+  Schedule copy = *this;
+  SmallVector<NamedAttribute> entries;
+  for (StringRef name : kNames)
+    entries.push_back(builder.getNamedAttr(name, builder.getI64IntegerAttr(*copy.entry(name))));
+  return builder.getDictionaryAttr(entries);
+}
+
+FailureOr<Schedule> Schedule::fromAttr(DictionaryAttr attr, function_ref<InFlightDiagnostic()> emitError) {
+  Schedule schedule;
+  for (StringRef name : kNames) {
+    auto number = attr.getAs<IntegerAttr>(name);
+    if (!number || number.getInt() < 1)
+      return emitError() << "expects a positive integer `" << name << "` in `schedule`, but got " << attr;
+    *schedule.entry(name) = number.getInt();
+  }
+  return schedule;
+}
+
+} // namespace attn::ir

@@ -1,0 +1,27 @@
+// The attribute `schedule` of an attention as numbers: in which blocks and with how many warps it is computed.
+// Written by SelectSchedule, read by AttnToTile and the passes after it.
+#pragma once
+
+#include "mlir/IR/BuiltinAttributes.h"
+
+#include <cstdint>
+#include <string_view>
+
+namespace attn::ir {
+
+struct Schedule {
+  int64_t blockM = 0;   ///< query rows a CTA
+  int64_t blockN = 0;   ///< kv rows an iteration
+  int64_t stages = 0;   ///< K and V buffers each, the pipeline's depth
+  int64_t warps = 0;    ///< of a CTA
+
+  /// The entry of that name (`block_m`, `block_n`, `stages`, `warps`), or null.
+  int64_t *entry(std::string_view name);
+
+  mlir::DictionaryAttr toAttr(mlir::MLIRContext *context) const;
+  /// Entries of other names are other passes' business; the four above must be there.
+  static mlir::FailureOr<Schedule> fromAttr(mlir::DictionaryAttr attr,
+                                            llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
+};
+
+} // namespace attn::ir

@@ -1,0 +1,371 @@
+// Linear forms, atoms and conditions: construction with folding, interning, and the values they may take.
+// How they are read from the IR is in ReadMask.cpp.
+#include "passes/attn/KeyExpressions.h"
+
+#include <algorithm>
+
+using namespace mlir;
+
+namespace attn::mask {
+
+static constexpr int64_t kInfinity = int64_t{1} << 61;
+
+//===----------------------------------------------------------------------===//
+// Properties
+//===----------------------------------------------------------------------===//
+
+const Atom *Linear::asAtom() const {
+  return constant == 0 && terms.size() == 1 && terms.front().second == 1 ? terms.front().first : nullptr;
+}
+bool Linear::onRow() const {
+  return llvm::any_of(terms, [](const auto &term) { return term.first->onRow; });
+}
+bool Linear::onKey() const {
+  return llvm::any_of(terms, [](const auto &term) { return term.first->onKey; });
+}
+
+/// A text that is equal for equal forms.
+static std::string keyOf(const Linear &value) {
+  std::string key = std::to_string(value.constant);
+  for (auto [atom, coefficient] : value.terms)
+    key += "+" + std::to_string(coefficient) + "*" + std::to_string(atom->number);
+  return key;
+}
+
+//===----------------------------------------------------------------------===//
+// Interning
+//===----------------------------------------------------------------------===//
+
+Linear Expressions::atom(Atom &&atom) {
+  std::string key = std::to_string(static_cast<int>(atom.kind)) + ":" + atom.name;
+  // A tensor's elements are the same whichever load reads them, a head whichever op names it.
+  const void *identity = atom.name.empty() ? atom.value.getAsOpaquePointer() : nullptr;
+  if (atom.kind == Atom::Kind::Load || atom.kind == Atom::Kind::LowerBound)
+    identity = atom.value.getDefiningOp<ir::LoadOp>().getTensor().getAsOpaquePointer();
+  key += ":" + std::to_string(reinterpret_cast<uintptr_t>(identity)) + ":" +
+         std::to_string(reinterpret_cast<uintptr_t>(atom.condition));
+  for (const Linear &operand : atom.operands)
+    key += "," + keyOf(operand);
+  auto [entry, isNew] = atomByKey.try_emplace(key, nullptr);
+  if (isNew) {
+    atom.number = atoms.size();
+    for (const Linear &operand : atom.operands) {
+      atom.onRow |= operand.onRow();
+      atom.onKey |= operand.onKey();
+    }
+    if (atom.condition) {
+      atom.onRow |= atom.condition->onRow;
+      atom.onKey |= atom.condition->onKey;
+    }
+    atoms.push_back(std::move(atom));
+    entry->second = &atoms.back();
+  }
+  Linear result;
+  result.terms.emplace_back(entry->second, 1);
+  return result;
+}
+
+const Predicate *Expressions::intern(Predicate &&predicate) {
+  std::string key = std::to_string(static_cast<int>(predicate.kind)) + ":" +
+                    std::to_string(reinterpret_cast<uintptr_t>(predicate.value.getAsOpaquePointer())) +
+                    (predicate.negated ? "!" : "") + keyOf(predicate.linear);
+  for (const Predicate *operand : predicate.operands)
+    key += "," + std::to_string(reinterpret_cast<uintptr_t>(operand));
+  auto [entry, isNew] = predicateByKey.try_emplace(key, nullptr);
+  if (isNew) {
+    predicate.onRow |= predicate.linear.onRow();
+    predicate.onKey |= predicate.linear.onKey();
+    for (const Predicate *operand : predicate.operands) {
+      predicate.onRow |= operand->onRow;
+      predicate.onKey |= operand->onKey;
+    }
+    predicates.push_back(std::move(predicate));
+    entry->second = &predicates.back();
+  }
+  return entry->second;
+}
+
+//===----------------------------------------------------------------------===//
+// Sums
+//===----------------------------------------------------------------------===//
+
+Linear Expressions::number(int64_t value) {
+  Linear result;
+  result.constant = value;
+  return result;
+}
+
+Linear Expressions::add(const Linear &a, const Linear &b, int64_t factor) {
+  auto fused = [&](int64_t x, int64_t y) {
+    int64_t result = 0;
+    overflowed |= __builtin_mul_overflow(y, factor, &result) || __builtin_add_overflow(x, result, &result);
+    return result;
+  };
+  Linear result;
+  result.constant = fused(a.constant, b.constant);
+  auto left = a.terms.begin(), right = b.terms.begin();
+  while (left != a.terms.end() || right != b.terms.end()) {
+    if (right == b.terms.end() || (left != a.terms.end() && left->first->number < right->first->number)) {
+      result.terms.push_back(*left++);
+    } else if (left == a.terms.end() || right->first->number < left->first->number) {
+      if (int64_t coefficient = fused(0, right->second))
+        result.terms.emplace_back(right->first, coefficient);
+      ++right;
+    } else {
+      if (int64_t coefficient = fused(left->second, right->second))
+        result.terms.emplace_back(left->first, coefficient);
+      ++left, ++right;
+    }
+  }
+  return result;
+}
+
+Linear Expressions::scale(const Linear &a, int64_t factor) { return add(number(0), a, factor); }
+
+Linear Expressions::first() { return atom({.kind = Atom::Kind::First}); }
+Linear Expressions::last() { return atom({.kind = Atom::Kind::Last}); }
+Linear Expressions::key() { return atom({.kind = Atom::Kind::Key, .onKey = true}); }
+Linear Expressions::extent(StringRef name) { return atom({.kind = Atom::Kind::Extent, .name = name.str()}); }
+
+//===----------------------------------------------------------------------===//
+// Division, products
+//===----------------------------------------------------------------------===//
+
+static int64_t floorQuotient(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
+
+Linear Expressions::floorDiv(const Linear &a, const Linear &divisor) {
+  if (divisor.isConstant()) {
+    int64_t by = divisor.constant;
+    if (by == 1)
+      return a;
+    // Multiples of the divisor leave the quotient exactly.
+    Linear whole, rest;
+    for (auto [atom, coefficient] : a.terms)
+      (coefficient % by == 0 ? whole : rest).terms.emplace_back(atom, coefficient % by == 0 ? coefficient / by : coefficient);
+    whole.constant = floorQuotient(a.constant, by);
+    rest.constant = a.constant - whole.constant * by;
+    if (rest.terms.empty())
+      return whole;
+    if (const Atom *inner = rest.asAtom(); inner && inner->kind == Atom::Kind::FloorDiv && inner->operands[1].isConstant())
+      return add(whole, floorDiv(inner->operands[0], scale(inner->operands[1], by)));
+    return add(whole, atom({.kind = Atom::Kind::FloorDiv, .operands = {rest, divisor}}));
+  }
+  return atom({.kind = Atom::Kind::FloorDiv, .operands = {a, divisor}});
+}
+
+Linear Expressions::mod(const Linear &a, const Linear &divisor) {
+  if (divisor.isConstant() && a.isConstant())
+    return number(a.constant - divisor.constant * floorQuotient(a.constant, divisor.constant));
+  if (divisor.isConstant() && divisor.constant == 1)
+    return number(0);
+  return atom({.kind = Atom::Kind::Mod, .operands = {a, divisor}});
+}
+
+Linear Expressions::product(const Linear &uniform, const Linear &other) {
+  if (uniform.isConstant())
+    return scale(other, uniform.constant);
+  if (other.isConstant())
+    return scale(uniform, other.constant);
+  return atom({.kind = Atom::Kind::Product, .operands = {uniform, other}});
+}
+
+//===----------------------------------------------------------------------===//
+// Choices
+//===----------------------------------------------------------------------===//
+
+/// Drops what another operand surely beats; flattens.
+Linear Expressions::extremum(Atom::Kind kind, const Linear &a, const Linear &b) {
+  SmallVector<Linear, 4> operands;
+  auto beats = [&](const Linear &x, const Linear &y) { // x is the extremum of both
+    return kind == Atom::Kind::Min ? provablyNonPositive(add(x, y, -1)) : provablyNonPositive(add(y, x, -1));
+  };
+  auto insert = [&](const Linear &value) {
+    if (llvm::any_of(operands, [&](const Linear &other) { return beats(other, value); }))
+      return;
+    llvm::erase_if(operands, [&](const Linear &other) { return beats(value, other); });
+    operands.push_back(value);
+  };
+  for (const Linear &value : {a, b}) {
+    const Atom *inner = value.asAtom();
+    if (inner && inner->kind == kind)
+      llvm::for_each(inner->operands, insert);
+    else
+      insert(value);
+  }
+  if (operands.size() == 1)
+    return operands.front();
+  llvm::sort(operands, [](const Linear &x, const Linear &y) { return keyOf(x) < keyOf(y); });
+  return atom({.kind = kind, .operands = {operands.begin(), operands.end()}});
+}
+
+Linear Expressions::minimum(const Linear &a, const Linear &b) { return extremum(Atom::Kind::Min, a, b); }
+Linear Expressions::maximum(const Linear &a, const Linear &b) { return extremum(Atom::Kind::Max, a, b); }
+
+Linear Expressions::select(const Predicate *condition, const Linear &yes, const Linear &no) {
+  if (condition->kind == Predicate::Kind::True || yes == no)
+    return yes;
+  if (condition->kind == Predicate::Kind::False)
+    return no;
+  return atom({.kind = Atom::Kind::Select, .operands = {yes, no}, .condition = condition});
+}
+
+Linear Expressions::load(Value like, ArrayRef<Linear> indices) {
+  return atom({.kind = Atom::Kind::Load, .value = like, .operands = {indices.begin(), indices.end()}});
+}
+
+Linear Expressions::lowerBound(Value like, ArrayRef<Linear> indices, const Linear &bound) {
+  Atom result{.kind = Atom::Kind::LowerBound, .value = like, .operands = {indices.begin(), indices.end()}};
+  result.operands.push_back(bound);
+  return atom(std::move(result));
+}
+
+//===----------------------------------------------------------------------===//
+// Conditions
+//===----------------------------------------------------------------------===//
+
+const Predicate *Expressions::always() { return intern({.kind = Predicate::Kind::True}); }
+const Predicate *Expressions::never() { return intern({.kind = Predicate::Kind::False}); }
+
+const Predicate *Expressions::nonPositive(const Linear &value) {
+  if (provablyNonPositive(value))
+    return always();
+  if (provablyPositive(value))
+    return never();
+  return intern({.kind = Predicate::Kind::NonPositive, .linear = value});
+}
+
+const Predicate *Expressions::join(Predicate::Kind kind, const Predicate *a, const Predicate *b) {
+  bool isAnd = kind == Predicate::Kind::And;
+  const Predicate *neutral = isAnd ? always() : never(), *absorbing = isAnd ? never() : always();
+  if (a == absorbing || b == absorbing)
+    return absorbing;
+  if (a == neutral || a == b)
+    return b;
+  if (b == neutral)
+    return a;
+  return intern({.kind = kind, .operands = {a, b}});
+}
+
+const Predicate *Expressions::conjunction(const Predicate *a, const Predicate *b) {
+  return join(Predicate::Kind::And, a, b);
+}
+const Predicate *Expressions::disjunction(const Predicate *a, const Predicate *b) {
+  return join(Predicate::Kind::Or, a, b);
+}
+
+const Predicate *Expressions::opaque(Value value, bool negated) {
+  Predicate result{.kind = Predicate::Kind::Opaque, .value = value, .negated = negated};
+  findDependence(value, result.onRow, result.onKey);
+  return intern(std::move(result));
+}
+
+const Predicate *Expressions::negation(const Predicate *predicate) {
+  switch (predicate->kind) {
+  case Predicate::Kind::False:
+    return always();
+  case Predicate::Kind::True:
+    return never();
+  case Predicate::Kind::And:
+    return disjunction(negation(predicate->operands[0]), negation(predicate->operands[1]));
+  case Predicate::Kind::Or:
+    return conjunction(negation(predicate->operands[0]), negation(predicate->operands[1]));
+  case Predicate::Kind::NonPositive: // not (x ≤ 0)  ⇔  1 - x ≤ 0
+    return nonPositive(add(number(1), predicate->linear, -1));
+  case Predicate::Kind::Opaque:
+    return opaque(predicate->value, !predicate->negated);
+  }
+  llvm_unreachable("all kinds are handled");
+}
+
+//===----------------------------------------------------------------------===//
+// Ranges of values
+//===----------------------------------------------------------------------===//
+
+static int64_t saturate(__int128 value) {
+  return static_cast<int64_t>(std::clamp<__int128>(value, -kInfinity, kInfinity));
+}
+
+NumberRange Expressions::rangeOf(const Linear &value) {
+  __int128 lo = value.constant, hi = value.constant;
+  for (auto [atom, coefficient] : value.terms) {
+    NumberRange range = rangeOf(*atom);
+    lo += static_cast<__int128>(coefficient) * (coefficient > 0 ? range.lo : range.hi);
+    hi += static_cast<__int128>(coefficient) * (coefficient > 0 ? range.hi : range.lo);
+  }
+  return {saturate(lo), saturate(hi)};
+}
+
+static NumberRange productRange(NumberRange a, NumberRange b) {
+  int64_t corners[] = {saturate(static_cast<__int128>(a.lo) * b.lo), saturate(static_cast<__int128>(a.lo) * b.hi),
+                       saturate(static_cast<__int128>(a.hi) * b.lo), saturate(static_cast<__int128>(a.hi) * b.hi)};
+  return {*std::min_element(std::begin(corners), std::end(corners)),
+          *std::max_element(std::begin(corners), std::end(corners))};
+}
+
+NumberRange Expressions::rangeOf(const Atom &atom) {
+  auto operand = [&](unsigned index) { return rangeOf(atom.operands[index]); };
+  switch (atom.kind) {
+  case Atom::Kind::Row:
+  case Atom::Kind::First:
+  case Atom::Kind::Key:
+    return {0, kMaxExtent - 1};
+  case Atom::Kind::Last: // a tile may reach beyond the last row
+    return {0, kMaxExtent + 1023};
+  case Atom::Kind::Extent:
+    return {0, kMaxExtent};
+  case Atom::Kind::Symbol:
+    return symbolRange(atom.value);
+  case Atom::Kind::FloorDiv: {
+    NumberRange a = operand(0), b = operand(1);
+    int64_t lo = std::max<int64_t>(b.lo, 1), hi = std::max(b.hi, lo);
+    return {std::min(floorQuotient(a.lo, lo), floorQuotient(a.lo, hi)),
+            std::max(floorQuotient(a.hi, lo), floorQuotient(a.hi, hi))};
+  }
+  case Atom::Kind::Mod:
+    return {0, std::max<int64_t>(operand(1).hi - 1, 0)};
+  case Atom::Kind::Product:
+    return productRange(operand(0), operand(1));
+  case Atom::Kind::Min:
+  case Atom::Kind::Max: {
+    NumberRange result = operand(0);
+    for (unsigned index = 1; index < atom.operands.size(); ++index) {
+      NumberRange other = operand(index);
+      result = atom.kind == Atom::Kind::Min ? NumberRange{std::min(result.lo, other.lo), std::min(result.hi, other.hi)}
+                                            : NumberRange{std::max(result.lo, other.lo), std::max(result.hi, other.hi)};
+    }
+    return result;
+  }
+  case Atom::Kind::Select: {
+    NumberRange yes = operand(0), no = operand(1);
+    return {std::min(yes.lo, no.lo), std::max(yes.hi, no.hi)};
+  }
+  case Atom::Kind::Load: {
+    auto promised = promisedRange(atom);
+    NumberRange lo = rangeOf(promised->first), hi = rangeOf(promised->second);
+    return {lo.lo, hi.hi};
+  }
+  case Atom::Kind::LowerBound:
+    return {0, kMaxExtent};
+  case Atom::Kind::Unknown:
+    return {INT32_MIN, INT32_MAX};
+  }
+  llvm_unreachable("all kinds are handled");
+}
+
+bool Expressions::provablyNonPositive(const Linear &value) {
+  if (rangeOf(value).hi <= 0)
+    return true;
+  // first ≤ q_len - 1 and first ≤ last: put the larger for the smaller where that cancels.
+  for (auto [atom, coefficient] : value.terms) {
+    if (atom->kind != Atom::Kind::First || coefficient < 0)
+      continue;
+    Linear self;
+    self.terms.emplace_back(atom, 1);
+    for (const Linear &upper : {add(extent("q_len"), number(-1)), last()})
+      if (rangeOf(add(value, add(upper, self, -1), coefficient)).hi <= 0)
+        return true;
+  }
+  return false;
+}
+
+} // namespace attn::mask

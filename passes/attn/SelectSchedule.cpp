@@ -1,0 +1,144 @@
+// Chooses block sizes, pipeline depth and warps: attribute `schedule` on each attention, by ScheduleTable.def or as the
+// caller says (`block_m=64,warps=4`, entries not named keep the table's value), and checked against what the target has.
+// What a kernel needs in the end is CheckBudget's business; this is the prediction that makes the choice.
+//
+// Requires: CheckSupport. Guarantees: `schedule` is present and valid. An attention that has one keeps it.
+#include "ir/attn/AttnDialect.h"
+#include "ir/attn/Schedule.h"
+#include "passes/Passes.h"
+#include "passes/Remarks.h"
+#include "support/GpuTarget.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace attn {
+#define GEN_PASS_DEF_SELECTSCHEDULE
+#include "passes/Passes.h.inc"
+
+namespace {
+struct TableRow {
+  MmaFamily family;
+  int64_t maxHeadDim;
+  ir::Schedule schedule;
+  StringRef reason;
+};
+} // namespace
+
+static constexpr TableRow kTable[] = {
+#define ATTN_SCHEDULE(family, max_head_dim, block_m, block_n, stages, warps, reason)                                   \
+  {MmaFamily::family, max_head_dim, {block_m, block_n, stages, warps}, reason},
+#include "passes/attn/ScheduleTable.def"
+#undef ATTN_SCHEDULE
+};
+
+/// Registers a thread that scores, probs and acc take on `mma.sync`.
+static int64_t predictRegisters(const ir::Schedule &schedule, int64_t valueLength) {
+  int64_t rowSlots = schedule.blockM / schedule.warps / 16;
+  return rowSlots * (schedule.blockN / 2 + schedule.blockN / 4 + llvm::alignTo(valueLength, 8) / 2);
+}
+
+/// Bytes of shared memory that query, keys and values take, rows padded to the panels of the swizzle.
+static int64_t predictShared(const ir::Schedule &schedule, int64_t headDim, int64_t valueLength, int64_t elementBytes) {
+  auto padded = [](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 32)); };
+  return elementBytes * (schedule.blockM * padded(headDim) +
+                         schedule.stages * schedule.blockN * (padded(headDim) + padded(valueLength)));
+}
+
+/// Applies `block_m=64,warps=4` to `schedule`.
+static LogicalResult applyOverride(ir::AttentionOp op, StringRef text, ir::Schedule &schedule) {
+  SmallVector<StringRef> items;
+  text.split(items, ',', -1, /*KeepEmpty=*/false);
+  for (StringRef item : items) {
+    auto [name, number] = item.split('=');
+    int64_t *entry = schedule.entry(name.trim().str());
+    if (!entry)
+      return op.emitError() << "schedule: `" << name.trim()
+                            << "` is none of `block_m`, `block_n`, `stages`, `warps`";
+    int64_t value = 0;
+    if (number.trim().getAsInteger(10, value) || value < 1 || value > 1024)
+      return op.emitError() << "schedule: `" << name.trim() << "` is `" << number.trim()
+                            << "`, but must be a number from 1 to 1024";
+    *entry = value;
+  }
+  return success();
+}
+
+static LogicalResult check(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target) {
+  if (!llvm::is_contained({1, 2, 4, 8, 16}, schedule.warps))
+    return op.emitError() << "schedule: `warps` is " << schedule.warps << ", but must be 1, 2, 4, 8 or 16";
+  if (schedule.blockM % (16 * schedule.warps) != 0)
+    return op.emitError() << "schedule: `block_m` is " << schedule.blockM << ", but must be a multiple of "
+                          << 16 * schedule.warps << ", 16 rows a warp";
+  if (schedule.blockN % 16 != 0 || schedule.blockN > 256)
+    return op.emitError() << "schedule: `block_n` is " << schedule.blockN
+                          << ", but must be a multiple of 16 up to 256";
+  if (schedule.stages > 8)
+    return op.emitError() << "schedule: `stages` is " << schedule.stages << ", but must be 8 at most";
+  int64_t bytes = predictShared(schedule, op.getHeadDim(), op.getStoredValueLength(),
+                                op.getQueryType().getElementType().getIntOrFloatBitWidth() / 8);
+  if (bytes > target.sharedBytesPerBlock)
+    return op.emitError() << "schedule: query, key and value tiles take " << bytes << " bytes of shared memory, but "
+                          << StringRef(target.name) << " has " << target.sharedBytesPerBlock;
+  return success();
+}
+
+static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target) {
+  int64_t length = std::max(op.getHeadDim(), op.getValueRowLength());
+  for (const TableRow &row : kTable) {
+    bool fits =
+        predictShared(row.schedule, op.getHeadDim(), op.getStoredValueLength(), 2) <= target.sharedBytesPerBlock;
+    if (row.family == target.mmaFamily && length <= row.maxHeadDim && fits)
+      return row;
+  }
+  return op.emitError() << "no schedule for head_dim " << op.getHeadDim() << " and head_dim_v "
+                        << op.getValueRowLength() << " on " << StringRef(target.name);
+}
+
+static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringRef overrides) {
+  if (DictionaryAttr given = op.getScheduleAttr()) {
+    FailureOr<ir::Schedule> schedule = ir::Schedule::fromAttr(given, [&] { return op.emitError(); });
+    return failed(schedule) ? failure() : check(op, *schedule, target);
+  }
+  FailureOr<TableRow> row = lookUp(op, target);
+  if (failed(row))
+    return failure();
+  ir::Schedule schedule = row->schedule;
+  if (failed(applyOverride(op, overrides, schedule)) || failed(check(op, schedule, target)))
+    return failure();
+  op.setScheduleAttr(schedule.toAttr(op.getContext()));
+  int64_t bytes = predictShared(schedule, op.getHeadDim(), op.getStoredValueLength(), 2);
+  remark(op, RemarkCategory::Schedule,
+         llvm::formatv("block_m {0}, block_n {1}, stages {2}, warps {3}: {4} (predicted: {5} registers, {6} bytes of "
+                       "shared memory)",
+                       schedule.blockM, schedule.blockN, schedule.stages, schedule.warps,
+                       overrides.empty() ? row->reason : StringRef("as asked for"),
+                       predictRegisters(schedule, op.getValueRowLength()), bytes)
+             .str());
+  return success();
+}
+
+namespace {
+struct SelectSchedule final : impl::SelectScheduleBase<SelectSchedule> {
+  using SelectScheduleBase::SelectScheduleBase;
+
+  void runOnOperation() override {
+    const GpuTarget *gpu = findGpuTarget(target.getValue());
+    if (!gpu) {
+      getOperation().emitError() << "unknown target `" << target.getValue() << "`";
+      return signalPassFailure();
+    }
+    WalkResult result = getOperation()->walk([&](ir::AttentionOp op) {
+      return succeeded(select(op, *gpu, schedule)) ? WalkResult::advance() : WalkResult::interrupt();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+};
+} // namespace
+
+} // namespace attn
