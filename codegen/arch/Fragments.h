@@ -1,0 +1,91 @@
+// Which element of a tile each register of each thread holds, for every fragment layout (dialects.md, 3.1).
+//
+// Throughout, lane = 4g + t of its warp, g = lane / 4 (0 … 7), t = lane % 4, and w counts the warps of the role. A tile of
+// R x C elements spread over W warps with 16-row slabs dealt out in turn: warp w owns rows 16(w + W·i) … + 15, i = 0, 1, …
+//
+//   acc (accumulator of m16n8k16, and of wgmma m64nNk16)       lhs (left operand, 16-bit)
+//            columns 8j + 0 1 | 2 3 | 4 5 | 6 7                  register r of k step kk holds columns
+//   row g      h=0:  t=0 | t=1 | t=2 | t=3     c = 0, 1          16kk + 8(r/2) + 2t + {0, 1} of row g + 8(r%2)
+//   row g + 8  h=1:  t=0 | t=1 | t=2 | t=3
+//
+// Registers are counted i, then j (or kk), then h (or r), then c. 16-bit elements lie two in a register (c = 0 low), so an
+// acc tile of 16-bit elements and the lhs operand of the same tile are the same registers: acc → lhs is packing only.
+// 1-D layouts hold an entry a row, (i, h): `row` in all four lanes of a quad, `row_partial` as four summands.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace attn::codegen {
+
+/// An integer that depends on the thread: constant + warp·w + group·g + thread·t.
+struct ThreadForm {
+  int constant = 0;
+  int warp = 0;
+  int group = 0;
+  int thread = 0;
+
+  int evaluate(int warpIndex, int lane) const {
+    return constant + warp * warpIndex + group * (lane / 4) + thread * (lane % 4);
+  }
+  friend bool operator==(const ThreadForm &, const ThreadForm &) = default;
+};
+
+/// Where in its tile an element lies. The column of a 1-D fragment is 0.
+struct FragmentPosition {
+  ThreadForm row;
+  ThreadForm column;
+};
+
+enum class FragmentLayout { Acc, Lhs, Row, RowPartial };
+
+/// The register map of one fragment type.
+class Fragment {
+public:
+  /// Fails, saying why in `*error`, when the tile does not fit the layout: rows a multiple of 16, columns of 8 (16 for
+  /// `lhs`), elements of 16 or 32 bits (`lhs`: 16). Where warps are left over, they hold positions beyond the last row.
+  static std::optional<Fragment> make(FragmentLayout layout, int warps, int rows, int columns, int elementBits,
+                                      std::string *error = nullptr);
+
+  /// 32-bit registers a thread.
+  int registers() const { return elements() / elementsPerRegister; }
+  /// Elements a thread.
+  int elements() const { return slabs * columnTiles * 2 * columnsPerTile(); }
+  int packing() const { return elementsPerRegister; }
+  int rows() const { return rowCount; }
+  /// Whether every position of every warp lies within the tile.
+  bool fillsAllWarps() const { return rowCount == 16 * warps * slabs; }
+  bool isRowLayout() const { return layout == FragmentLayout::Row || layout == FragmentLayout::RowPartial; }
+
+  /// Where element `part` (0 … packing() - 1) of register `index` lies; the same map for every thread.
+  FragmentPosition position(int index, int part = 0) const;
+  /// The register that holds element (i, j, h, c); its part is c % packing().
+  int registerOf(int slab, int columnTile, int half, int column) const;
+
+  /// 16-row slabs a warp (i), 8-column tiles (j; 1 in 1-D layouts).
+  int slabCount() const { return slabs; }
+  int columnTileCount() const { return columnTiles; }
+  /// Rows a thread sees, (i, h) counted 2i + h: as many as the registers of a 1-D fragment.
+  int rowSlots() const { return 2 * slabs; }
+  /// Columns a thread sees, (j, c) counted 2j + c.
+  int columnSlots() const { return columnTiles * columnsPerTile(); }
+  /// Row of row slot `slot` and column of column slot `slot`.
+  ThreadForm rowOf(int slot) const;
+  ThreadForm columnOf(int slot) const;
+
+  /// A row's value over all columns: combine its registers, then the lanes at these xor distances, in this order.
+  static constexpr int rowReduction[2] = {1, 2};
+
+private:
+  Fragment() = default;
+  int columnsPerTile() const { return isRowLayout() ? 1 : 2; }
+
+  FragmentLayout layout = FragmentLayout::Acc;
+  int warps = 1;
+  int rowCount = 0;
+  int slabs = 0;
+  int columnTiles = 0;
+  int elementsPerRegister = 1;
+};
+
+} // namespace attn::codegen

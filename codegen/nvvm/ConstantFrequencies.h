@@ -1,0 +1,18 @@
+// Frequencies of rotations that are known when compiling: functions of the pair's number and constants.
+#pragma once
+
+#include "codegen/nvvm/Emitter.h"
+
+#include <optional>
+
+namespace attn::codegen {
+
+/// `value`, a scalar in a region, in f64, with the i32 `argument` of the region being `number`; nothing when it depends on
+/// anything else.
+std::optional<double> foldScalar(mlir::Value value, mlir::Value argument, double number);
+
+/// A table in constant global memory of the frequency `value` (radians) of pairs 0 … count - 1: two f32 each, high and low
+/// part, in quarter turns. Nothing when the frequency is not known when compiling.
+std::optional<mlir::Value> makeFrequencyTable(Emitter &e, mlir::Value value, mlir::Value pair, int count);
+
+} // namespace attn::codegen

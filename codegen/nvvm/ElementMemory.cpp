@@ -1,0 +1,126 @@
+// Loads in element regions: parameters in global memory, words of shared buffers. Addresses are forms as well: what the slot
+// adds becomes an immediate, and a word asked for twice (a Toeplitz strip) is loaded once.
+#include "codegen/nvvm/ElementExpander.h"
+
+#include "ir/tile/TileLayouts.h"
+
+#include "mlir/Transforms/DialectConversion.h"
+
+namespace attn::codegen {
+
+using mlir::Value;
+
+/// The stored number as the region sees it. `raw` of 8 and 16-bit integers is an i32.
+static Value convertStored(Emitter &e, mlir::Type stored, mlir::Type result, Value raw) {
+  if (mlir::isa<mlir::Float8E4M3FNType, mlir::Float8E5M2Type>(stored))
+    return e.decodeFloat8(raw, mlir::isa<mlir::Float8E5M2Type>(stored));
+  if (isSmallFloat(stored))
+    return e.extendHalf(raw);
+  if (stored.isF64() && result.isF32())
+    return e.narrow(raw);
+  if (stored.isF32() && result.isF64())
+    return e.widen(raw);
+  if (stored.isInteger() && result.isInteger(1))
+    return e.icmp(Compare::Ne, raw, e.zero(raw.getType()));
+  return raw;
+}
+
+static mlir::Type loadedType(Emitter &e, mlir::Type stored) {
+  if (mlir::isa<mlir::Float8E4M3FNType, mlir::Float8E5M2Type>(stored))
+    return e.builder.getI8Type();
+  return stored;
+}
+
+/// Address of an element but for a constant: Σ index · stride. Shared by all places whose indices differ by constants in the
+/// last dimension.
+Value ElementExpander::paramPointer(const TensorView &view, llvm::ArrayRef<IntegerForm> indices, std::int64_t &constantBytes) {
+  std::int64_t bytes = std::max<std::int64_t>(1, view.elementBits() / 8);
+  constantBytes = indices.empty() ? 0 : indices.back().constant * bytes;
+  std::vector<const void *> key{view.pointer.getAsOpaquePointer()};
+  llvm::SmallVector<Value> parts;
+  for (auto [dimension, form] : llvm::enumerate(indices)) {
+    bool isLast = dimension + 1 == indices.size();
+    parts.push_back(isLast ? baseOf(form) : materialize(form));
+    key.push_back(parts.back() ? parts.back().getAsOpaquePointer() : nullptr);
+  }
+  Value &pointer = pointers[key];
+  if (pointer)
+    return pointer;
+  Value elements;
+  for (auto [dimension, part] : llvm::enumerate(parts)) {
+    if (!part || Emitter::constantOf(part) == 0)
+      continue;
+    Value term = e.signExtend(part, e.i64Type());
+    if (dimension + 1 < parts.size())
+      term = e.imul(term, view.strides[dimension]);
+    elements = elements ? e.iadd(elements, term) : term;
+  }
+  return pointer = elements ? e.offset(view.pointer, e.imul(elements, e.i64(bytes))) : view.pointer;
+}
+
+Value ElementExpander::computeParam(tile::ParamOp op, Slot slot) {
+  TensorView view = TensorView::of(op.getTensor());
+  mlir::Type stored = view.type.getElementType(), result = op.getResult().getType();
+  llvm::SmallVector<IntegerForm> places;
+  for (Value index : op.getIndices())
+    places.push_back(evaluateForm(index, slot));
+  Value predicate = op.getPredicate() ? evaluate(op.getPredicate(), slot) : Value();
+  if (hasFailed)
+    return Value();
+  Value bit;
+  if (stored.isInteger(1)) { // rows of 32-bit words, lowest bit first
+    Value index = materialize(places.back());
+    bit = e.iand(index, e.i32(31));
+    places.back() = IntegerForm::of(e.lshr(index, e.i32(5)), /*isPosition=*/true);
+    view.type = tile::TileTensorType::get(op.getContext(), view.type.getSizes(), e.i32Type(), false);
+  }
+  std::int64_t constantBytes = 0;
+  Value pointer = e.offset(paramPointer(view, places, constantBytes), constantBytes);
+  mlir::Type loaded = loadedType(e, view.type.getElementType());
+  unsigned alignment = std::max(1u, loaded.getIntOrFloatBitWidth() / 8);
+  Value raw = predicate ? e.loadIf(predicate, loaded, pointer) : e.loadInvariant(loaded, pointer, alignment);
+  if (mlir::isa<mlir::IntegerType>(raw.getType()) && !raw.getType().isInteger(32))
+    raw = e.signExtend(raw, e.i32Type());
+  if (bit)
+    return e.icmp(Compare::Ne, e.iand(e.lshr(raw, bit), e.i32(1)), e.i32(0));
+  return convertStored(e, stored, result, raw);
+}
+
+Value ElementExpander::computeAt(tile::AtOp op, Slot slot) {
+  tile::BufferType type = op.getBuffer().getType();
+  Value buffer = rewriter.getRemappedValue(op.getBuffer());
+  std::int64_t bytes = type.getElementType().getIntOrFloatBitWidth() / 8;
+  llvm::SmallVector<IntegerForm> places;
+  for (Value index : op.getIndices())
+    places.push_back(evaluateForm(index, slot));
+  if (hasFailed)
+    return Value();
+  Value pointer;
+  std::int64_t constant = 0;
+  if (type.getSmem().getSwizzle() == 0) {
+    IntegerForm place = places.back();
+    if (places.size() == 2)
+      place = place.plus(places[0], tile::rowPitch(type.getShape(), type.getElementType(), type.getSmem()));
+    constant = place.constant * bytes;
+    Value base = baseOf(place);
+    std::vector<const void *> key{buffer.getAsOpaquePointer(), base ? base.getAsOpaquePointer() : nullptr};
+    Value &start = pointers[key];
+    if (!start) {
+      Value offset = base ? e.iadd(buffer, e.imul(base, e.i32(bytes))) : buffer;
+      start = kernel.sharedPointer(e, offset);
+    }
+    pointer = start;
+  } else {
+    Value indices[] = {materialize(places[0]), materialize(places[1])};
+    pointer = kernel.sharedPointer(e, e.iadd(buffer, kernel.elementOffset(e, type, indices)));
+  }
+  Value &loaded = loads[{pointer.getAsOpaquePointer(), nullptr, constant}];
+  if (loaded)
+    return loaded;
+  Value raw = e.load(type.getElementType(), e.offset(pointer, constant), bytes);
+  if (mlir::isa<mlir::IntegerType>(raw.getType()))
+    raw = e.signExtend(raw, e.i32Type());
+  return loaded = convertStored(e, type.getElementType(), op.getResult().getType(), raw);
+}
+
+} // namespace attn::codegen

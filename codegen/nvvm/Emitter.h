@@ -1,0 +1,128 @@
+// The vocabulary of instructions in which kernels are written: one method an instruction, each making one operation of the
+// `llvm` or `nvvm` dialect. Everything else in codegen is written in these words, so this header and its source are the
+// only place that knows how an instruction is spelled in MLIR. Also the `Ops` of MathAlgorithms.h.
+//
+// Arithmetic methods take the operands' type (f32, f64, i32, i64); nothing here fuses or reorders.
+#pragma once
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Value.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace attn::codegen {
+
+/// Constants of one kernel, each once, at the head of its entry block.
+class ConstantPool {
+public:
+  /// New constants go before `anchor`, which stands in the entry block before all generated code.
+  explicit ConstantPool(mlir::Operation *anchor) : anchor(anchor) {}
+  mlir::Value get(mlir::TypedAttr value);
+
+private:
+  mlir::Operation *anchor;
+  llvm::DenseMap<mlir::Attribute, mlir::Value> values;
+};
+
+enum class Compare { Eq, Ne, Lt, Le, Gt, Ge, UnsignedLt, UnsignedLe, UnsignedGt, UnsignedGe };
+
+class Emitter {
+public:
+  using Value = mlir::Value;
+
+  Emitter(mlir::OpBuilder &builder, mlir::Location location, ConstantPool &pool)
+      : builder(builder), location(location), pool(pool) {}
+
+  mlir::OpBuilder &builder;
+  mlir::Location location;
+  ConstantPool &pool;
+
+  //===--- Types and constants ---===//
+  mlir::Type i1Type(), i16Type(), i32Type(), i64Type(), f32Type(), f64Type();
+  mlir::Type globalPointer(), sharedPointer();
+  Value f32(double value), f64(double value), i32(std::int64_t value), i64(std::int64_t value), boolean(bool value);
+  Value zero(mlir::Type type);
+  static std::optional<std::int64_t> constantOf(Value value);
+
+  //===--- Integers ---===//
+  Value iadd(Value a, Value b), isub(Value a, Value b), imul(Value a, Value b);
+  Value sdiv(Value a, Value b), srem(Value a, Value b), udiv(Value a, Value b), urem(Value a, Value b);
+  Value iand(Value a, Value b), ior(Value a, Value b), ixor(Value a, Value b);
+  Value shl(Value a, Value b), lshr(Value a, Value b), ashr(Value a, Value b);
+  Value smin(Value a, Value b), smax(Value a, Value b), umin(Value a, Value b), umax(Value a, Value b);
+  Value absolute(Value a), countOnes(Value a);
+  Value icmp(Compare predicate, Value a, Value b);
+  Value ieq(Value a, Value b) { return icmp(Compare::Eq, a, b); }
+
+  //===--- Booleans ---===//
+  Value land(Value a, Value b) { return iand(a, b); }
+  Value lor(Value a, Value b) { return ior(a, b); }
+  Value lnot(Value a) { return ixor(a, boolean(true)); }
+  Value select(Value condition, Value a, Value b);
+
+  //===--- Floats ---===//
+  Value fadd(Value a, Value b), fsub(Value a, Value b), fmul(Value a, Value b), fdiv(Value a, Value b);
+  Value fma(Value a, Value b, Value c);
+  Value fneg(Value a), fabs(Value a), sqrt(Value a), floor(Value a), ceil(Value a), rint(Value a), truncate(Value a);
+  /// IEEE minNum and maxNum: of a number and a NaN the number.
+  Value fmin(Value a, Value b), fmax(Value a, Value b);
+  /// A NaN operand gives NaN.
+  Value minimum(Value a, Value b), maximum(Value a, Value b);
+  /// Ordered comparisons: false with a NaN.
+  Value fcmp(Compare predicate, Value a, Value b);
+  Value flt(Value a, Value b) { return fcmp(Compare::Lt, a, b); }
+  Value feq(Value a, Value b) { return fcmp(Compare::Eq, a, b); }
+  Value unordered(Value a, Value b);
+  /// Approximate instructions of the special function unit, f32, denormals flushed.
+  Value ex2(Value a), rcp(Value a), rsqrtApprox(Value a);
+
+  //===--- Conversions ---===//
+  Value asInt(Value a), asFloat(Value a), asLong(Value a), asDouble(Value a), bitcast(Value a, mlir::Type type);
+  Value toInt(Value a), toLong(Value a), toFloat(Value a), toDouble(Value a), unsignedToFloat(Value a);
+  Value widen(Value a), narrow(Value a), longToInt(Value a);
+  Value signExtend(Value a, mlir::Type type), zeroExtend(Value a, mlir::Type type), truncateInt(Value a, mlir::Type type);
+  /// Two f32 rounded to nearest even into one 32-bit register of `element` (f16 or bf16), `low` in the low half.
+  Value pack(mlir::Type element, Value low, Value high);
+  /// Half `part` of such a register as f32, or as it is.
+  Value unpack(mlir::Type element, Value packed, int part);
+  Value unpackRaw(mlir::Type element, Value packed, int part);
+  /// Two raw 16-bit values into one register.
+  Value packRaw(Value low, Value high);
+  /// A stored f16 or bf16 number, or the bits of an 8-bit float, as f32.
+  Value extendHalf(Value a);
+  Value decodeFloat8(Value bits, bool e5m2);
+
+  //===--- Memory ---===//
+  /// `pointer` moved by a number of bytes, a value or a constant.
+  Value offset(Value pointer, Value bytes);
+  Value offset(Value pointer, std::int64_t bytes);
+  Value load(mlir::Type type, Value pointer, unsigned alignment);
+  /// Of memory that no one writes while the kernel runs.
+  Value loadInvariant(mlir::Type type, Value pointer, unsigned alignment);
+  /// Global load of 8 to 64 bits that reads nothing and gives 0 where `predicate` is false. i8 and i16 come sign extended in i32.
+  Value loadIf(Value predicate, mlir::Type type, Value pointer);
+  void store(Value value, Value pointer, unsigned alignment);
+  /// Registers (i32) as one vector access.
+  llvm::SmallVector<Value> loadWords(Value pointer, int count);
+  void storeWords(llvm::ArrayRef<Value> words, Value pointer);
+
+  //===--- Warp and block ---===//
+  Value threadIndex(), blockIndex(int dimension), gridSize(int dimension);
+  Value shuffleXor(Value a, int distance);
+  void barrier();
+  void trap();
+
+  //===--- Tensor cores and asynchronous copies ---===//
+  /// `count` 8x8 matrices of 16-bit elements; one i32 a matrix.
+  llvm::SmallVector<Value> ldmatrix(Value pointer, int count, bool transposed);
+  /// D = A·B + C of m16n8k16; `element` is f16 or bf16, registers of A and B are i32.
+  llvm::SmallVector<Value> mma(mlir::Type element, llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b, llvm::ArrayRef<Value> c);
+  /// 16 bytes, of which the first `bytes` are read and the rest zero; all if null.
+  void copyAsync(Value shared, Value global, Value bytes);
+  void commitCopies();
+  void waitCopies(int pending);
+
+private:
+  Value intrinsic(llvm::StringRef name, mlir::Type result, llvm::ArrayRef<Value> operands);
+};
+
+} // namespace attn::codegen

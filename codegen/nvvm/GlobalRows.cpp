@@ -1,0 +1,95 @@
+// See GlobalRows.h. Addresses are 64-bit: row offsets of large tensors exceed 32 bits.
+#include "codegen/nvvm/GlobalRows.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+namespace attn::codegen {
+
+using mlir::Value;
+
+GlobalRows::GlobalRows(TensorView view, llvm::ArrayRef<mlir::ValueRange> indices, unsigned dim, Value limit)
+    : view(std::move(view)), dim(dim), limit(limit) {
+  for (mlir::ValueRange index : indices)
+    this->indices.push_back(index.front());
+}
+
+bool GlobalRows::hasWholeChunks(tile::BufferType buffer) const {
+  return buffer.getRank() == 2 && hasWholeRows() && view.elementBits() >= 8 && columns() > 0 &&
+         columns() * elementBytes() % 16 == 0 && buffer.getShape()[1] * elementBytes() % 16 == 0;
+}
+
+Value GlobalRows::stride(Emitter &e, unsigned dimension) const {
+  return dimension + 1 < view.type.getRank() ? view.strides[dimension] : e.i64(1);
+}
+
+Value GlobalRows::rowStrideBytes(Emitter &e) const { return e.imul(stride(e, dim), e.i64(elementBytes())); }
+
+Value GlobalRows::pointer(Emitter &e, Value row, Value bytes) const {
+  mlir::Type wide = e.i64Type();
+  Value elements;
+  for (unsigned i = 0; i < indices.size(); ++i) {
+    Value index = e.signExtend(indices[i], wide);
+    if (Emitter::constantOf(indices[i]) == 0)
+      continue;
+    Value term = e.imul(index, stride(e, i));
+    elements = elements ? e.iadd(elements, term) : term;
+  }
+  Value base = view.pointer;
+  if (elements)
+    base = e.offset(base, e.imul(elements, e.i64(elementBytes())));
+  if (row)
+    base = e.offset(base, e.imul(e.signExtend(row, wide), rowStrideBytes(e)));
+  return bytes ? e.offset(base, e.signExtend(bytes, wide)) : base;
+}
+
+Value GlobalRows::isInside(Emitter &e, Value row) const {
+  Value end = limit ? e.smin(limit, view.sizes[dim]) : view.sizes[dim];
+  return e.icmp(Compare::Lt, e.iadd(row, indices[dim]), end);
+}
+
+namespace {
+/// The body of copyElements for element `index` of the buffer.
+class ElementCopy {
+public:
+  ElementCopy(KernelContext &kernel, tile::BufferType type, Value buffer, const GlobalRows &source)
+      : kernel(kernel), type(type), buffer(buffer), source(source), columns(type.getRank() == 2 ? static_cast<int>(type.getShape()[1]) : 1) {}
+
+  void emit(Emitter &e, Value index) {
+    Value row = columns == 1 ? index : e.udiv(index, e.i32(columns));
+    Value column = columns == 1 ? e.i32(0) : e.urem(index, e.i32(columns));
+    Value inside = source.isInside(e, row);
+    if (source.hasWholeRows()) {
+      Value width = source.tensor().sizes.back();
+      inside = e.land(inside, e.icmp(Compare::Lt, column, width));
+    }
+    Value pointer = source.pointer(e, row, e.imul(column, e.i32(source.elementBytes())));
+    Value value = e.loadIf(inside, type.getElementType(), pointer);
+    if (type.getElementType().isInteger())
+      value = e.truncateInt(value, type.getElementType());
+    llvm::SmallVector<Value, 2> place = type.getRank() == 2 ? llvm::SmallVector<Value, 2>{row, column} : llvm::SmallVector<Value, 2>{row};
+    Value offset = e.iadd(kernel.elementOffset(e, type, place), buffer);
+    e.store(value, kernel.sharedPointer(e, offset), source.elementBytes());
+  }
+
+private:
+  KernelContext &kernel;
+  tile::BufferType type;
+  Value buffer;
+  const GlobalRows &source;
+  int columns;
+};
+} // namespace
+
+void copyElements(KernelContext &kernel, Emitter &e, tile::BufferType type, Value buffer, const GlobalRows &source) {
+  int threads = static_cast<int>(kernel.threads()), total = 1;
+  for (std::int64_t size : type.getShape())
+    total *= static_cast<int>(size);
+  Value thread = kernel.thread();
+  ElementCopy copy(kernel, type, buffer, source);
+  auto loop = mlir::scf::ForOp::create(e.builder, e.location, thread, e.i32(total), e.i32(threads));
+  mlir::OpBuilder::InsertionGuard restore(e.builder);
+  e.builder.setInsertionPointToStart(loop.getBody());
+  copy.emit(e, loop.getInductionVar());
+}
+
+} // namespace attn::codegen

@@ -1,0 +1,42 @@
+// Rows of a tensor in global memory, as `load`, `store` and `fill` address them: row r is the tensor's row at the given
+// indices with r added to one of them.
+#pragma once
+
+#include "codegen/nvvm/KernelContext.h"
+
+namespace attn::codegen {
+
+class GlobalRows {
+public:
+  /// `indices`: one value a dimension (all but the last for whole rows); `limit`, if any, bounds dimension `dim` further.
+  GlobalRows(TensorView view, llvm::ArrayRef<mlir::ValueRange> indices, unsigned dim, mlir::Value limit);
+
+  int elementBytes() const { return static_cast<int>(view.elementBits() / 8); }
+  bool hasWholeRows() const { return indices.size() + 1 == view.type.getRank(); }
+  /// Elements of a row, as far as known when compiling; 0 otherwise.
+  std::int64_t columns() const { return view.type.getStaticSize(view.type.getRank() - 1).value_or(0); }
+  /// Whether rows can be copied to the buffer 16 bytes at a time.
+  bool hasWholeChunks(tile::BufferType buffer) const;
+  const TensorView &tensor() const { return view; }
+
+  /// Distance of two rows, in bytes (i64).
+  mlir::Value rowStrideBytes(Emitter &e) const;
+  /// Address of row `row` plus `bytes`.
+  mlir::Value pointer(Emitter &e, mlir::Value row, mlir::Value bytes) const;
+  /// Whether row `row` exists (and lies below the limit).
+  mlir::Value isInside(Emitter &e, mlir::Value row) const;
+
+private:
+  mlir::Value stride(Emitter &e, unsigned dimension) const;
+
+  TensorView view;
+  llvm::SmallVector<mlir::Value> indices;
+  unsigned dim;
+  mlir::Value limit;
+};
+
+/// Copies rows of a tensor, or elements of a 1-D one, to a buffer through registers, an element a thread at a time; what is
+/// beyond the tensor becomes 0. For tables and columns, which are small and of any shape.
+void copyElements(KernelContext &kernel, Emitter &e, tile::BufferType type, mlir::Value buffer, const GlobalRows &source);
+
+} // namespace attn::codegen

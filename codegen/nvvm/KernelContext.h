@@ -1,0 +1,97 @@
+// What the lowering of one kernel shares: its threads, what every thread computes once at entry, and the views in which
+// values of `tile` types are seen after conversion (one LLVM value a register).
+//
+//   !tile.tensor  stays a value, made at entry by an unrealized cast of its pointer, strides and sizes (TensorView)
+//   !tile.frag    its registers, in the order of Fragments.h; 16-bit elements two in an i32
+//   !tile.buffer, !tile.ring   i32: bytes from the start of the kernel's shared memory
+#pragma once
+
+#include "codegen/arch/Fragments.h"
+#include "codegen/nvvm/Emitter.h"
+#include "ir/tile/TileDialect.h"
+
+#include "mlir/IR/Operation.h"
+#include "mlir/IR/ValueRange.h"
+
+#include <functional>
+#include <map>
+#include <string>
+
+namespace mlir {
+class TypeConverter;
+}
+
+namespace attn::codegen {
+
+/// Where a lane of an access to shared memory points, relative to the constant part of the address.
+enum class LanePattern {
+  MatrixRows,       ///< ldmatrix: row lane % 16, 16-byte chunk lane / 16
+  MatrixRowsOfWarp, ///< the same in the warp's own 16 rows
+  MatrixColumns,    ///< ldmatrix: row lane % 8 + 8 (lane / 16), chunk lane / 8 % 2
+  Pairs,            ///< acc layout, 16-bit elements: row 16w + g, byte 4t
+  WidePairs,        ///< acc layout, 32-bit elements: row 16w + g, byte 8t
+};
+
+/// What a tensor consists of.
+struct TensorView {
+  tile::TileTensorType type;
+  mlir::Value pointer;
+  llvm::SmallVector<mlir::Value> strides; ///< of all dimensions but the last, i64, in elements (bits: in 32-bit words)
+  llvm::SmallVector<mlir::Value> sizes;   ///< i32
+
+  /// Looks through the cast that `makeTensor` built.
+  static TensorView of(mlir::Value tensor);
+  /// The value of a tensor type made of these.
+  static mlir::Value makeTensor(mlir::OpBuilder &builder, mlir::Location location, const TensorView &view);
+  unsigned elementBits() const;
+};
+
+class KernelContext {
+public:
+  /// `constantAnchor` and then `entryAnchor` stand at the head of the entry block; constants and entry values go before them.
+  KernelContext(mlir::Operation *constantAnchor, mlir::Operation *entryAnchor, mlir::Value sharedBase, unsigned warps);
+
+  Emitter emitter(mlir::OpBuilder &builder, mlir::Location location) { return Emitter(builder, location, constants); }
+
+  mlir::MLIRContext *anchorContext() const { return entryAnchor->getContext(); }
+  unsigned warps() const { return warpCount; }
+  unsigned threads() const { return 32 * warpCount; }
+
+  /// Thread coordinates, computed at entry: thread index, lane, warp, g = lane / 4, t = lane % 4.
+  mlir::Value thread(), lane(), warp(), group(), quadLane();
+  /// The part of a form that depends on the thread; null when there is none.
+  mlir::Value threadPart(const ThreadForm &form);
+  /// A value computed once, at entry; `make` must depend on nothing but the key.
+  mlir::Value atEntry(const std::string &key, const std::function<mlir::Value(Emitter &)> &make);
+
+  /// The start of shared memory.
+  mlir::Value sharedBase() const { return shared; }
+  mlir::Value sharedPointer(Emitter &e, mlir::Value bufferOffset, std::int64_t bytes = 0);
+  /// Address of (lane's row + row, lane's chunk + chunk) of a 2-D buffer. `row` is a multiple of 8; `chunk`, in 16 bytes, is
+  /// even unless the pattern's lanes stay within one chunk.
+  mlir::Value sharedPointer(Emitter &e, tile::BufferType type, mlir::Value bufferOffset, LanePattern pattern, int row, int chunk);
+  /// Byte offset within a buffer of an element at a computed place.
+  mlir::Value elementOffset(Emitter &e, tile::BufferType type, llvm::ArrayRef<mlir::Value> indices);
+
+private:
+  mlir::Value lanePointer(tile::BufferType type, LanePattern pattern, int exchangedChunk);
+
+  ConstantPool constants;
+  mlir::Operation *entryAnchor;
+  mlir::Value shared;
+  unsigned warpCount;
+  std::map<std::string, mlir::Value> entryValues;
+};
+
+/// The register map of a fragment type; types reach the lowering verified by `checkFragments`.
+Fragment fragmentOf(tile::FragType type);
+/// Why the type cannot be lowered, or nothing.
+std::optional<std::string> whyNotLowerable(tile::FragType type);
+/// The type of one register.
+mlir::Type registerType(tile::FragType type);
+bool isSmallFloat(mlir::Type type);
+
+/// Adds the conversions at the head of this file.
+void addTileTypeConversions(mlir::TypeConverter &converter);
+
+} // namespace attn::codegen

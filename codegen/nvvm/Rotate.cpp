@@ -1,0 +1,149 @@
+// Rotations of column pairs. Both columns of a pair lie in one thread: neighbours when interleaved, column tiles 8·k apart
+// otherwise.
+//
+// Angles need more than f32: a position of 10^5 times a frequency known to 24 bits is off by hundredths of a radian. When the
+// region is position · frequency and the frequency depends on the pair and on constants alone, frequencies are computed
+// here, in f64, and stored in quarter turns as high + low; two fma then reduce the product exactly. Else the angle is
+// computed as written and reduced in f64.
+#include "codegen/nvvm/ConstantFrequencies.h"
+#include "codegen/nvvm/ElementExpander.h"
+#include "codegen/nvvm/MathAlgorithms.h"
+#include "codegen/nvvm/Patterns.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+namespace attn::codegen {
+
+using mlir::Value;
+
+namespace {
+/// How a region's angle is computed.
+struct AnglePlan {
+  Value position;        ///< with a table: the other factor
+  Value table;           ///< pointer to (high, low) of each pair in quarter turns; null: no constant frequencies
+  Value angle;           ///< without: the angle itself
+};
+
+class RotatePattern : public TilePattern<tile::RotateOp> {
+public:
+  using TilePattern::TilePattern;
+
+  mlir::LogicalResult matchAndRewrite(tile::RotateOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    if (!mlir::isa<tile::AccAttr>(op.getInput().getType().getLayout()))
+      return op.emitOpError("expects layout `acc`, but got ") << op.getInput().getType();
+    Emitter e = emitter(rewriter, op);
+    Fragment fragment = fragmentOf(op.getInput().getType());
+    ElementExpander expander(kernel, e, rewriter, &op.getBody());
+    bind(op, fragment, expander);
+    AnglePlan plan = planAngle(e, op);
+    llvm::SmallVector<Value> registers(adaptor.getInput());
+    for (int row = 0; row < fragment.rowSlots() && !expander.failed(); ++row)
+      for (int column = 0; column < fragment.columnSlots() && !expander.failed(); ++column)
+        if (startsPair(op, fragment, column))
+          rotatePair(e, op, fragment, expander, plan, {row, column}, registers);
+    if (expander.failed())
+      return mlir::failure();
+    rewriter.replaceOpWithMultiple(op, {registers});
+    return mlir::success();
+  }
+
+private:
+  /// The pair that the column of slot `column` begins, as a function of the thread.
+  static ThreadForm pairOf(tile::RotateOp op, const Fragment &fragment, int column) {
+    ThreadForm form = fragment.columnOf(column);
+    form.constant -= static_cast<int>(op.getStart());
+    if (op.getInterleaved()) {
+      form.constant /= 2;
+      form.thread /= 2;
+    }
+    return form;
+  }
+
+  static int pairs(tile::RotateOp op) { return static_cast<int>(op.getWidth()) / 2; }
+
+  /// Whether the slot holds, in some thread, the first column of a pair.
+  static bool startsPair(tile::RotateOp op, const Fragment &fragment, int column) {
+    if (op.getInterleaved() && column % 2 != 0)
+      return false;
+    ThreadForm pair = pairOf(op, fragment, column);
+    return pair.constant + 3 * pair.thread >= 0 && pair.constant < pairs(op);
+  }
+
+  static void bind(tile::RotateOp op, const Fragment &fragment, ElementExpander &expander) {
+    mlir::Block &body = op.getBody().front();
+    expander.bindIndex(body.getArgument(0), ElementExpander::Row,
+                       [fragment, &expander](Slot slot) { return expander.threadForm(fragment.rowOf(slot.row)); });
+    expander.bindIndex(body.getArgument(1), ElementExpander::Column, [op, fragment, &expander](Slot slot) {
+      return expander.threadForm(pairOf(op, fragment, slot.column));
+    });
+  }
+
+  AnglePlan planAngle(Emitter &e, tile::RotateOp op) const {
+    Value angle = tile::yieldOf(op.getBody()).getValues().front();
+    auto product = angle.getDefiningOp<mlir::arith::MulFOp>();
+    if (!product || !op.getBody().isAncestor(product->getParentRegion()))
+      return {Value(), Value(), angle};
+    Value pair = op.getBody().front().getArgument(1);
+    for (auto [position, frequency] : {std::pair{product.getLhs(), product.getRhs()}, std::pair{product.getRhs(), product.getLhs()}})
+      if (auto table = makeFrequencyTable(e, frequency, pair, pairs(op)))
+        return {position, *table, Value()};
+    return {Value(), Value(), angle};
+  }
+
+  math::SineCosine<Value> sineCosine(Emitter &e, ElementExpander &expander, const AnglePlan &plan, const ThreadForm &pair,
+                                     bool isPartial, int pairCount, Slot slot) const {
+    if (!plan.table) {
+      Value angle = expander.evaluate(plan.angle, slot);
+      return angle ? math::sineCosine(e, angle) : math::SineCosine<Value>{};
+    }
+    Value position = expander.evaluate(plan.position, slot);
+    if (!position)
+      return {};
+    Value pointer;
+    if (isPartial) {
+      Value index = expander.materialize(expander.threadForm(pair));
+      index = e.smax(e.smin(index, e.i32(pairCount - 1)), e.i32(0));
+      pointer = e.offset(plan.table, e.shl(index, e.i32(3)));
+    } else {
+      ThreadForm thread = pair;
+      thread.constant = 0;
+      Value base = kernel.threadPart(thread);
+      pointer = e.offset(e.offset(plan.table, e.shl(base, e.i32(3))), 8 * pair.constant);
+    }
+    Value high = e.loadInvariant(e.f32Type(), pointer, 8);
+    Value low = e.loadInvariant(e.f32Type(), e.offset(pointer, 4), 4);
+    return math::sineCosineOfProduct(e, position, high, low);
+  }
+
+  void rotatePair(Emitter &e, tile::RotateOp op, const Fragment &fragment, ElementExpander &expander, const AnglePlan &plan,
+                  Slot slot, llvm::SmallVectorImpl<Value> &registers) const {
+    ThreadForm pair = pairOf(op, fragment, slot.column);
+    int last = pair.constant + 3 * pair.thread;
+    bool isPartial = pair.constant < 0 || last >= pairs(op);
+    int partner = op.getInterleaved() ? slot.column + 1 : slot.column + 2 * (pairs(op) / 8);
+    auto at = [&](int column) -> Value & {
+      return registers[fragment.registerOf(slot.row / 2, column / 2, slot.row % 2, column % 2)];
+    };
+    auto [sine, cosine] = sineCosine(e, expander, plan, pair, isPartial, pairs(op), slot);
+    if (!sine)
+      return;
+    Value x = at(slot.column), y = at(partner);
+    Value turnedX = e.fma(x, cosine, e.fneg(e.fmul(y, sine)));
+    Value turnedY = e.fma(x, sine, e.fmul(y, cosine));
+    if (isPartial) {
+      Value index = expander.materialize(expander.threadForm(pair));
+      Value inside = e.icmp(Compare::UnsignedLt, index, e.i32(pairs(op)));
+      turnedX = e.select(inside, turnedX, x);
+      turnedY = e.select(inside, turnedY, y);
+    }
+    at(slot.column) = turnedX;
+    at(partner) = turnedY;
+  }
+};
+} // namespace
+
+void populateRotatePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
+  patterns.add<RotatePattern>(converter, kernel);
+}
+
+} // namespace attn::codegen

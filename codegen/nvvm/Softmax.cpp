@@ -1,0 +1,87 @@
+// One step of online softmax on accumulator registers.
+//
+// With c the scale and z = m1·c, each probability is one fma and one ex2: 2^(x·c - z). A row that has seen no key has
+// m1 = -inf; its z is 0, so that its scores, all -inf, give 2^-inf = 0 and not NaN, without a test an element.
+#include "codegen/nvvm/MathAlgorithms.h"
+#include "codegen/nvvm/Patterns.h"
+#include "codegen/nvvm/RowReduction.h"
+
+namespace attn::codegen {
+
+using mlir::Value;
+
+namespace {
+/// A row's state within the step.
+struct RowStep {
+  Value rowMax, alpha, negatedOffset; ///< m1, 2^(m0·c - z), -z (+ offset of the exponents)
+};
+
+class SoftmaxStepPattern : public TilePattern<tile::SoftmaxStepOp> {
+public:
+  using TilePattern::TilePattern;
+
+  mlir::LogicalResult matchAndRewrite(tile::SoftmaxStepOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    if (!mlir::isa<tile::AccAttr>(op.getScores().getType().getLayout()))
+      return op.emitOpError("expects scores in layout `acc`, but got ") << op.getScores().getType();
+    Emitter e = emitter(rewriter, op);
+    Fragment fragment = fragmentOf(op.getScores().getType());
+    Value scale = adaptor.getScale().front();
+    bool partialSums = mlir::isa<tile::RowPartialAttr>(op.getRowSum().getType().getLayout());
+
+    llvm::SmallVector<Value> rowMax = reduceRegisters(e, tile::ReduceKind::max, fragment, adaptor.getScores());
+    llvm::SmallVector<RowStep> rows;
+    for (int slot = 0; slot < fragment.rowSlots(); ++slot)
+      rows.push_back(advance(e, op, reduceQuad(e, tile::ReduceKind::max, rowMax[slot]), adaptor.getRowMax()[slot], scale));
+
+    llvm::SmallVector<Value> probs = exponentials(e, op, fragment, adaptor.getScores(), rows, scale);
+    llvm::SmallVector<Value> sums = reduceRegisters(e, tile::ReduceKind::add, fragment, probs);
+    llvm::SmallVector<Value> newMax, alphas;
+    for (int slot = 0; slot < fragment.rowSlots(); ++slot) {
+      Value sum = partialSums ? sums[slot] : reduceQuad(e, tile::ReduceKind::add, sums[slot]);
+      sums[slot] = e.fma(adaptor.getRowSum()[slot], rows[slot].alpha, sum);
+      newMax.push_back(rows[slot].rowMax);
+      alphas.push_back(rows[slot].alpha);
+    }
+    rewriter.replaceOpWithMultiple(op, llvm::ArrayRef<llvm::SmallVector<Value>>{newMax, sums, alphas, probs});
+    return mlir::success();
+  }
+
+private:
+  static RowStep advance(Emitter &e, tile::SoftmaxStepOp op, Value blockMax, Value oldMax, Value scale) {
+    Value minusInfinity = e.f32(-math::kInfinity);
+    Value rowMax = e.fmax(oldMax, blockMax);
+    if (auto lazy = op.getLazy()) {
+      // keep the old maximum while exponents stay below 2^lazy; the first visible key always sets it
+      Value growth = e.fmul(e.fsub(rowMax, oldMax), scale);
+      Value keep = e.fcmp(Compare::Le, growth, e.f32(lazy->convertToDouble()));
+      rowMax = e.select(keep, oldMax, rowMax);
+    }
+    Value offset = e.select(e.feq(rowMax, minusInfinity), e.f32(0.0), e.fmul(rowMax, scale));
+    Value alpha = e.ex2(e.fma(oldMax, scale, e.fneg(offset)));
+    Value negated = e.fneg(offset);
+    if (auto shift = op.getOffset())
+      negated = e.fadd(negated, e.f32(shift->convertToDouble()));
+    return {rowMax, alpha, negated};
+  }
+
+  static llvm::SmallVector<Value> exponentials(Emitter &e, tile::SoftmaxStepOp op, const Fragment &fragment,
+                                               mlir::ValueRange scores, llvm::ArrayRef<RowStep> rows, Value scale) {
+    int emulated = op.getEmulate().value_or(0), owed = 0;
+    llvm::SmallVector<Value> probs;
+    for (int index = 0; index < fragment.registers(); ++index) {
+      int slab = index / (4 * fragment.columnTileCount()), half = index / 2 % 2;
+      Value exponent = e.fma(scores[index], scale, rows[2 * slab + half].negatedOffset);
+      owed += emulated;
+      probs.push_back(owed >= 100 ? math::exp2OnFma(e, exponent) : e.ex2(exponent));
+      owed %= 100;
+    }
+    return probs;
+  }
+};
+} // namespace
+
+void populateSoftmaxPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
+  patterns.add<SoftmaxStepPattern>(converter, kernel);
+}
+
+} // namespace attn::codegen

@@ -1,0 +1,171 @@
+// The mathematical functions of generated code, run on the host with the same operations, against the C library in double.
+// The approximate instructions are modelled by correctly rounded ones: what is measured is the algorithm; their own error,
+// 1 to 2 ulp, adds to functions that use them (docs/numerics.md).
+#include "codegen/nvvm/MathAlgorithms.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cfloat>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+using namespace attn::codegen;
+
+namespace {
+/// The vocabulary of Emitter.h on numbers of the host.
+struct HostOps {
+  float f32(double v) { return static_cast<float>(v); }
+  double f64(double v) { return v; }
+  std::int32_t i32(std::int64_t v) { return static_cast<std::int32_t>(v); }
+  std::int64_t i64(std::int64_t v) { return v; }
+  template <class T> T fadd(T a, T b) { return a + b; }
+  template <class T> T fsub(T a, T b) { return a - b; }
+  template <class T> T fmul(T a, T b) { return a * b; }
+  template <class T> T fdiv(T a, T b) { return a / b; }
+  template <class T> T fma(T a, T b, T c) { return std::fma(a, b, c); }
+  template <class T> T fneg(T a) { return -a; }
+  template <class T> T fabs(T a) { return std::fabs(a); }
+  template <class T> T rint(T a) { return std::nearbyint(a); }
+  template <class T> T fmax(T a, T b) { return std::fmax(a, b); }
+  template <class T> bool flt(T a, T b) { return a < b; }
+  template <class T> bool feq(T a, T b) { return a == b; }
+  template <class T> bool ieq(T a, T b) { return a == b; }
+  bool land(bool a, bool b) { return a && b; }
+  template <class T> T select(bool c, T a, T b) { return c ? a : b; }
+  template <class T> T iadd(T a, T b) { return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b)); }
+  template <class T> T isub(T a, T b) { return static_cast<T>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b)); }
+  template <class T> T iand(T a, T b) { return a & b; }
+  template <class T> T ixor(T a, T b) { return a ^ b; }
+  std::int32_t shl(std::int32_t a, std::int32_t b) { return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) << b); }
+  std::int64_t shl(std::int64_t a, std::int64_t b) { return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) << b); }
+  template <class T> T ashr(T a, T b) { return a >> b; }
+  std::int32_t asInt(float a) { return std::bit_cast<std::int32_t>(a); }
+  float asFloat(std::int32_t a) { return std::bit_cast<float>(a); }
+  std::int64_t asLong(double a) { return std::bit_cast<std::int64_t>(a); }
+  double asDouble(std::int64_t a) { return std::bit_cast<double>(a); }
+  /// As `cvt.rzi` does: to the nearest representable, NaN to 0.
+  std::int32_t toInt(float a) { return std::isnan(a) ? 0 : static_cast<std::int32_t>(std::fmin(std::fmax(a, -2147483648.0f), 2147483520.0f)); }
+  std::int64_t toLong(double a) { return std::isnan(a) ? 0 : static_cast<std::int64_t>(std::fmin(std::fmax(a, -9.2e18), 9.2e18)); }
+  float toFloat(std::int32_t a) { return static_cast<float>(a); }
+  double toDouble(std::int64_t a) { return static_cast<double>(a); }
+  double widen(float a) { return a; }
+  float narrow(double a) { return static_cast<float>(a); }
+  std::int32_t longToInt(std::int64_t a) { return static_cast<std::int32_t>(a); }
+  float ex2(float a) { return static_cast<float>(std::exp2(static_cast<double>(a))); }
+  float rcp(float a) { return 1.0f / a; }
+};
+} // namespace
+
+static double ulpsOff(float got, double want) {
+  if (std::isnan(want))
+    return std::isnan(got) ? 0 : 1e9;
+  if (std::isinf(want) || std::fabs(want) > FLT_MAX)
+    return std::isinf(got) && std::signbit(got) == std::signbit(want) ? 0 : 1e9;
+  if (std::fabs(want) < FLT_MIN)
+    return std::fabs(got) <= FLT_MIN ? 0 : 1e9;
+  double ulp = std::ldexp(1.0, std::ilogb(want) - 23);
+  return std::fabs(got - want) / ulp;
+}
+
+static double worst(const std::function<float(float)> &got, const std::function<double(double)> &want, float lo, float hi) {
+  double result = 0;
+  for (int i = 0; i <= 200000; ++i) {
+    float x = lo + (hi - lo) * static_cast<float>(i) / 200000.0f;
+    result = std::fmax(result, ulpsOff(got(x), want(x)));
+  }
+  return result;
+}
+
+TEST(MathAlgorithms, Exponentials) {
+  HostOps o;
+  EXPECT_LT(worst([&](float x) { return math::exp(o, x); }, [](double x) { return std::exp(x); }, -87, 88.7f), 1.5);
+  EXPECT_LT(worst([&](float x) { return math::exp2OnFma(o, x); }, [](double x) { return std::exp2(x); }, -125.9f, 20), 1.2);
+  EXPECT_EQ(math::exp2OnFma(o, -INFINITY), 0.0f);
+  EXPECT_EQ(math::exp(o, -INFINITY), 0.0f);
+  EXPECT_EQ(math::exp(o, INFINITY), INFINITY);
+  EXPECT_TRUE(std::isnan(math::exp(o, NAN)));
+}
+
+TEST(MathAlgorithms, SigmoidTanhErf) {
+  HostOps o;
+  EXPECT_LT(worst([&](float x) { return math::sigmoid(o, x); }, [](double x) { return 1 / (1 + std::exp(-x)); }, -80, 80), 3.0);
+  EXPECT_LT(worst([&](float x) { return math::tanh(o, x); }, [](double x) { return std::tanh(x); }, -12, 12), 2.0);
+  EXPECT_LT(worst([&](float x) { return math::tanh(o, x); }, [](double x) { return std::tanh(x); }, -0.01f, 0.01f), 1.0);
+  EXPECT_LT(worst([&](float x) { return math::erf(o, x); }, [](double x) { return std::erf(x); }, -6, 6), 2.5);
+  EXPECT_EQ(math::tanh(o, INFINITY), 1.0f);
+  EXPECT_EQ(math::tanh(o, -INFINITY), -1.0f);
+  EXPECT_TRUE(std::isnan(math::tanh(o, NAN)));
+  EXPECT_EQ(math::erf(o, -INFINITY), -1.0f);
+  EXPECT_TRUE(std::isnan(math::erf(o, NAN)));
+}
+
+TEST(MathAlgorithms, Logarithms) {
+  HostOps o;
+  for (auto [lo, hi] : {std::pair{1e-30f, 1e-20f}, {0.01f, 0.7f}, {0.7f, 1.42f}, {1.4f, 300.0f}, {1e5f, 1e9f}, {1e20f, 3e38f}}) {
+    EXPECT_LT(worst([&](float x) { return math::log(o, x); }, [](double x) { return std::log(x); }, lo, hi), 1.5) << lo;
+    EXPECT_LT(worst([&](float x) { return math::log2(o, x); }, [](double x) { return std::log2(x); }, lo, hi), 1.6) << lo;
+  }
+  for (int e = -126; e <= 127; ++e)
+    EXPECT_EQ(math::log2(o, std::ldexp(1.0f, e)), static_cast<float>(e));
+  for (auto function : {+[](float x) { HostOps p; return math::log(p, x); }, +[](float x) { HostOps p; return math::log2(p, x); }}) {
+    EXPECT_EQ(function(0.0f), -INFINITY);
+    EXPECT_EQ(function(INFINITY), INFINITY);
+    EXPECT_TRUE(std::isnan(function(-1.0f)));
+    EXPECT_TRUE(std::isnan(function(NAN)));
+  }
+}
+
+TEST(MathAlgorithms, ExactForms) {
+  HostOps o;
+  auto relative = [](double got, double want) { return std::fabs(got - want) / std::fabs(want); };
+  double worstLog = 0, worstExp = 0, worstPow = 0, worstExp2 = 0;
+  for (int i = 1; i < 100000; ++i) {
+    double x = i * 0.0173 + 1e-3, y = (i % 1000 - 500) * 0.13;
+    worstLog = std::fmax(worstLog, relative(math::logExact(o, x), std::log(x)));
+    worstExp = std::fmax(worstExp, relative(math::expExact(o, y), std::exp(y)));
+    worstExp2 = std::fmax(worstExp2, relative(math::exp2Exact(o, y), std::exp2(y)));
+    double z = (i % 400) * 0.01;
+    worstPow = std::fmax(worstPow, relative(math::powExact(o, x, z), std::pow(x, z)));
+  }
+  EXPECT_LT(worstLog, 4e-16);
+  EXPECT_LT(worstExp, 4e-16);
+  EXPECT_LT(worstExp2, 4e-16);
+  EXPECT_LT(worstPow, 1e-14);
+  for (int e = -300; e <= 300; ++e) {
+    EXPECT_EQ(math::log2Exact(o, std::ldexp(1.0, e)), e);
+    EXPECT_EQ(math::exp2Exact(o, static_cast<double>(e)), std::ldexp(1.0, e));
+    // quotients that a bucket's `floor` meets
+    EXPECT_EQ(math::logExact(o, std::ldexp(1.0, e)), std::log(std::ldexp(1.0, e)));
+  }
+  EXPECT_EQ(math::powExact(o, -2.0, 3.0), -8.0);
+  EXPECT_EQ(math::powExact(o, -2.0, 2.0), 4.0);
+  EXPECT_TRUE(std::isnan(math::powExact(o, -2.0, 0.5)));
+  EXPECT_EQ(math::powExact(o, 0.0, 2.0), 0.0);
+  EXPECT_EQ(math::powExact(o, 0.0, -1.0), INFINITY);
+  EXPECT_EQ(math::powExact(o, 0.0, 0.0), 1.0);
+  EXPECT_EQ(math::powExact(o, static_cast<double>(INFINITY), 1.0), INFINITY);
+  EXPECT_EQ(math::powExact(o, 2.0, -2000.0), 0.0);
+}
+
+TEST(MathAlgorithms, Angles) {
+  HostOps o;
+  double absolute = 0, product = 0;
+  for (int i = -100000; i <= 100000; ++i) {
+    float x = static_cast<float>(i) * 0.37f;
+    auto [sine, cosine] = math::sineCosine(o, x);
+    absolute = std::fmax(absolute, std::fabs(sine - std::sin(static_cast<double>(x))));
+    absolute = std::fmax(absolute, std::fabs(cosine - std::cos(static_cast<double>(x))));
+    // a frequency known to more than single precision, a position to 10^5
+    double frequency = std::exp2(-0.295806 * (i & 63)), quarters = frequency / 1.57079632679489661923;
+    float high = static_cast<float>(quarters), low = static_cast<float>(quarters - high);
+    auto turned = math::sineCosineOfProduct(o, static_cast<float>(i), high, low);
+    product = std::fmax(product, std::fabs(turned.sine - std::sin(i * frequency)));
+    product = std::fmax(product, std::fabs(turned.cosine - std::cos(i * frequency)));
+  }
+  EXPECT_LT(absolute, 1.1e-7);
+  EXPECT_LT(product, 1.4e-7);
+  EXPECT_LT(worst([&](float x) { return math::sineCosine(o, x).sine; }, [](double x) { return std::sin(x); }, -0.78f, 0.78f), 1.5);
+}
