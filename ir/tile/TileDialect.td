@@ -20,6 +20,9 @@ def Tile_Dialect : Dialect {
     Elementwise mathematics is a region over one element (`tile.map`) down to the last pass. No op names an
     instruction or a target.
 
+    A kernel's arguments keep the attributes of the plan's (`attn.name`, `attn.in`, …), its function `attn.layout`;
+    `tile.output` (unit) marks the tensors that it writes.
+
     Attributes of a kernel function: `tile.kernel` (unit), `tile.warps` (i32, set by AttnToTile from the schedule),
     `tile.stages` (i32, likewise), `tile.shared_bytes` (i32, set by AllocateShared). The module carries
     `tile.target = #tile.target<"sm_80">`.

@@ -354,6 +354,21 @@ def Tile_AtOp : Tile_Op<"at", [MemoryEffects<[MemRead]>]> {
   let hasVerifier = 1;
 }
 
+def Tile_LookupOp : Tile_Op<"lookup", [Pure]> {
+  let summary = "An element of a constant table at a computed place";
+  let description = [{
+    For per-channel constants that have no closed form. The caller guarantees the index.
+    Constraints: (C1) the table is 1-D with elements of the result's type.
+    ```mlir
+    %f = tile.lookup dense<[1.0, 0.5]> : vector<2xf32>[%p] -> f32
+    ```
+  }];
+  let arguments = (ins ElementsAttr:$table, I32:$index);
+  let results = (outs AnyTypeOf<[F32, I32]>:$result);
+  let assemblyFormat = "$table `[` $index `]` attr-dict `->` type($result)";
+  let hasVerifier = 1;
+}
+
 def Tile_ConvertOp : Tile_Op<"convert", [Pure]> {
   let summary = "Another element type and/or layout";
   let description = [{

@@ -216,6 +216,13 @@ LogicalResult ColOp::verify() {
   return success();
 }
 
+LogicalResult LookupOp::verify() {
+  ShapedType table = getTable().getShapedType();
+  if (table.getRank() == 1 && table.getElementType() == getType())
+    return success();
+  return emitOpError("expects a 1-D table of ") << getType() << ", but got " << table;
+}
+
 LogicalResult ConvertOp::verify() {
   if (getInput().getType().getShape() == getType().getShape())
     return success();

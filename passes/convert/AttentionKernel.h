@@ -1,0 +1,20 @@
+// Writes one `attn.online_attention` between `attn.identity` and `attn.finalize` as a block program over tiles.
+#pragma once
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include "llvm/ADT/StringMap.h"
+
+namespace attn {
+namespace ir {
+class OnlineAttentionOp;
+class FinalizeOp;
+} // namespace ir
+
+/// Fills `kernel`, whose arguments are the plan's and then the outputs; `outputs` gives the argument of `out`, `lse`,
+/// `max_score`, as far as they are asked for. Fails with a message at what is not supported.
+mlir::LogicalResult writeAttentionKernel(mlir::func::FuncOp plan, mlir::func::FuncOp kernel,
+                                         ir::OnlineAttentionOp online, ir::FinalizeOp finalize,
+                                         const llvm::StringMap<mlir::Value> &outputs);
+
+} // namespace attn

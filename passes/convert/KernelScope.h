@@ -1,0 +1,74 @@
+// What the elements of a tile share when attention is written as a block program: tensors, sizes, indices of the work
+// tile, and every scalar of a region that is the same for all of them. Such a scalar is written once, before the
+// loops: in front of `tile.foreach_work` if all work tiles share it, else at the start of its body.
+#pragma once
+
+#include "ir/attn/AttnDialect.h"
+#include "ir/tile/TileDialect.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+
+#include <cstdint>
+
+namespace attn {
+
+/// What a value of a region depends on, as a set.
+enum Dependence : uint8_t {
+  kOnWork = 1,     ///< the work tile: b, h, kv_head, its first and last row
+  kOnQuery = 2,    ///< q_idx
+  kOnKey = 4,      ///< kv_idx
+  kOnChannel = 8,  ///< the channel of a row
+  kOnData = 16,    ///< rows of query, key, value, products of them
+};
+
+class KernelScope {
+public:
+  /// `plan` is read, `kernel` is written: its arguments are the plan's, then the outputs.
+  KernelScope(mlir::func::FuncOp plan, mlir::func::FuncOp kernel);
+
+  /// The dependences of a value of a region or of the plan's top level.
+  uint8_t dependence(mlir::Value value);
+  bool isUniform(mlir::Value value) { return (dependence(value) & ~kOnWork) == 0; }
+
+  /// The kernel's argument for a tensor of the plan.
+  mlir::Value tensor(mlir::Value planTensor) const { return values.lookup(planTensor); }
+  /// The value of an extent; null after a message if no tensor has it as a size.
+  mlir::Value size(llvm::StringRef name, mlir::Location location);
+  mlir::Value constant(int32_t value);
+  mlir::Value real(float value);
+
+  /// Sets what `attn.index` of this kind gives in the work tile.
+  void setIndex(ir::IndexKind kind, mlir::Value value) { indices[static_cast<unsigned>(kind)] = value; }
+  mlir::Value index(ir::IndexKind kind) const { return indices[static_cast<unsigned>(kind)]; }
+  /// Binds a region argument (first and last row of `ranges`).
+  void bind(mlir::Value regionArgument, mlir::Value value) { values[regionArgument] = value; }
+
+  /// The value of a uniform scalar; null after a message.
+  mlir::Value uniform(mlir::Value value);
+
+  /// One element of a parameter. An index that may be out of range gives 0: the language forbids it only where the
+  /// element counts, and tiles reach beyond the last row.
+  mlir::Value parameter(mlir::OpBuilder &builder, ir::LoadOp load, mlir::ValueRange indices, mlir::Type result,
+                        bool channelInRange);
+
+  mlir::OpBuilder entry;   ///< before the work loop
+  mlir::OpBuilder work;    ///< in the work tile, before its loops
+
+private:
+  bool indexInRange(ir::LoadOp load, unsigned dim, mlir::Value planIndex, bool channelInRange);
+  mlir::Value lowerBound(ir::LowerBoundOp op);
+
+  mlir::func::FuncOp kernel;
+  llvm::DenseMap<mlir::Value, mlir::Value> values;
+  llvm::DenseMap<mlir::Value, uint8_t> dependences;
+  llvm::StringMap<mlir::Value> sizes;
+  llvm::DenseMap<int32_t, mlir::Value> constants;
+  mlir::Value indices[5];
+  mlir::Type queryType, keyType;   ///< of the plan's first attention, for the extents that bound b, h, kv_head
+};
+
+/// A copy of a scalar or elementwise operation with other operands, its result scalar.
+mlir::Value cloneScalar(mlir::OpBuilder &builder, mlir::Operation *op, mlir::ValueRange operands);
+
+} // namespace attn

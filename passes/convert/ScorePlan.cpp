@@ -1,0 +1,148 @@
+// See ScorePlan.h.
+#include "passes/convert/ScorePlan.h"
+
+#include "passes/convert/RowRegion.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace attn {
+
+/// Whether `value` is surely > 0 and finite: a factor that may be taken out of a maximum.
+static bool isPositive(Value value, func::FuncOp plan) {
+  APFloat number(0.0f);
+  if (matchPattern(value, m_ConstantFloat(&number)))
+    return number.isFiniteNonZero() && !number.isNegative();
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    return argument.getOwner() == &plan.front() && plan.getArgAttr(argument.getArgNumber(), ir::AttnDialect::kPositive);
+  Operation *op = value.getDefiningOp();
+  if (isa<arith::MulFOp, arith::DivFOp>(op))
+    return isPositive(op->getOperand(0), plan) && isPositive(op->getOperand(1), plan);
+  return false;
+}
+
+LogicalResult ScorePlan::analyse(ir::OnlineAttentionOp attention, KernelScope &kernel, func::FuncOp plan) {
+  op = attention;
+  if (op.getScore().empty())
+    return op.emitOpError("expects region `score`: run `attn-fold-scale` first");
+  queryFeatures = static_cast<unsigned>(op.getQueryFeatureTypes().size());
+  inner = ir::yieldedBy(op.getScore())[0];
+  if (auto product = inner.getDefiningOp<arith::MulFOp>())
+    for (unsigned i : {1u, 0u}) {
+      Value by = product->getOperand(i);
+      if (!kernel.isUniform(by) || !isPositive(by, plan))
+        continue;
+      factor = by;
+      inner = product->getOperand(1 - i);
+      break;
+    }
+  for (Operation &each : op.getScore().front())
+    if (auto dot = dyn_cast<ir::DotOp>(each))
+      if (failed(classify(dot, kernel)))
+        return failure();
+  return success();
+}
+
+Value ScorePlan::scale(KernelScope &kernel) {
+  return factor ? kernel.uniform(factor) : kernel.real(1.0f);
+}
+
+/// A dot of two features is a product of tiles. The other operand may be a row that depends on one side only: with the
+/// feature of the same side it is a term of that row, with the other side's feature a product of tiles again.
+LogicalResult ScorePlan::classify(ir::DotOp dot, KernelScope &kernel) {
+  Product product;
+  product.result = dot.getResult();
+  bool hasQuery = false, hasKey = false;
+  for (Value operand : {dot.getLhs(), dot.getRhs()}) {
+    auto feature = dyn_cast<BlockArgument>(operand);
+    if (!feature) {
+      product.rows = operand;
+    } else if (feature.getArgNumber() < queryFeatures) {
+      hasQuery = true;
+      product.queryFeature = feature.getArgNumber();
+    } else {
+      hasKey = true;
+      product.keyFeature = feature.getArgNumber() - queryFeatures;
+    }
+  }
+  uint8_t on = product.rows ? kernel.dependence(product.rows) : 0;
+  if (hasQuery && hasKey)
+    product.form = Form::Tiles;
+  else if (hasQuery && product.rows && !(on & kOnKey))
+    product.form = Form::QueryTerm;
+  else if (hasKey && product.rows && !(on & kOnKey))
+    product.form = Form::RowsTimesKeys;
+  else if (hasQuery && product.rows && !(on & kOnQuery))
+    product.form = Form::QueryTimesRows;
+  else
+    return dot.emitOpError("is not supported: a row that depends on query and key would be needed for each pair");
+  products.push_back(product);
+  return success();
+}
+
+/// The rows that are no feature, as a matrix operand.
+Value ScorePlan::operandOf(const Product &product, KernelScope &kernel, OpBuilder &builder, const Frame &frame,
+                           Type element) {
+  Value row = RowRegion(kernel, frame, builder, {}, {}, nullptr).row(product.rows);
+  if (!row)
+    return {};
+  return tile::ConvertOp::create(builder, product.result.getLoc(), frame.matrixType(element), row);
+}
+
+static int64_t columnsOf(Value fragment) { return cast<tile::FragType>(fragment.getType()).getColumns(); }
+
+LogicalResult ScorePlan::writeQueryTerms(KernelScope &kernel, OpBuilder &builder, ValueRange queryOperands,
+                                         Value firstRow, int64_t rows) {
+  Type element = op.getQueryType().getElementType();
+  for (Product &product : products) {
+    int64_t length = product.rows ? cast<VectorType>(product.rows.getType()).getNumElements() : 0;
+    Frame frame{rows, static_cast<int64_t>(llvm::alignTo(length, 16)), ir::IndexKind::q_idx, firstRow, {}};
+    if (product.form == Form::RowsTimesKeys) {
+      product.invariant = operandOf(product, kernel, builder, frame, element);
+    } else if (product.form == Form::QueryTerm) {
+      Value feature = queryOperands[product.queryFeature];
+      Value wide = tile::ConvertOp::create(builder, product.result.getLoc(), frame.matrixType(builder.getF32Type()), feature);
+      BlockArgument argument = op.getScore().getArgument(product.queryFeature);
+      RowRegion region(kernel, frame, builder, argument, wide, nullptr);
+      product.invariant = region.dot(argument, product.rows, product.result.getLoc());
+    } else {
+      continue;
+    }
+    if (!product.invariant)
+      return failure();
+  }
+  return success();
+}
+
+FailureOr<FragmentMap> ScorePlan::writeProducts(KernelScope &kernel, OpBuilder &builder, ValueRange queryOperands,
+                                                ValueRange keyOperands, Value firstKey, Value zero) {
+  FragmentMap results;
+  int64_t keys = cast<tile::FragType>(zero.getType()).getColumns();
+  for (const Product &product : products) {
+    Location location = product.result.getLoc();
+    if (product.form == Form::QueryTerm) {
+      results[product.result] = {product.invariant, 0};
+      continue;
+    }
+    Value lhs = product.form == Form::RowsTimesKeys ? product.invariant : queryOperands[product.queryFeature];
+    Value rhs;
+    if (product.form == Form::QueryTimesRows) {
+      Frame frame{keys, columnsOf(lhs), ir::IndexKind::kv_idx, firstKey, {}};
+      rhs = operandOf(product, kernel, builder, frame, op.getQueryType().getElementType());
+      if (!rhs)
+        return failure();
+    } else {
+      rhs = keyOperands[product.keyFeature];
+    }
+    Value scores = tile::DotOp::create(builder, location, zero.getType(), lhs, rhs, zero, /*trans=*/true);
+    results[product.result] = {scores, 0};
+  }
+  return results;
+}
+
+} // namespace attn
