@@ -12,11 +12,11 @@ namespace attn::cache {
 /// Views of the caller's text.
 struct CacheKeyFields {
   std::string_view canonicalText; ///< of the specification: equal meaning, equal text
-  std::string_view target;
-  std::string_view schedule;
-  std::map<std::string, std::string> defines;
+  std::string_view target = {};
+  std::string_view schedule = {};
+  std::map<std::string, std::string> defines = {};
   bool checked = false;
-  std::string_view version;       ///< of the compiler, down to the build
+  std::string_view version = {};  ///< of the compiler, down to the build
 };
 
 Hash128 cacheKey(const CacheKeyFields &fields);

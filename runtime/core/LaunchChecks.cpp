@@ -48,14 +48,14 @@ Status checkPlacement(const PlanManifest &manifest, const BoundArguments &bound)
     const TensorView &tensor = bound.tensors[i];
     if (expected.role == ArgumentRole::Workspace)
       continue;
+    auto bytes = tensor.spanBytes();
+    if (bytes && *bytes == 0)
+      continue; // no element, so neither address nor strides are ever used
     if (Status status = checkStrides(expected, tensor); !status)
       return status;
-    auto bytes = tensor.spanBytes();
     if (!bytes)
       return refuse(fmt::format("`{}`: shape [{}] with strides [{}] does not fit 64-bit addresses", expected.name,
                                 fmt::join(tensor.shape().values(), ", "), fmt::join(tensor.strides().values(), ", ")));
-    if (*bytes == 0)
-      continue; // no element, so its address is never used
     if (tensor.address() == 0)
       return refuse(fmt::format("`{}`: its address is null", expected.name));
     if (tensor.address() % expected.alignment != 0)
