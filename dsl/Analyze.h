@@ -4,6 +4,7 @@
 // handlers of MLIR print line and caret for each message. A failure has always reported at least one error.
 #pragma once
 
+#include "dsl/Prelude.h"
 #include "dsl/TypedSpec.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/LogicalResult.h"
@@ -11,7 +12,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace llvm {
@@ -42,8 +42,5 @@ llvm::FailureOr<std::vector<std::string>> listAttentions(mlir::MLIRContext &cont
 
 /// The canonical form of the main buffer; fails on syntax errors.
 llvm::FailureOr<std::string> format(mlir::MLIRContext &context, llvm::SourceMgr &sources);
-
-/// The text of the prelude.
-std::string_view preludeText();
 
 } // namespace attn::dsl

@@ -131,6 +131,7 @@ struct TypedExpr {
 
   /// Bounds proved for a numeric scalar, both included; infinite where nothing is known.
   double lowest = 0, highest = 0;
+  std::uint32_t variables = 0;            ///< bit d: it needs the Variable bound at nesting depth d (`domain.bound`: any)
   std::uint32_t height = 1;               ///< longest path to a leaf, at most `kMaxHeight`
 
   static constexpr std::uint32_t kMaxHeight = 1000;
