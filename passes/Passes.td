@@ -76,4 +76,58 @@ def AttnToTile : Pass<"attn-to-tile", "::mlir::ModuleOp"> {
                            "::mlir::math::MathDialect"];
 }
 
+//===----------------------------------------------------------------------===//
+// tile → tile
+//===----------------------------------------------------------------------===//
+
+def HoistInvariants : Pass<"tile-hoist-invariants", "::mlir::func::FuncOp"> {
+  let summary = "Takes what is expensive and the same for all blocks of keys out of the loop";
+  let description = [{Loads, divisions and transcendental functions of the row in a map become a 1-D map before the loop.}];
+  let dependentDialects = ["::attn::tile::TileDialect"];
+}
+
+def AssignLayouts : Pass<"tile-assign-layouts", "::mlir::func::FuncOp"> {
+  let summary = "Gives fragments their layouts and puts operands of matrix products into buffers";
+  let dependentDialects = ["::attn::tile::TileDialect"];
+}
+
+def PipelineLoads : Pass<"tile-pipeline-loads", "::mlir::func::FuncOp"> {
+  let summary = "Writes loads into buffers as entries of rings, not yet ahead of their use";
+  let dependentDialects = ["::attn::tile::TileDialect"];
+}
+
+def PrefetchLoads : Pass<"tile-prefetch-loads", "::mlir::func::FuncOp"> {
+  let summary = "Moves fills ahead of their use, as far as the rings have stages";
+  let dependentDialects = ["::attn::tile::TileDialect", "::mlir::arith::ArithDialect"];
+}
+
+def CheckBudget : Pass<"tile-check-budget", "::mlir::func::FuncOp"> {
+  let summary = "Refuses kernels whose fragments do not fit the registers";
+  let dependentDialects = ["::attn::tile::TileDialect"];
+}
+
+def AllocateShared : Pass<"tile-allocate-shared", "::mlir::func::FuncOp"> {
+  let summary = "Places rings and buffers in shared memory by their lifetimes";
+  let dependentDialects = ["::attn::tile::TileDialect"];
+}
+
+def InsertBarriers : Pass<"tile-insert-barriers", "::mlir::func::FuncOp"> {
+  let summary = "Counts pending copies and places barriers by simulating the program";
+  let dependentDialects = ["::attn::tile::TileDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// tile → llvm + nvvm
+//===----------------------------------------------------------------------===//
+
+def TileToNvvm : Pass<"attn-tile-to-nvvm", "::mlir::ModuleOp"> {
+  let summary = "Lowers kernels to the llvm and nvvm dialects";
+  let description = [{
+    Each function marked `tile.kernel` becomes an `llvm.func`, one LLVM value a register, for the module's
+    `tile.target`. Expects layouts, shared offsets and `pending` counts: InsertBarriers has run.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::cf::ControlFlowDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
 #endif // ATTN_PASSES_PASSES

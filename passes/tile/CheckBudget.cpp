@@ -1,0 +1,121 @@
+// Refuses a kernel whose fragments do not fit the registers of a thread, before ptxas would spill them.
+//
+// Counted are the registers of all fragments live at a point of the program; an operation whose input dies works in
+// place, so a point lies between two operations, never inside one. A splat is a constant until a loop carries it. The
+// limit leaves 30 registers for addresses, positions and row slots: 225 of 255.
+// Requires: AssignLayouts. Changes nothing.
+#include "ir/tile/TileDialect.h"
+#include "ir/tile/TileLayouts.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Transforms/RegionUtils.h"
+
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+
+namespace attn {
+#define GEN_PASS_DEF_CHECKBUDGET
+#include "passes/Passes.h.inc"
+
+/// Registers a thread that are not for fragments: addresses, positions, row slots.
+static constexpr int64_t kOtherRegisters = 30;
+static constexpr int64_t kMostRegisters = 255;
+static constexpr int64_t kRegisterFile = 65536;
+
+static int64_t registersOf(Value value) {
+  if (value.getDefiningOp<tile::SplatOp>())
+    return 0;
+  if (auto inflight = dyn_cast<tile::InflightType>(value.getType()))
+    return tile::registersPerThread(inflight.getFragType());
+  auto fragment = dyn_cast<tile::FragType>(value.getType());
+  return fragment && fragment.getLayout() ? tile::registersPerThread(fragment) : 0;
+}
+
+namespace {
+
+using LiveSet = llvm::SetVector<Value>;
+
+/// The point of the program at which most registers are live.
+class Peak {
+public:
+  void visit(Block &block, LiveSet live);
+
+  int64_t registers = 0;
+  SmallVector<Value> values;
+  Operation *at = nullptr;
+
+private:
+  void record(const LiveSet &live, Operation *op);
+};
+
+} // namespace
+
+void Peak::record(const LiveSet &live, Operation *op) {
+  int64_t sum = 0;
+  for (Value value : live)
+    sum += registersOf(value);
+  if (sum <= registers)
+    return;
+  registers = sum;
+  values.assign(live.begin(), live.end());
+  at = op;
+}
+
+/// Goes backwards through `block`; `live` is what is needed behind it, whatever flows around it included.
+void Peak::visit(Block &block, LiveSet live) {
+  for (Operation &op : llvm::reverse(block)) {
+    record(live, &op);
+    for (Value result : op.getResults())
+      live.remove(result);
+    LiveSet captured;
+    getUsedValuesDefinedAbove(op.getRegions(), captured);
+    if (isa<scf::ForOp, scf::IfOp, tile::ForeachWorkOp, tile::RoleOp>(op)) {
+      LiveSet around = live;
+      if (isa<scf::ForOp>(op)) // needed again in the next iteration
+        around.insert(captured.begin(), captured.end());
+      for (Region &region : op.getRegions())
+        for (Block &inner : region)
+          visit(inner, around);
+    }
+    live.insert(captured.begin(), captured.end());
+    for (Value operand : op.getOperands())
+      if (registersOf(operand) > 0)
+        live.insert(operand);
+    record(live, &op);
+  }
+}
+
+static void report(func::FuncOp kernel, Peak &peak, int64_t limit) {
+  InFlightDiagnostic message = kernel.emitError()
+                               << "`" << kernel.getName() << "` needs " << peak.registers
+                               << " registers a thread for tiles, but " << limit
+                               << " are there; a smaller `block_m` or `block_n`, or more `warps`, needs less";
+  llvm::stable_sort(peak.values, [](Value a, Value b) { return registersOf(a) > registersOf(b); });
+  for (Value value : ArrayRef(peak.values).take_front(4))
+    if (registersOf(value) > 0)
+      message.attachNote(value.getLoc()) << registersOf(value) << " of them for a " << value.getType();
+}
+
+namespace {
+struct CheckBudget final : impl::CheckBudgetBase<CheckBudget> {
+  void runOnOperation() override {
+    func::FuncOp kernel = getOperation();
+    auto warps = kernel->getAttrOfType<IntegerAttr>(tile::kWarpsAttr);
+    if (!kernel->hasAttr(tile::kKernelAttr) || !warps)
+      return;
+    int64_t share = kRegisterFile / (32 * warps.getInt()) / 8 * 8;
+    int64_t limit = std::min(kMostRegisters, share) - kOtherRegisters;
+    Peak peak;
+    peak.visit(kernel.front(), {});
+    if (peak.registers > limit) {
+      report(kernel, peak, limit);
+      signalPassFailure();
+    }
+  }
+};
+} // namespace
+
+} // namespace attn

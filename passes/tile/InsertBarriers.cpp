@@ -1,0 +1,361 @@
+// Makes a block program without roles correct among its threads: counts which copies may still be in flight at each
+// await, and places barriers, as few as needed.
+//
+// Every thread copies a part of each tile and waits for its own copies only; others see them after a barrier. A slot
+// may be written again when all threads have passed a barrier behind their last read of it. Rather than reason about
+// loops, the program is run in the mind: for 0 (where possible), 1, 2, … iterations, deep enough for every ring to be
+// reused, with the bytes, groups and barriers of each step. Where a step meets bytes that another thread wrote or read
+// without a barrier since, one is added, on the last await between the two if there is one (its threads wait there
+// anyway), else in front of the step, and the run starts again. `pending` is the least count seen at an await.
+//
+// Shared bytes are compared, not buffers, so buffers that AllocateShared laid over each other are separated as well.
+// Requires: AllocateShared. Guarantees: `pending` on every await; no `acquire` and `release` left, they cost nothing.
+#include "ir/tile/TileDialect.h"
+#include "ir/tile/TileLayouts.h"
+#include "passes/Passes.h"
+#include "passes/tile/LoopFacts.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Matchers.h"
+
+#include "llvm/ADT/MapVector.h"
+
+#include <map>
+
+using namespace mlir;
+
+namespace attn {
+#define GEN_PASS_DEF_INSERTBARRIERS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// A moment of the run, and which elements each thread touched, if a fragment layout says so.
+struct Access {
+  int64_t time = 0;
+  Attribute layout;
+};
+
+/// A slot of a ring, or a buffer.
+struct Place {
+  enum Content { Nothing, Copy, Written } content = Nothing;
+  int64_t begin = 0, end = 0;   ///< bytes
+  int64_t group = 0;            ///< of the copy
+  bool hasLanded = false;       ///< each thread has waited for its part of the copy
+  Access write;                 ///< of `Written`, or when a copy landed
+  SmallVector<Access> reads;
+
+  bool meets(const Place &other) const { return begin < other.end && other.begin < end; }
+};
+
+enum class Outcome { Done, Changed, Failed };
+
+/// One run of the program, every loop with the same number of iterations.
+class Run {
+public:
+  Run(func::FuncOp kernel, int64_t iterations, llvm::MapVector<Operation *, int64_t> &pending)
+      : kernel(kernel), iterations(iterations), pending(pending) {}
+
+  Outcome run() { return runBlock(kernel.front()); }
+
+private:
+  Outcome runBlock(Block &block);
+  Outcome runOp(Operation &op);
+  Outcome runLoop(scf::ForOp loop);
+  Outcome fill(tile::FillOp op);
+  Outcome build(tile::BuildOp op);
+  Outcome await(tile::AwaitOp op);
+  Outcome readInRegions(Operation &op);
+  Outcome touch(Operation *op, Place &place, bool isWrite, Attribute layout);
+  Outcome separate(Operation *op, int64_t since);
+  void barrier() { lastBarrier = ++time; }
+  std::optional<int64_t> evaluate(Value value);
+  Place *slot(Value ring, Value entry, Operation *op);
+  Place &buffer(Value value);
+
+  func::FuncOp kernel;
+  int64_t iterations;
+  llvm::MapVector<Operation *, int64_t> &pending;
+  int64_t time = 0, lastBarrier = 0, groups = 0;
+  tile::AwaitOp lastAwait;
+  int64_t lastAwaitTime = 0;
+  std::map<std::pair<Operation *, int64_t>, Place> places;
+  DenseMap<Value, Place *> buffers;   ///< of awaits, as of their last execution
+  DenseMap<Value, int64_t> numbers;   ///< counts and bounds of loops
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Values and places
+//===----------------------------------------------------------------------===//
+
+std::optional<int64_t> Run::evaluate(Value value) {
+  if (auto known = numbers.find(value); known != numbers.end())
+    return known->second;
+  APInt constant;
+  if (matchPattern(value, m_ConstantInt(&constant)))
+    return constant.getSExtValue();
+  Operation *op = value.getDefiningOp();
+  if (!op || op->getNumOperands() != 2)
+    return std::nullopt;
+  auto a = evaluate(op->getOperand(0)), b = evaluate(op->getOperand(1));
+  if (!a || !b)
+    return std::nullopt;
+  if (isa<arith::AddIOp>(op))
+    return *a + *b;
+  if (isa<arith::SubIOp>(op))
+    return *a - *b;
+  if (isa<arith::MulIOp>(op))
+    return *a * *b;
+  if (auto compare = dyn_cast<arith::CmpIOp>(op))
+    if (compare.getPredicate() == arith::CmpIPredicate::slt)
+      return *a < *b;
+  return std::nullopt;
+}
+
+Place *Run::slot(Value ring, Value entry, Operation *op) {
+  auto number = evaluate(entry);
+  auto definition = ring.getDefiningOp<tile::RingOp>();
+  if (!number || !definition || !definition.getOffset()) {
+    op->emitOpError("expects an entry counted by its loop, of a ring with an offset");
+    return nullptr;
+  }
+  tile::RingType type = definition.getType();
+  int64_t bytes = tile::bufferBytes(type.getBufferType()), index = *number % type.getStages();
+  Place &place = places[{definition, index}];
+  place.begin = *definition.getOffset() + index * bytes;
+  place.end = place.begin + bytes;
+  return &place;
+}
+
+Place &Run::buffer(Value value) {
+  if (Place *known = buffers.lookup(value))
+    return *known;
+  auto definition = value.getDefiningOp<tile::AllocOp>();
+  Place &place = places[{value.getDefiningOp(), 0}];
+  if (definition && definition.getOffset()) {
+    place.begin = *definition.getOffset();
+    place.end = place.begin + tile::bufferBytes(definition.getType());
+  }
+  return place;
+}
+
+//===----------------------------------------------------------------------===//
+// Accesses
+//===----------------------------------------------------------------------===//
+
+/// Adds a barrier between the moment `since` and `op`.
+Outcome Run::separate(Operation *op, int64_t since) {
+  if (lastAwait && lastAwaitTime >= since && !lastAwait.getBarrier()) {
+    lastAwait.setBarrier(true);
+    return Outcome::Changed;
+  }
+  Operation *place = op;
+  while (isa<scf::IfOp, tile::MapOp, tile::RotateOp, tile::BuildOp>(place->getParentOp()))
+    place = place->getParentOp();
+  OpBuilder builder(place);
+  tile::BarrierOp::create(builder, op->getLoc());
+  return Outcome::Changed;
+}
+
+/// `layout`: that of a fragment read or written whole; two accesses of one layout touch each element by one thread.
+Outcome Run::touch(Operation *op, Place &place, bool isWrite, Attribute layout) {
+  ++time;
+  auto byOneThread = [&](const Access &other) { return layout && other.layout == layout; };
+  for (auto &[key, other] : places) {
+    if (!other.meets(place))
+      continue;
+    if (other.content == Place::Copy && !other.hasLanded) {
+      op->emitOpError("touches shared memory to which a copy is in flight");
+      return Outcome::Failed;
+    }
+    if (other.content != Place::Nothing && other.write.time > lastBarrier && !(&other == &place && byOneThread(other.write)))
+      return separate(op, other.write.time);
+    for (const Access &read : other.reads)
+      if (isWrite && read.time > lastBarrier && !(&other == &place && byOneThread(read)))
+        return separate(op, read.time);
+  }
+  if (!isWrite) {
+    place.reads.push_back({time, layout});
+    return Outcome::Done;
+  }
+  for (auto &[key, other] : places) // what lay there before is gone
+    if (other.meets(place)) {
+      other.content = Place::Nothing;
+      other.reads.clear();
+    }
+  place.content = Place::Written;
+  place.write = {time, layout};
+  return Outcome::Done;
+}
+
+Outcome Run::fill(tile::FillOp op) {
+  bool asynchronous = op.getVia() != "plain";
+  int64_t group = asynchronous ? groups++ : 0; // an empty group counts as well
+  if (op.getPredicate() && evaluate(op.getPredicate()) == 0)
+    return Outcome::Done;
+  Place *place = slot(op.getRing(), op.getEntry(), op);
+  if (!place)
+    return Outcome::Failed;
+  Outcome outcome = touch(op, *place, /*isWrite=*/true, {});
+  if (outcome == Outcome::Done && asynchronous) {
+    place->content = Place::Copy;
+    place->group = group;
+    place->hasLanded = false;
+  }
+  return outcome;
+}
+
+Outcome Run::build(tile::BuildOp op) {
+  Outcome outcome = readInRegions(*op);
+  Place *place = slot(op.getRing(), op.getEntry(), op);
+  if (outcome != Outcome::Done || !place)
+    return place ? outcome : Outcome::Failed;
+  return touch(op, *place, /*isWrite=*/true, {});
+}
+
+Outcome Run::await(tile::AwaitOp op) {
+  Place *place = slot(op.getRing(), op.getEntry(), op);
+  if (!place)
+    return Outcome::Failed;
+  if (place->content == Place::Nothing) {
+    op.emitOpError("waits for an entry that nothing has filled");
+    return Outcome::Failed;
+  }
+  ++time;
+  if (place->content == Place::Copy) {
+    int64_t younger = groups - 1 - place->group;
+    auto [known, isNew] = pending.insert({op, younger});
+    known->second = std::min(known->second, younger);
+    for (auto &[key, other] : places)
+      if (other.content == Place::Copy && !other.hasLanded && other.group <= place->group) {
+        other.hasLanded = true;
+        other.write = {time, {}};
+      }
+  }
+  buffers[op.getResult()] = place;
+  lastAwait = op;
+  lastAwaitTime = time;
+  if (op.getBarrier())
+    barrier();
+  return Outcome::Done;
+}
+
+Outcome Run::readInRegions(Operation &op) {
+  Outcome outcome = Outcome::Done;
+  op.walk([&](tile::AtOp at) {
+    outcome = touch(at, buffer(at.getBuffer()), /*isWrite=*/false, {});
+    return outcome == Outcome::Done ? WalkResult::advance() : WalkResult::interrupt();
+  });
+  return outcome;
+}
+
+//===----------------------------------------------------------------------===//
+// Program
+//===----------------------------------------------------------------------===//
+
+Outcome Run::runBlock(Block &block) {
+  for (Operation &op : block)
+    if (Outcome outcome = runOp(op); outcome != Outcome::Done)
+      return outcome;
+  return Outcome::Done;
+}
+
+Outcome Run::runLoop(scf::ForOp loop) {
+  auto first = evaluate(loop.getLowerBound());
+  bool shares = loop.walk([](Operation *op) {
+                      return isa<tile::FillOp, tile::BuildOp, tile::AwaitOp, tile::ReadOp, tile::WriteOp, tile::AtOp>(op)
+                                 ? WalkResult::interrupt()
+                                 : WalkResult::advance();
+                    }).wasInterrupted();
+  if (!shares)
+    return Outcome::Done;
+  if (!first) {
+    loop.emitOpError("expects a constant first count");
+    return Outcome::Failed;
+  }
+  int64_t count = std::max<int64_t>(iterations, isAtLeast(loop.getUpperBound(), *first + 1) ? 1 : 0);
+  numbers[loop.getUpperBound()] = *first + count;
+  for (int64_t i = *first; i < *first + count; ++i) {
+    numbers[loop.getInductionVar()] = i;
+    if (Outcome outcome = runBlock(*loop.getBody()); outcome != Outcome::Done)
+      return outcome;
+  }
+  return Outcome::Done;
+}
+
+Outcome Run::runOp(Operation &op) {
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return runLoop(loop);
+  if (auto fillOp = dyn_cast<tile::FillOp>(op))
+    return fill(fillOp);
+  if (auto buildOp = dyn_cast<tile::BuildOp>(op))
+    return build(buildOp);
+  if (auto awaitOp = dyn_cast<tile::AwaitOp>(op))
+    return await(awaitOp);
+  if (auto read = dyn_cast<tile::ReadOp>(op))
+    return touch(&op, buffer(read.getBuffer()), /*isWrite=*/false, read.getTrans() ? Attribute() : read.getType().getLayout());
+  if (auto write = dyn_cast<tile::WriteOp>(op))
+    return touch(&op, buffer(write.getBuffer()), /*isWrite=*/true,
+                 write.getTrans() ? Attribute() : write.getValue().getType().getLayout());
+  if (isa<tile::BarrierOp>(op)) {
+    ++time;
+    barrier();
+    return Outcome::Done;
+  }
+  if (isa<tile::MapOp, tile::RotateOp>(op))
+    return readInRegions(op);
+  if (isa<tile::DotOp, tile::StoreOp>(op))
+    for (Value operand : op.getOperands())
+      if (isa<tile::BufferType>(operand.getType()))
+        if (Outcome outcome = touch(&op, buffer(operand), /*isWrite=*/false, {}); outcome != Outcome::Done)
+          return outcome;
+  for (Region &region : op.getRegions())
+    for (Block &block : region)
+      if (Outcome outcome = runBlock(block); outcome != Outcome::Done)
+        return outcome;
+  return Outcome::Done;
+}
+
+/// Runs the program until no run asks for another barrier.
+static LogicalResult simulate(func::FuncOp kernel) {
+  int64_t deepest = 1;
+  kernel.walk([&](tile::RingOp ring) { deepest = std::max<int64_t>(deepest, ring.getType().getStages()); });
+  llvm::MapVector<Operation *, int64_t> pending;
+  for (int64_t iterations = 0; iterations <= 2 * deepest + 2;) {
+    Outcome outcome = Run(kernel, iterations, pending).run();
+    if (outcome == Outcome::Failed)
+      return failure();
+    if (outcome == Outcome::Done)
+      ++iterations;
+  }
+  Builder builder(kernel.getContext());
+  for (auto [await, count] : pending)
+    cast<tile::AwaitOp>(await).setPendingAttr(builder.getI32IntegerAttr(static_cast<int32_t>(count)));
+  return success();
+}
+
+namespace {
+struct InsertBarriers final : impl::InsertBarriersBase<InsertBarriers> {
+  void runOnOperation() override {
+    func::FuncOp kernel = getOperation();
+    if (!kernel->hasAttr(tile::kKernelAttr))
+      return;
+    if (failed(simulate(kernel)))
+      return signalPassFailure();
+    SmallVector<Operation *> free;
+    kernel.walk([&](Operation *op) {
+      if (isa<tile::AcquireOp, tile::ReleaseOp>(op))
+        free.push_back(op);
+    });
+    for (Operation *op : free)
+      op->erase();
+  }
+};
+} // namespace
+
+} // namespace attn

@@ -1,0 +1,37 @@
+// See LoopFacts.h.
+#include "passes/tile/LoopFacts.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+
+namespace attn {
+
+bool isAtLeast(Value value, int64_t bound) {
+  APInt number;
+  if (matchPattern(value, m_ConstantInt(&number)))
+    return number.getSExtValue() >= bound;
+  auto maximum = value.getDefiningOp<arith::MaxSIOp>();
+  return maximum && (isAtLeast(maximum.getLhs(), bound) || isAtLeast(maximum.getRhs(), bound));
+}
+
+bool countsFromZero(scf::ForOp loop) {
+  APInt lower, step;
+  return matchPattern(loop.getLowerBound(), m_ConstantInt(&lower)) && lower.isZero() &&
+         matchPattern(loop.getStep(), m_ConstantInt(&step)) && step.isOne();
+}
+
+Value cloneForIteration(OpBuilder &builder, scf::ForOp loop, Value value, IRMapping &mapping) {
+  if (Value known = mapping.lookupOrNull(value))
+    return known;
+  Operation *op = value.getDefiningOp();
+  if (!op || !loop->isProperAncestor(op))
+    return value;
+  for (Value operand : op->getOperands())
+    cloneForIteration(builder, loop, operand, mapping);
+  return builder.clone(*op, mapping)->getResult(cast<OpResult>(value).getResultNumber());
+}
+
+} // namespace attn

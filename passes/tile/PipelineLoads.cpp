@@ -1,0 +1,81 @@
+// Writes each load into a buffer as the entry of a ring, at distance 0: correct, not yet overlapped with anything.
+//
+//   %k = tile.load %key[…]      →    tile.acquire %kr[%i]   tile.fill %kr[%i] from %key[…]
+//   … uses of %k …                   %k = tile.await %kr[%i]   … uses of %k …   tile.release %kr[%i]
+//
+// A load in a loop over blocks takes entry i of a ring of `tile.stages` slots, one outside entry 0 of a ring of one.
+// Requires: AssignLayouts. Guarantees: no `tile.load` gives a buffer; every awaited entry is released once.
+#include "ir/tile/TileDialect.h"
+#include "passes/Passes.h"
+#include "passes/tile/LoopFacts.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+
+namespace attn {
+#define GEN_PASS_DEF_PIPELINELOADS
+#include "passes/Passes.h.inc"
+
+/// The last operation of the buffer's block that uses it, itself or in a region.
+static Operation *lastUserIn(Value buffer, Block *block) {
+  Operation *last = nullptr;
+  for (Operation *user : buffer.getUsers()) {
+    Operation *ancestor = block->findAncestorOpInBlock(*user);
+    if (!last || last->isBeforeInBlock(ancestor))
+      last = ancestor;
+  }
+  return last;
+}
+
+static LogicalResult rewrite(tile::LoadOp load, func::FuncOp kernel, unsigned stages) {
+  auto buffer = cast<tile::BufferType>(load.getType());
+  Location location = load.getLoc();
+  auto loop = dyn_cast<scf::ForOp>(load->getParentOp());
+  if (loop && !countsFromZero(loop))
+    return load.emitOpError("expects a loop that counts 0, 1, 2, …");
+  OpBuilder entry = OpBuilder::atBlockBegin(&kernel.front());
+  Value number;
+  if (loop)
+    number = loop.getInductionVar();
+  else
+    number = arith::ConstantIntOp::create(entry, location, 0, 32);
+  auto ringType = tile::RingType::get(kernel.getContext(), loop ? stages : 1, buffer.getShape(),
+                                      buffer.getElementType(), buffer.getLayout());
+  Value ring = tile::RingOp::create(entry, location, ringType, IntegerAttr());
+  OpBuilder builder(load);
+  tile::AcquireOp::create(builder, location, ring, number);
+  tile::FillOp::create(builder, location, ring, number, load.getTensor(), load.getIndices(), load.getDimAttr(),
+                       load.getLimit(), Value(), StringAttr(), load.getPackAttr(), UnitAttr());
+  Value landed = tile::AwaitOp::create(builder, location, buffer, ring, number, IntegerAttr(), UnitAttr());
+  if (Operation *last = lastUserIn(load.getResult(), load->getBlock()))
+    builder.setInsertionPointAfter(last);
+  tile::ReleaseOp::create(builder, location, ring, number);
+  load.getResult().replaceAllUsesWith(landed);
+  load.erase();
+  return success();
+}
+
+namespace {
+struct PipelineLoads final : impl::PipelineLoadsBase<PipelineLoads> {
+  void runOnOperation() override {
+    func::FuncOp kernel = getOperation();
+    if (!kernel->hasAttr(tile::kKernelAttr))
+      return;
+    auto stages = kernel->getAttrOfType<IntegerAttr>(tile::kStagesAttr);
+    SmallVector<tile::LoadOp> loads;
+    kernel.walk([&](tile::LoadOp load) {
+      if (isa<tile::BufferType>(load.getType()))
+        loads.push_back(load);
+    });
+    // Rings are written at the kernel's start, so the last one first.
+    for (tile::LoadOp load : llvm::reverse(loads))
+      if (failed(rewrite(load, kernel, stages ? static_cast<unsigned>(stages.getInt()) : 1)))
+        return signalPassFailure();
+  }
+};
+} // namespace
+
+} // namespace attn
