@@ -1,6 +1,7 @@
 // `attnc explain`: what the compiler decided about a specification, and a picture of the mask's tiles.
 #include "tools/attnc/Command.h"
 #include "tools/attnc/Ptxas.h"
+#include "tools/attnc/TileCount.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -12,48 +13,10 @@ struct ExplainOptions {
   SpecOptions spec;
   ShapeOption shape;
 };
-enum class TileClass : char { Empty = '.', Partial = '+', Full = '#' };
-/// Classes of all tiles of one head, a line a query tile.
-struct TilePicture {
-  std::vector<std::string> lines;
-  std::size_t empty = 0, partial = 0, full = 0;
-};
 } // namespace
 
-static bool overlaps(const std::vector<std::pair<std::int64_t, std::int64_t>> &ranges, std::int64_t begin, std::int64_t end) {
-  for (const auto &[lo, hi] : ranges)
-    if (lo < end && begin < hi && lo < hi)
-      return true;
-  return false;
-}
-
-static bool covers(const std::vector<std::pair<std::int64_t, std::int64_t>> &ranges, std::int64_t begin, std::int64_t end) {
-  for (const auto &[lo, hi] : ranges)
-    if (lo <= begin && end <= hi)
-      return true;
-  return false;
-}
-
-/// A block is partial where the kernel evaluates the mask: it is visited and not proved full. The ragged last block is
-/// partial too, since its end is masked.
-static TilePicture drawTiles(const driver::TileClasses &classes, std::int64_t kvLen) {
-  TilePicture picture;
-  std::int64_t blockN = classes.schedule.blockN;
-  for (const driver::TileRanges &tile : classes.tiles) {
-    std::string line;
-    for (std::int64_t begin = 0; begin < kvLen; begin += blockN) {
-      bool isVisited = overlaps(tile.visit, begin, std::min(begin + blockN, kvLen));
-      bool isFull = isVisited && covers(tile.full, begin, begin + blockN);
-      ++(isFull ? picture.full : isVisited ? picture.partial : picture.empty);
-      line += static_cast<char>(isFull ? TileClass::Full : isVisited ? TileClass::Partial : TileClass::Empty);
-    }
-    picture.lines.push_back(std::move(line));
-  }
-  return picture;
-}
-
 /// At most 64 lines and 128 columns: beyond, every n-th tile is shown.
-static void printPicture(const TilePicture &picture) {
+static void printPicture(const TileCount &picture) {
   std::size_t lineStep = (picture.lines.size() + 63) / 64;
   std::size_t columns = picture.lines.empty() ? 0 : picture.lines.front().size(), columnStep = (columns + 127) / 128;
   if (lineStep > 1 || columnStep > 1)
@@ -102,7 +65,7 @@ static Status explain(const ExplainOptions &options) {
     return classes.status();
   const driver::ScheduleSummary &schedule = classes->schedule;
   fmt::print("schedule: block_m {}, block_n {}, stages {}, warps {}\n", schedule.blockM, schedule.blockN, schedule.stages, schedule.warps);
-  TilePicture picture = drawTiles(*classes, static_cast<std::int64_t>(values["kv_len"]));
+  TileCount picture = countTiles(*classes, static_cast<std::int64_t>(values["kv_len"]));
   std::size_t total = picture.empty + picture.partial + picture.full;
   fmt::print("tiles of one head at q_len {}, kv_len {}: {} in all; {} skipped (.), {} full (#), {} partial (+)\n", values["q_len"],
              values["kv_len"], total, picture.empty, picture.full, picture.partial);

@@ -1,0 +1,27 @@
+# Configuration of the lit tests: IR, diagnostics and the command line. Found tools decide features: `ptxas`.
+import os
+
+import lit.formats
+
+config.name = "attnc"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".attn", ".mlir", ".ptx", ".test"]
+config.excludes = ["Inputs"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.attn_binary_dir, "tests", "lit")
+
+path = [os.path.join(config.attn_binary_dir, "bin"), config.llvm_tools_dir, os.environ.get("PATH", "")]
+config.environment["PATH"] = os.pathsep.join(path)
+config.environment["ATTN_CACHE"] = "off"
+config.environment["HOME"] = os.environ.get("HOME", "/nonexistent")
+config.substitutions.append(("%examples", os.path.join(config.attn_source_dir, "examples")))
+
+if not config.ptxas.endswith("NOTFOUND") and config.ptxas:
+    config.available_features.add("ptxas")
+    config.substitutions.append(("%ptxas", config.ptxas))
+else:
+    config.substitutions.append(("%ptxas", "false"))
+
+# ATTN_CHECK_ROUNDTRIP=1 reruns every test with IR printed and read back between passes.
+if os.environ.get("ATTN_CHECK_ROUNDTRIP"):
+    config.substitutions.append(("attn-opt", "attn-opt --verify-roundtrip"))

@@ -1,0 +1,149 @@
+#include "tools/attnc/Check.h"
+
+#include "support/Tolerances.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstring>
+
+namespace attn::tools {
+
+bool CheckRecord::isWithin() const {
+  for (const OutputError &output : outputs)
+    if (!output.isWithin)
+      return false;
+  return !outputs.empty();
+}
+
+HostTensor swapRowsAndHeads(const HostTensor &tensor) {
+  HostTensor result(tensor.type, {tensor.shape[0], tensor.shape[2], tensor.shape[1], tensor.shape[3]});
+  std::size_t row = static_cast<std::size_t>(tensor.rowBytes());
+  for (std::int64_t b = 0; b < tensor.shape[0]; ++b)
+    for (std::int64_t i = 0; i < tensor.shape[1]; ++i)
+      for (std::int64_t j = 0; j < tensor.shape[2]; ++j)
+        std::memcpy(result.bytes.data() + ((b * tensor.shape[2] + j) * tensor.shape[1] + i) * row,
+                    tensor.bytes.data() + ((b * tensor.shape[1] + i) * tensor.shape[2] + j) * row, row);
+  return result;
+}
+
+static bool isMatrixName(std::string_view name) { return name == "query" || name == "key" || name == "value" || name == "out"; }
+
+/// Whether the caller's order of `name` has heads before rows.
+static bool isSwapped(const dsl::TypedSpec &spec, std::string_view name) {
+  return spec.properties.layout == dsl::LayoutKind::Bhsd && isMatrixName(name);
+}
+
+dsl::EvaluationInput evaluationInput(const dsl::TypedSpec &spec, const PlanManifest &manifest, const PlanInputs &inputs) {
+  dsl::EvaluationInput result;
+  if (Result<std::map<std::string, std::int64_t>> extents = bindExtents(manifest, inputs))
+    result.extents.insert(extents->begin(), extents->end());
+  for (const ScalarArgument &scalar : manifest.scalars) {
+    auto given = inputs.values.find(scalar.name);
+    if (given != inputs.values.end())
+      result.scalars[scalar.name] = given->second;
+    else if (scalar.defaultValue)
+      result.scalars[scalar.name] = *scalar.defaultValue;
+  }
+  for (const auto &[name, tensor] : inputs.tensors)
+    result.tensors.emplace(name, isSwapped(spec, name) ? swapRowsAndHeads(tensor) : tensor);
+  return result;
+}
+
+static std::string describeShape(const dsl::EvaluationInput &input) {
+  std::string text;
+  for (const auto &[name, value] : input.extents)
+    text += fmt::format("{}{}={}", text.empty() ? "" : ", ", name, value);
+  for (const auto &[name, value] : input.scalars)
+    text += fmt::format(", {}={}", name, value);
+  return text;
+}
+
+static std::vector<double> widen(const HostTensor &tensor) {
+  std::vector<double> values(static_cast<std::size_t>(tensor.elementCount()));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = tensor.get(static_cast<std::int64_t>(i));
+  return values;
+}
+
+static OutputError compare(const std::string &name, const ToleranceQuestion &question) {
+  ToleranceAnswer answer = compareWithTolerance(question);
+  OutputError error;
+  error.name = name;
+  error.isWithin = answer.isWithin;
+  error.rmsRelative = answer.rmsExact > 0 ? answer.rmsError / answer.rmsExact : answer.rmsError;
+  error.emulatedRms = answer.rmsExact > 0 ? answer.rmsEmulated / answer.rmsExact : answer.rmsEmulated;
+  error.maxAbsolute = answer.maxError;
+  error.worstOfTolerance = answer.worstRatio;
+  error.problem = answer.problem;
+  return error;
+}
+
+/// `[batch, q_len, q_heads]` noise of a row of `out` in that order; the evaluation keeps it so already.
+static ToleranceQuestion question(const std::vector<double> &actual, const std::vector<double> &exact, const std::vector<double> &emulated,
+                                  const std::vector<double> &noise, std::int64_t rowLength) {
+  return {.actual = actual, .exact = exact, .emulated = emulated, .noise = noise, .rowLength = static_cast<std::size_t>(rowLength)};
+}
+
+Result<CheckRecord> checkPlan(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input) {
+  PlanInputs inputs;
+  for (const auto &[name, value] : input.extents)
+    inputs.values[name] = static_cast<double>(value);
+  for (const auto &[name, value] : input.scalars)
+    inputs.values[name] = value;
+  for (const auto &[name, tensor] : input.tensors)
+    if (plan.manifest().tensor(name))
+      inputs.tensors.emplace(name, isSwapped(spec, name) ? swapRowsAndHeads(tensor) : tensor);
+  Result<NamedTensors> outputs = runPlan(device, plan, inputs);
+  if (!outputs)
+    return outputs.status();
+  Result<dsl::EvaluationOutput> exact = dsl::evaluate(spec, input, {.emulateKernel = true});
+  if (!exact)
+    return exact.status();
+
+  CheckRecord record;
+  record.shape = describeShape(input);
+  for (const auto &[name, tensor] : *outputs) {
+    if (name == "out") {
+      std::vector<double> actual = widen(isSwapped(spec, name) ? swapRowsAndHeads(tensor) : tensor);
+      record.outputs.push_back(compare(name, question(actual, exact->out, exact->emulatedOut, exact->outNoise, exact->outShape.back())));
+    } else if (name == "lse") {
+      std::vector<double> actual = widen(tensor);
+      record.outputs.push_back(compare(name, question(actual, exact->lse, exact->emulatedLse, exact->lseNoise, 1)));
+    } else {
+      return Status(StatusCode::Unsupported, fmt::format("output `{}`: has no reference to compare with", name));
+    }
+  }
+  return record;
+}
+
+OutputError compareWithStored(const std::string &name, const HostTensor &actual, const HostTensor &expected, double limit) {
+  OutputError error;
+  error.name = name;
+  if (actual.shape != expected.shape) {
+    error.problem = "the stored tensor has another shape";
+    return error;
+  }
+  double squares = 0, reference = 0;
+  std::int64_t mismatches = 0;
+  for (std::int64_t i = 0; i < actual.elementCount(); ++i) {
+    double a = actual.get(i), e = expected.get(i);
+    if (!std::isfinite(a) || !std::isfinite(e)) {
+      mismatches += !(a == e || (std::isnan(a) && std::isnan(e)));
+      continue;
+    }
+    squares += (a - e) * (a - e);
+    reference += e * e;
+    error.maxAbsolute = std::max(error.maxAbsolute, std::abs(a - e));
+  }
+  error.rmsRelative = reference > 0 ? std::sqrt(squares / reference) : std::sqrt(squares);
+  error.worstOfTolerance = error.rmsRelative / limit;
+  if (mismatches)
+    error.problem = fmt::format("{} elements are finite on one side only", mismatches);
+  else if (!(error.rmsRelative <= limit))
+    error.problem = fmt::format("relative error {:.2e} is over {:.2e}", error.rmsRelative, limit);
+  error.isWithin = error.problem.empty();
+  return error;
+}
+
+} // namespace attn::tools

@@ -1,0 +1,45 @@
+// Compares what a plan computes with the float64 evaluation of its specification. Behind `attnc check` and the
+// conformance tests.
+#pragma once
+
+#include "tools/attnc/PlanRun.h"
+
+#include "dsl/Evaluate.h"
+#include "dsl/TypedSpec.h"
+
+#include <string>
+#include <vector>
+
+namespace attn::tools {
+
+/// How far one output is from a reference.
+struct OutputError {
+  std::string name;
+  bool isWithin = false;
+  double rmsRelative = 0;        ///< root mean square of the error over that of the reference
+  double maxAbsolute = 0;
+  double emulatedRms = 0;        ///< rmsRelative of the FlashAttention-2 emulation on the same inputs; 0: not known
+  double worstOfTolerance = 0;   ///< largest error of a row over what the row is allowed; 1 is the limit
+  std::string problem;           ///< in words, empty when within
+};
+
+struct CheckRecord {
+  std::string shape;             ///< `batch=1, q_len=77, …`
+  std::vector<OutputError> outputs;
+  bool isWithin() const;
+};
+
+/// The evaluation's input in the order in which the plan takes it, and back (`bhsd` swaps rows and heads).
+HostTensor swapRowsAndHeads(const HostTensor &tensor);
+
+/// Runs `plan` on `input` (layout bshd) and compares every output of the specification that has a reference.
+Result<CheckRecord> checkPlan(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input);
+
+/// Extents and scalars from `values`, tensors from `inputs` (in the caller's order).
+dsl::EvaluationInput evaluationInput(const dsl::TypedSpec &spec, const PlanManifest &manifest, const PlanInputs &inputs);
+
+/// Norms of actual against a stored tensor of the same shape; no tolerance of its own: within means finite where it is
+/// and closer than `limit` (root mean square, relative).
+OutputError compareWithStored(const std::string &name, const HostTensor &actual, const HostTensor &expected, double limit);
+
+} // namespace attn::tools
