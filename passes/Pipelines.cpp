@@ -30,6 +30,30 @@ void buildAttnPipeline(OpPassManager &manager, const PipelineOptions &options) {
   manager.addPass(createVerifyStage(CompilationStage::OnlineAttention));
 }
 
+void buildTilePipeline(OpPassManager &manager, const PipelineOptions &options) {
+  manager.addPass(createAttnToTile({.target = options.target}));
+  OpPassManager &kernel = manager.nest<func::FuncOp>();
+  kernel.addPass(createCanonicalizerPass());
+  kernel.addPass(createCSEPass());
+  // Before layouts: what moves out of the loop decides which fragments live across it.
+  kernel.addPass(createHoistInvariants());
+  kernel.addPass(createLoopInvariantCodeMotionPass());
+  kernel.addPass(createCSEPass());
+  kernel.addPass(createAssignLayouts());
+  // Rings first at distance 0, then ahead: each step is correct by itself.
+  kernel.addPass(createPipelineLoads());
+  kernel.addPass(createPrefetchLoads());
+  kernel.addPass(createCheckBudget());
+  kernel.addPass(createAllocateShared());
+  // Last: it counts what all others have placed.
+  kernel.addPass(createInsertBarriers());
+}
+
+void buildNvvmPipeline(OpPassManager &manager, const PipelineOptions &) {
+  // Nothing after it: the lowering's order of instructions is the one that is meant.
+  manager.addPass(createTileToNvvm());
+}
+
 namespace {
 struct StageOptions : PassPipelineOptions<StageOptions> {
   Option<std::string> target{*this, "target", llvm::cl::desc("GPU target"), llvm::cl::init("sm_80")};
@@ -42,6 +66,12 @@ void registerPipelines() {
   PassPipelineRegistration<StageOptions>(
       "attn-pipeline", "attn.attention to attn.online_attention with ranges and schedule",
       [](OpPassManager &manager, const StageOptions &options) { buildAttnPipeline(manager, options.values()); });
+  PassPipelineRegistration<StageOptions>(
+      "tile-pipeline", "attn.online_attention to block programs ready to lower",
+      [](OpPassManager &manager, const StageOptions &options) { buildTilePipeline(manager, options.values()); });
+  PassPipelineRegistration<StageOptions>(
+      "nvvm-pipeline", "block programs to llvm and nvvm",
+      [](OpPassManager &manager, const StageOptions &options) { buildNvvmPipeline(manager, options.values()); });
 }
 
 } // namespace attn

@@ -11,10 +11,17 @@ namespace attn {
 struct PipelineOptions {
   std::string target = "sm_80";    ///< a row of support/GpuTargets.def
   std::string schedule;            ///< `block_m=128,block_n=64,…`; empty: by the table
+  bool checked = false;            ///< trap on indices out of range
 };
 
 /// `attn.attention` as AstToAttn leaves it → `attn.online_attention` with ranges and a schedule.
 void buildAttnPipeline(mlir::OpPassManager &manager, const PipelineOptions &options);
+
+/// `attn.online_attention` → block programs with layouts, rings, shared memory and barriers, ready to lower.
+void buildTilePipeline(mlir::OpPassManager &manager, const PipelineOptions &options);
+
+/// Block programs → `llvm` and `nvvm`.
+void buildNvvmPipeline(mlir::OpPassManager &manager, const PipelineOptions &options);
 
 /// Registers the pipelines with attn-opt as `--attn-pipeline=…` and so on.
 void registerPipelines();
