@@ -23,8 +23,10 @@ public:
   /// By name, or without one the only plan. The first call for a plan brings its code onto the device.
   Result<Plan> plan(std::string_view name = {}) const;
 
-private:
+  const std::shared_ptr<const runtime::ModuleContent> &shared() const { return content; } ///< for the library itself
   explicit Module(std::shared_ptr<const runtime::ModuleContent> content) : content(std::move(content)) {}
+
+private:
   std::shared_ptr<const runtime::ModuleContent> content;
 };
 
