@@ -25,20 +25,18 @@ bool Parser::atLineEnd() const {
   return brackets == 0 && current().lineBreakBefore && !continuesBefore(current().kind);
 }
 
-std::string Parser::currentText() const {
-  if (at(TokenKind::EndOfFile))
-    return "the end of the file";
-  if (brackets == 0 && current().lineBreakBefore)
-    return "a line break";
-  return "`" + std::string(textOfToken(current())) + "`";
-}
-
-void Parser::expected(std::string what) {
-  bool lineBreak = brackets == 0 && current().lineBreakBefore && position > 0 && !at(TokenKind::EndOfFile);
+void Parser::expected(std::string what, bool statementStart) {
+  bool lineBreak = brackets == 0 && current().lineBreakBefore && !statementStart && position > 0 &&
+                   !continuesAfter(tokens[position - 1].kind);
+  std::string seen = "`" + std::string(textOfToken(current())) + "`";
   SourceRange range = current().range;
-  if (lineBreak)   // point behind the token that the line ends with
+  if (at(TokenKind::EndOfFile)) {
+    seen = "the end of the file";
+  } else if (lineBreak) {   // point behind the token that the line ends with
+    seen = "a line break";
     range = {range.file, previousRange().end, previousRange().end};
-  diagnostics.report(DiagnosticKind::Expected, range, {currentText(), std::move(what)});
+  }
+  diagnostics.report(DiagnosticKind::Expected, range, {std::move(seen), std::move(what)});
 }
 
 bool Parser::expect(TokenKind kind, std::string_view after) {
@@ -48,14 +46,14 @@ bool Parser::expect(TokenKind kind, std::string_view after) {
   return false;
 }
 
-std::optional<ast::Identifier> Parser::takeName(std::string_view what) {
+std::optional<ast::Identifier> Parser::takeName(std::string_view what, bool statementStart) {
   if (at(TokenKind::Name))
     return identifier(take());
   if (hasFixedText(current().kind) && std::isalpha(static_cast<unsigned char>(spelling(current().kind)[0])))
     diagnostics.report(DiagnosticKind::KeywordAsName, current().range,
                        {std::string(spelling(current().kind)), std::string(what)});
   else
-    expected(std::string(what));
+    expected(std::string(what), statementStart);
   return std::nullopt;
 }
 
@@ -124,7 +122,7 @@ ast::File Parser::parseFile() {
       take();
       break;
     default:
-      expected("`import`, `fn` or `attention`");
+      expected("`import`, `fn` or `attention`", true);
       take();
       skipToTopLevel();
     }
@@ -329,7 +327,7 @@ std::optional<ast::Statement> Parser::parseStatement() {
     return parseLet();
   ast::Statement statement;
   SourceRange start = current().range;
-  std::optional<ast::Identifier> name = takeName("a property, a `let`, a definition or `}`");
+  std::optional<ast::Identifier> name = takeName("a property, a `let`, a definition or `}`", true);
   if (!name)
     return std::nullopt;
   statement.name = std::move(*name);

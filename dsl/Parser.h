@@ -24,8 +24,8 @@ public:
   ast::File parseFile();
   ast::ExprPtr parseExpr();
   const Token &current() const { return tokens[position]; }
-  /// Reports what is expected instead of the current token.
-  void expected(std::string what);
+  /// Reports what is expected instead of the current token, or of the line's end where a statement goes on.
+  void expected(std::string what, bool statementStart = false);
 
 private:
   bool at(TokenKind kind) const { return current().is(kind); }
@@ -34,10 +34,9 @@ private:
   bool expect(TokenKind kind, std::string_view after);
   /// True where a line break before the current token ends the statement.
   bool atLineEnd() const;
-  std::string currentText() const;
   std::string_view textOfToken(const Token &token) const { return textOf(text, token.range); }
   ast::Identifier identifier(const Token &token) const { return {std::string(textOfToken(token)), token.range}; }
-  std::optional<ast::Identifier> takeName(std::string_view what);
+  std::optional<ast::Identifier> takeName(std::string_view what, bool statementStart = false);
   SourceRange previousRange() const { return position ? tokens[position - 1].range : tokens[0].range; }
 
   void skipToTopLevel();

@@ -11,7 +11,8 @@ void Program::load(std::uint32_t main, std::uint32_t prelude, const ImportLoader
   preludeFile = prelude;
   parseFile(prelude);
   parseFile(main);
-  loadImports(main, loader);
+  if (!diagnostics.hasErrors())
+    loadImports(main, loader);
   syntaxErrors = diagnostics.hasErrors();
   if (syntaxErrors)
     return;

@@ -1,11 +1,14 @@
 // attn-front: the language front end alone, for developers and the tests under tests/lit/dsl.
-//   attn-front FILE [--emit=tokens|tree|typed|format|diagnostics] [--verify-diagnostics] [-D name=value] [--attention NAME]
+//   attn-front FILE [--emit=tokens|tree|typed|attn|format|diagnostics] [--verify-diagnostics] [-D name=value] [--attention NAME]
 #include "dsl/Analyze.h"
+#include "dsl/AstToAttn.h"
 #include "dsl/Diagnostics.h"
 #include "dsl/Lexer.h"
 #include "dsl/Parser.h"
+#include "ir/AllDialects.h"
 
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -17,7 +20,7 @@ using namespace attn::dsl;
 
 namespace {
 
-enum class Emit { Tokens, Tree, Typed, Format, Diagnostics };
+enum class Emit { Tokens, Tree, Typed, Attn, Format, Diagnostics };
 
 } // namespace
 
@@ -26,6 +29,7 @@ static cl::opt<Emit> emitKind("emit", cl::desc("what to print"), cl::init(Emit::
                               cl::values(clEnumValN(Emit::Tokens, "tokens", "one token a line"),
                                          clEnumValN(Emit::Tree, "tree", "the parser's tree"),
                                          clEnumValN(Emit::Typed, "typed", "the typed form of each attention"),
+                                         clEnumValN(Emit::Attn, "attn", "the `attn` dialect, before any pass"),
                                          clEnumValN(Emit::Format, "format", "the canonical form"),
                                          clEnumValN(Emit::Diagnostics, "diagnostics", "the page of all messages")));
 static cl::opt<bool> verifyDiagnostics("verify-diagnostics", cl::desc("compare messages with `# expected-error` comments"));
@@ -83,7 +87,12 @@ static llvm::LogicalResult run(mlir::MLIRContext &context, llvm::SourceMgr &sour
   if (llvm::failed(specs))
     return llvm::failure();
   for (const std::unique_ptr<TypedSpec> &spec : *specs)
-    llvm::outs() << printTypedSpec(*spec);
+    if (emitKind != Emit::Attn)
+      llvm::outs() << printTypedSpec(*spec);
+    else if (mlir::OwningOpRef<mlir::ModuleOp> module = astToAttn(context, *spec))
+      llvm::outs() << *module << '\n';
+    else
+      return llvm::failure();
   return llvm::success();
 }
 
@@ -104,7 +113,9 @@ int main(int argc, char **argv) {
     printTokens(sources.getMemoryBuffer(sources.getMainFileID())->getBuffer());
     return 0;
   }
-  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  mlir::DialectRegistry registry;
+  attn::registerAllDialects(registry);
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
   if (verifyDiagnostics) {
     mlir::SourceMgrDiagnosticVerifierHandler handler(sources, &context);
     (void)run(context, sources);
