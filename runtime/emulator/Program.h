@@ -25,24 +25,23 @@ inline constexpr std::uint16_t kNoPredicate = 0xFFFF;
 inline constexpr std::uint32_t kFullMask = 0xFFFFFFFF;
 
 /// Bits of Inst::flags. Those above 16 belong to the handler's family.
-enum InstFlag : std::uint32_t {
-  kGuardNegated = 1 << 0,
-  kNegateP1 = 1 << 1, ///< the predicate source p1 is `!p`
-  kNegateP2 = 1 << 2,
-  kCounted = 1 << 3,  ///< the instruction as written, as opposed to a move that decoding added
-  kFtz = 1 << 4,
-  kSat = 1 << 5,
-  kRelu = 1 << 6,
-  kNaN = 1 << 7,
-  kSigned = 1 << 8, ///< a load extends the sign
-  kAligned = 1 << 9,
-  kUniform = 1 << 10,
-  kXorSign = 1 << 11,
-};
+inline constexpr std::uint32_t kGuardNegated = 1 << 0;
+inline constexpr std::uint32_t kNegateP1 = 1 << 1; ///< the predicate source p1 is `!p`
+inline constexpr std::uint32_t kNegateP2 = 1 << 2;
+inline constexpr std::uint32_t kCounted = 1 << 3; ///< the instruction as written, as opposed to a move that decoding added
+inline constexpr std::uint32_t kFtz = 1 << 4;
+inline constexpr std::uint32_t kSat = 1 << 5;
+inline constexpr std::uint32_t kRelu = 1 << 6;
+inline constexpr std::uint32_t kNaN = 1 << 7;
+inline constexpr std::uint32_t kSigned = 1 << 8; ///< a load extends the sign
+inline constexpr std::uint32_t kAligned = 1 << 9;
+inline constexpr std::uint32_t kUniform = 1 << 10;
+inline constexpr std::uint32_t kXorSign = 1 << 11;
 
 /// One decoded instruction. Register fields are slots; `list` holds those that do not fit in d, a, b, c.
 struct Inst {
   Handler fn = nullptr;
+  Handler inner = nullptr; ///< what alignedMmaHandler runs once the warp is together
   std::uint32_t d = kNoRegister, a = kNoRegister, b = kNoRegister, c = kNoRegister;
   const std::uint32_t *list = nullptr;
   std::int64_t imm = 0;

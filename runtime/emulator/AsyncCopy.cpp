@@ -1,0 +1,190 @@
+// cp.async and its groups. A copy either moves its bytes at issue (eager), or waits in the warp's list until a wait needs
+// it (lazy), or until chance says so (random). Until then the destination counts as undefined, so that reading it early is
+// reported. Groups are counted for each lane, since lanes may commit apart (PTX ISA 9.7.9.25.3).
+#include "runtime/emulator/Access.h"
+#include "runtime/emulator/Handlers.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace attn::emulator {
+
+using ptx::Space;
+
+/// Moves the bytes of the lanes in `mask`. Addresses were checked at issue.
+static void perform(Warp &warp, const PendingCopy &copy, std::uint32_t mask) {
+  GlobalMemory &memory = *warp.launch.memory;
+  Cta &cta = warp.cta;
+  unsigned bytes = copy.instruction->bytes;
+  for (std::uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = static_cast<unsigned>(std::countr_zero(rest));
+    std::uint32_t target = copy.destination[lane], taken = copy.sourceBytes[lane];
+    std::byte *to = cta.shared.data() + target;
+    if (taken == 16 && bytes == 16) {
+      std::memcpy(to, memory.host(copy.source[lane]), 16);
+    } else {
+      if (taken)
+        std::memcpy(to, memory.host(copy.source[lane]), taken);
+      std::memset(to + taken, 0, bytes - taken);
+    }
+    if (!warp.launch.checked)
+      continue;
+    std::uint64_t bit = copy.source[lane] - memory.begin();
+    bool defined = taken == 0 || allDefined(memory.shadowStart(), bit, taken);
+    setDefined(cta.sharedShadow.data(), target, bytes, true);
+    for (std::uint32_t i = 0; !defined && i < taken; ++i)
+      if (!allDefined(memory.shadowStart(), bit + i, 1))
+        setDefined(cta.sharedShadow.data(), target + i, 1, false);
+  }
+}
+
+static void performSome(Warp &warp) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < warp.copies.size(); ++i) {
+    if (warp.cta.random() & 1) {
+      perform(warp, warp.copies[i], warp.copies[i].mask);
+      continue;
+    }
+    if (kept != i)
+      warp.copies[kept] = warp.copies[i];
+    ++kept;
+  }
+  warp.copies.resize(kept);
+}
+
+/// Bytes that each lane reads: all, the source-size operand, or none under ignore-src. False after a report.
+static bool sourceSizes(Warp &warp, const Inst &in, PendingCopy &copy) {
+  std::fill(std::begin(copy.sourceBytes), std::end(copy.sourceBytes), in.bytes);
+  if (in.flags & kHasSourceSize) {
+    if (!warp.checkDefined(in, in.c, "source size"))
+      return false;
+    const std::uint32_t *sizes = warp.plane<std::uint32_t>(in.c);
+    for (std::uint32_t rest = warp.exec; rest; rest &= rest - 1) {
+      unsigned lane = static_cast<unsigned>(std::countr_zero(rest));
+      if (sizes[lane] > in.bytes) {
+        warp.report(in, "M01", 1u << lane, "the source size of cp.async is larger than the copy");
+        return false;
+      }
+      copy.sourceBytes[lane] = sizes[lane];
+    }
+  }
+  if (in.flags & kHasIgnore) {
+    if (!warp.checkPredicateDefined(in, in.p1, warp.exec, "ignore-src"))
+      return false;
+    std::uint32_t ignored = warp.predicate(in.p1, in.flags & kNegateP1);
+    for (unsigned lane = 0; lane < 32; ++lane)
+      if (ignored >> lane & 1)
+        copy.sourceBytes[lane] = 0;
+  }
+  return true;
+}
+
+/// Checks the global side for the lanes that read: each distinct size apart, since a lane reads only what it names.
+static std::uint32_t checkSources(Warp &warp, const Inst &in, const std::uint64_t (&addresses)[32], PendingCopy &copy) {
+  std::uint32_t good = 0;
+  for (std::uint32_t rest = warp.exec; rest;) {
+    std::uint32_t size = copy.sourceBytes[std::countr_zero(rest)], same = 0;
+    for (std::uint32_t lanes = rest; lanes; lanes &= lanes - 1)
+      if (copy.sourceBytes[std::countr_zero(lanes)] == size)
+        same |= 1u << std::countr_zero(lanes);
+    rest &= ~same;
+    if (size == 0) {
+      good |= same;
+      continue;
+    }
+    Access access;
+    resolve(warp, in, Space::Global, addresses, same, size, in.bytes, AccessKind::Read, access);
+    if (warp.state == Warp::State::Failed)
+      return 0;
+    countAccess(warp, in, access, size);
+    good |= access.mask;
+  }
+  return good;
+}
+
+void asyncCopyHandler(LaneState &state, const Inst &in) {
+  Warp &warp = warpOf(state);
+  if ((in.a != kNoRegister && !warp.checkDefined(in, in.a, "shared address")) ||
+      (in.b != kNoRegister && !warp.checkDefined(in, in.b, "global address")))
+    return;
+  PendingCopy copy;
+  copy.instruction = &in;
+  if (!sourceSizes(warp, in, copy))
+    return;
+  std::uint64_t destinations[32], sources[32];
+  laneAddresses(warp, in.a, in.flags & kWideAddress, in.imm, destinations);
+  laneAddresses(warp, in.b, true, static_cast<std::int32_t>(in.target), sources);
+  Access access;
+  resolve(warp, in, Space::Shared, destinations, warp.exec, in.bytes, in.bytes, AccessKind::Write, access);
+  if (warp.state == Warp::State::Failed)
+    return;
+  copy.mask = access.mask & checkSources(warp, in, sources, copy);
+  if (warp.state == Warp::State::Failed)
+    return;
+  countAccess(warp, in, access, in.bytes);
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    copy.source[lane] = sources[lane];
+    copy.destination[lane] = static_cast<std::uint32_t>(destinations[lane]);
+  }
+  if (warp.launch.options.completion == AsyncCompletion::Eager) {
+    perform(warp, copy, copy.mask);
+    return;
+  }
+  for (std::uint32_t rest = warp.launch.checked ? copy.mask : 0; rest; rest &= rest - 1)
+    setDefined(warp.cta.sharedShadow.data(), copy.destination[std::countr_zero(rest)], in.bytes, false);
+  warp.copies.push_back(copy);
+  if (warp.launch.options.completion == AsyncCompletion::Random)
+    performSome(warp);
+}
+
+/// Closes the open copies of the executing lanes; lanes with different counts get entries of their own.
+void asyncCommitHandler(LaneState &state, const Inst &) {
+  Warp &warp = warpOf(state);
+  for (std::size_t i = 0, count = warp.copies.size(); i < count; ++i) {
+    if (warp.copies[i].committed)
+      continue;
+    std::uint32_t closing = warp.copies[i].mask & warp.exec, open = warp.copies[i].mask & ~warp.exec;
+    while (closing) {
+      std::uint32_t group = warp.commits[std::countr_zero(closing)], same = 0;
+      for (std::uint32_t lanes = closing; lanes; lanes &= lanes - 1)
+        if (warp.commits[std::countr_zero(lanes)] == group)
+          same |= 1u << std::countr_zero(lanes);
+      closing &= ~same;
+      PendingCopy closed = warp.copies[i];
+      closed.mask = same, closed.group = group, closed.committed = true;
+      if (closing == 0 && open == 0)
+        warp.copies[i] = closed;
+      else
+        warp.copies.push_back(closed);
+    }
+    if (open)
+      warp.copies[i].mask = open;
+  }
+  for (unsigned lane = 0; lane < 32; ++lane)
+    warp.commits[lane] += warp.exec >> lane & 1;
+}
+
+void asyncWaitHandler(LaneState &state, const Inst &in) {
+  Warp &warp = warpOf(state);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < warp.copies.size(); ++i) {
+    PendingCopy &copy = warp.copies[i];
+    std::uint32_t due = 0;
+    for (std::uint32_t rest = copy.mask & warp.exec; rest; rest &= rest - 1) {
+      unsigned lane = static_cast<unsigned>(std::countr_zero(rest));
+      bool isDue = in.imm < 0 || (copy.committed && copy.group + in.imm < warp.commits[lane]);
+      due |= std::uint32_t(isDue) << lane;
+    }
+    perform(warp, copy, due);
+    copy.mask &= ~due;
+    if (copy.mask == 0)
+      continue;
+    if (kept != i)
+      warp.copies[kept] = copy;
+    ++kept;
+  }
+  warp.copies.resize(kept);
+}
+
+} // namespace attn::emulator

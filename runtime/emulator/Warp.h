@@ -1,0 +1,101 @@
+// A warp: its registers and its fragments. A fragment is a set of lanes at one place of the code. The fragment with the
+// lowest place runs, and fragments at the same place merge: structured code reconverges without analysis of the graph.
+#pragma once
+
+#include "runtime/emulator/Launch.h"
+#include "runtime/emulator/lanes/LaneState.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace attn::emulator {
+
+class Cta;
+
+struct Fragment {
+  enum class State : std::uint8_t {
+    Ready,
+    Parked,  ///< at an instruction that other lanes have to reach too
+    Waiting, ///< for a named barrier; `pc` is after it
+  };
+  std::uint32_t pc = 0, mask = 0;
+  State state = State::Ready;
+  std::uint8_t barrier = 0;
+  const Inst *instruction = nullptr; ///< of a Waiting fragment
+};
+
+/// A cp.async that has not moved its bytes yet.
+struct PendingCopy {
+  std::uint32_t mask = 0;
+  std::uint32_t group = 0; ///< valid once committed: the same in all its lanes
+  bool committed = false;
+  const Inst *instruction = nullptr;
+  std::uint64_t source[32];
+  std::uint32_t destination[32];
+  std::uint32_t sourceBytes[32];
+};
+
+class Warp : public LaneState {
+public:
+  enum class State : std::uint8_t { Ready, Blocked, Done, Failed };
+
+  Warp(Cta &cta, Worker &worker, unsigned index, std::uint32_t lanes);
+
+  /// Executes until the warp blocks, ends, fails, or has done `steps` instructions. Returns how many it did.
+  std::uint64_t run(std::uint64_t steps);
+
+  // Control, called by handlers
+  void jump(const Inst &in);                          ///< exec lanes go to in.target
+  void jumpIndexed(const Inst &in);
+  void exitLanes();
+  /// True when the executing lanes contain `needed`; else parks them here until the others come.
+  bool converge(const Inst &in, std::uint32_t needed);
+  void wait(const Inst &in, unsigned barrier);        ///< exec lanes wait for a named barrier
+  void release(unsigned barrier);                     ///< the barrier completed
+  /// Called when nothing in the CTA can run: reports parked fragments (D02), else returns false.
+  bool reportParked();
+  void fail() { state = State::Failed; }
+
+  /// Reports a finding at `in` for `lanes`. The warp fails unless the launch keeps going.
+  void report(const Inst &in, const char *id, std::uint32_t lanes, const std::string &detail);
+  /// U01 when any executing lane of the register is undefined. False: the instruction must not go on in those lanes.
+  bool checkDefined(const Inst &in, std::uint32_t slot, const char *role);
+  bool checkPredicateDefined(const Inst &in, std::uint16_t predicate, std::uint32_t lanes, const char *role);
+
+  std::string describeWait() const;
+
+  Cta &cta;
+  Launch &launch;
+  Worker *worker;
+  unsigned index;
+  std::uint32_t live;       ///< lanes that exist and have not exited
+  std::uint32_t present;    ///< lanes that exist
+  std::uint32_t active = 0; ///< the running fragment
+  std::uint32_t pc = 0;
+  State state = State::Ready;
+  std::uint64_t executed = 0;
+  std::vector<Fragment> fragments; ///< all but the running one
+
+  std::vector<std::byte> local; ///< lane after lane
+  std::vector<std::uint8_t> localShadow;
+  std::vector<PendingCopy> copies;
+  std::uint32_t commits[32] = {}; ///< groups committed, by lane
+
+private:
+  void select();
+  void updateLimit();
+
+  std::uint32_t limit = ~0u; ///< the place where the running fragment meets another
+  std::uint32_t rotation = 0;
+  bool rotated = false;
+  std::uint32_t carryMask = 0;
+  std::vector<std::uint32_t> storage;      ///< register planes, with room to align
+  std::vector<std::uint32_t> undefinedStorage;
+  std::vector<std::uint32_t> predicateStorage;
+};
+
+inline Warp &warpOf(LaneState &state) { return static_cast<Warp &>(state); }
+
+} // namespace attn::emulator
