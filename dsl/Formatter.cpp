@@ -39,7 +39,7 @@ public:
 private:
   bool startsLine(std::size_t i) const;
   bool endsStatement(std::size_t i) const;
-  bool dropsSemicolon(std::size_t i) const;
+  bool isNeedless(std::size_t i) const;
   bool blockIsOneLine(std::size_t open) const;
   void openLine(std::size_t i, bool newStatement);
   void append(std::size_t i, bool newStatement);
@@ -122,13 +122,19 @@ bool Printer::startsLine(std::size_t i) const {
   return topLevel && (previous == TokenKind::RightBrace || previous == TokenKind::Semicolon);
 }
 
-/// A `;` is needed only between statements of one line.
-bool Printer::dropsSemicolon(std::size_t i) const {
+/// A `;` is needed only between statements of one line, a last `,` only before a line break.
+bool Printer::isNeedless(std::size_t i) const {
+  const Item &next = items[i + 1];
+  if (items[i].token.is(TokenKind::Comma))
+    return next.lineBreaks == 0 && (next.token.is(TokenKind::RightParen) || next.token.is(TokenKind::RightBracket));
   if (!items[i].token.is(TokenKind::Semicolon))
     return false;
-  const Item &next = items[i + 1];
-  return blocks.empty() || statementStart || next.lineBreaks > 0 || next.isComment || next.token.is(TokenKind::RightBrace) ||
-         next.token.is(TokenKind::Semicolon);
+  if (blocks.empty() || statementStart)
+    return true;
+  std::size_t after = i + 1;
+  while (items[after].token.is(TokenKind::Semicolon) && items[after].lineBreaks == 0)
+    ++after;
+  return items[after].lineBreaks > 0 || items[after].isComment || items[after].token.is(TokenKind::RightBrace);
 }
 
 void Printer::openLine(std::size_t i, bool newStatement) {
@@ -271,10 +277,12 @@ void Printer::alignAssignments() {
 std::string Printer::run() {
   for (std::size_t i = 0; i + 1 < items.size(); ++i) {   // the last item is the end of the file
     const Item &item = items[i];
-    if (!item.isComment && dropsSemicolon(i)) {
+    if (!item.isComment && isNeedless(i)) {
       items[i + 1].lineBreaks += item.lineBreaks;
-      previous = TokenKind::Semicolon;
-      statementStart = true;
+      if (item.token.is(TokenKind::Semicolon)) {
+        previous = TokenKind::Semicolon;
+        statementStart = true;
+      }
       continue;
     }
     bool newLine = startsLine(i);

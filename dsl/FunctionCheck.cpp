@@ -48,7 +48,7 @@ void FunctionCheck::visitName(const ast::Identifier &name) {
   }
   if (isSeenByFunctions(name.text) || sizeNames.count(name.text))
     return;
-  if (isGivenValueName(name.text)) {
+  if (isGivenValueName(name.text) || localNames.count(name.text)) {
     diagnostics.report(DiagnosticKind::NotSeenByFunction, name.range, {name.text, functionName});
     return;
   }

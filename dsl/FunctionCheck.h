@@ -7,8 +7,10 @@ namespace attn::dsl {
 
 class FunctionCheck {
 public:
-  FunctionCheck(const Program &program, const std::set<std::string, std::less<>> &sizeNames, DiagnosticSink &diagnostics)
-      : program(program), sizeNames(sizeNames), diagnostics(diagnostics) {}
+  using NameSet = std::set<std::string, std::less<>>;
+  /// `sizeNames` may be new extents, which functions see; `localNames` are known to attentions alone.
+  FunctionCheck(const Program &program, const NameSet &sizeNames, const NameSet &localNames, DiagnosticSink &diagnostics)
+      : program(program), sizeNames(sizeNames), localNames(localNames), diagnostics(diagnostics) {}
 
   void check(const FunctionRef &ref);
 
@@ -25,7 +27,7 @@ private:
   Local *findLocal(std::string_view name);
 
   const Program &program;
-  const std::set<std::string, std::less<>> &sizeNames;
+  const NameSet &sizeNames, &localNames;
   DiagnosticSink &diagnostics;
   std::uint32_t file = 0;
   std::string functionName;

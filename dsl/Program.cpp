@@ -20,7 +20,7 @@ void Program::load(std::uint32_t main, std::uint32_t prelude, const ImportLoader
     collectFunctions(file);
   for (std::uint32_t file = 0; file < files.count(); ++file)
     collectImported(file);
-  collectSizeNames();
+  collectNames();
   std::size_t before = diagnostics.errorCount();
   for (std::uint32_t file = 0; file < files.count(); ++file)
     checkFunctions(file);
@@ -92,16 +92,22 @@ void Program::collectSizeNames(const ast::Expr &expr) {
     collectSizeNames(*argument.value);
 }
 
-void Program::collectSizeNames() {
+void Program::collectNames() {
   for (std::uint32_t file = 0; file < files.count(); ++file)
-    for (const ast::Attention &attention : files[file].tree.attentions)
-      for (const ast::Parameter &parameter : attention.parameters)
+    for (const ast::Attention &attention : files[file].tree.attentions) {
+      for (const ast::Parameter &parameter : attention.parameters) {
+        localNames.insert(parameter.name.text);
         for (const ast::ExprPtr &dim : parameter.dims)
           collectSizeNames(*dim);
+      }
+      for (const ast::Statement &statement : attention.statements)
+        if (statement.kind == ast::StatementKind::Let)
+          localNames.insert(statement.name.text);
+    }
 }
 
 void Program::checkFunctions(std::uint32_t file) {
-  FunctionCheck check(*this, sizeNames, diagnostics);
+  FunctionCheck check(*this, sizeNames, localNames, diagnostics);
   for (const ast::Function &function : files[file].tree.functions)
     check.check({&function, file});
 }

@@ -48,7 +48,7 @@ private:
   void loadImports(std::uint32_t file, const ImportLoader &loader);
   void collectFunctions(std::uint32_t file);
   void collectImported(std::uint32_t file);
-  void collectSizeNames();
+  void collectNames();
   void collectSizeNames(const ast::Expr &expr);
   void checkFunctions(std::uint32_t file);
   void checkRecursion();
@@ -59,6 +59,7 @@ private:
   std::uint32_t mainFile = 0, preludeFile = 0;
   std::vector<Table> own, imported;          ///< a table a file
   std::set<std::string, std::less<>> sizeNames;   ///< names in sizes of parameters: they may be new extents
+  std::set<std::string, std::less<>> localNames;  ///< parameters and `let`s of attentions, which functions do not see
   bool syntaxErrors = false, functionErrors = false;
 };
 

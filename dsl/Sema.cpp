@@ -84,8 +84,8 @@ std::unique_ptr<TypedSpec> Sema::run() {
   }
   fixParameters();
   analyzeProperties();
-  if (failed())
-    return nullptr;
+  if (spec->properties.headDim == 0 || spec->properties.headDimV == 0)
+    return nullptr;   // lengths of all vectors: without them each expression would be refused again
   analyzeParameters();
   gradProperty();
   if (failed())

@@ -132,6 +132,7 @@ private:
 
   // SemaExpr.cpp
   Value evaluate(const ast::Expr &expr, const Scope &scope);
+  Value stopWork(SourceRange range);
   ExprRef evaluateExpr(const ast::Expr &expr, const Scope &scope);
   ExprRef toExpr(const Value &value, SourceRange range);
   ExprRef evaluateNumber(const ast::Expr &expr);
@@ -192,6 +193,7 @@ private:
   bool mayAddExtents = false;
   unsigned lambdaDepth = 0;
   std::size_t work = 0;                   ///< expressions evaluated, to bound calls that double
+  bool stopped = false;                   ///< the bound was passed and reported
 
   std::map<PropertyName, const ast::Statement *> properties;
   std::array<NumberProperty, kPropertyNameCount> numbers;

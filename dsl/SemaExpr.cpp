@@ -1,19 +1,28 @@
 // Expressions: the tree's nodes into typed ones.
 #include "dsl/Sema.h"
 
+#include <utility>
+
 namespace attn::dsl {
 
 using AstKind = ast::ExprKind;
 
-/// More evaluated expressions than this means functions that double the work at every level.
-static constexpr std::size_t kMaxWork = 500'000;
+/// More evaluated expressions or nodes than this means functions that double the work at every level.
+static constexpr std::size_t kMaxWork = 300'000;
+
+/// Reports once, at the outermost call, that inlining does not end soon.
+Value Sema::stopWork(SourceRange range) {
+  if (!std::exchange(stopped, true)) {
+    for (; frame->function; frame = frame->caller)
+      range = frame->call;
+    report(DiagnosticKind::TooMuchWork, range, {std::to_string(kMaxWork)});
+  }
+  return {};
+}
 
 Value Sema::evaluate(const ast::Expr &expr, const Scope &scope) {
-  if (++work > kMaxWork) {
-    if (work == kMaxWork + 1)
-      report(DiagnosticKind::TooMuchWork, expr.focus, {std::to_string(kMaxWork)});
-    return {};
-  }
+  if (++work > kMaxWork || spec->nodeCount() > kMaxWork)
+    return stopWork(expr.focus);
   switch (expr.kind) {
   case AstKind::Number:
     return Value::of(evaluateNumber(expr));
