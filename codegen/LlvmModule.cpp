@@ -19,7 +19,12 @@
 #include "llvm/IR/Module.h"
 #include "llvm/IR/PassInstrumentation.h"
 #include "llvm/IR/PassManager.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/IRReader/IRReader.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/raw_ostream.h"
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
 
 namespace attn::codegen {
@@ -116,6 +121,28 @@ std::unique_ptr<LlvmModule> translateToLlvm(mlir::ModuleOp module) {
       finishFunction(function);
   removeCommonSubexpressions(*translated);
   return std::make_unique<LlvmModule>(std::move(context), std::move(translated));
+}
+
+std::string printLlvm(LlvmModule &module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module.module().print(stream, nullptr);
+  return text;
+}
+
+std::unique_ptr<LlvmModule> parseLlvm(std::string_view text, std::string_view fileName, std::string *error) {
+  auto context = std::make_unique<llvm::LLVMContext>();
+  llvm::SMDiagnostic diagnostic;
+  auto buffer = llvm::MemoryBuffer::getMemBuffer(text, fileName, /*RequiresNullTerminator=*/false);
+  std::unique_ptr<llvm::Module> parsed = llvm::parseIR(*buffer, diagnostic, *context);
+  if (!parsed) {
+    llvm::raw_string_ostream stream(*error);
+    diagnostic.print("", stream, /*ShowColors=*/false);
+    return nullptr;
+  }
+  if (llvm::raw_string_ostream stream(*error); llvm::verifyModule(*parsed, &stream))
+    return nullptr;
+  return std::make_unique<LlvmModule>(std::move(context), std::move(parsed));
 }
 
 } // namespace attn::codegen

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
 
 namespace llvm {
 class LLVMContext;
@@ -38,5 +40,9 @@ void registerLlvmTranslations(mlir::DialectRegistry &registry);
 /// inline assembly convergent, flushes f32 denormals, removes common subexpressions. Null after a diagnostic on failure.
 /// The translations must have been registered. Takes the module as its own: locations of functions change.
 std::unique_ptr<LlvmModule> translateToLlvm(mlir::ModuleOp module);
+
+/// LLVM IR as text, and back. Parsing fails with null and `*error`.
+std::string printLlvm(LlvmModule &module);
+std::unique_ptr<LlvmModule> parseLlvm(std::string_view text, std::string_view fileName, std::string *error);
 
 } // namespace attn::codegen

@@ -34,9 +34,9 @@ Session::Session(const CompileRequest &request)
   // Asked first: remarks are kept apart, the rest goes on to the printer below.
   mlirContext.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) -> LogicalResult {
     if (diagnostic.getSeverity() != DiagnosticSeverity::Remark)
-      return failure();
+      return mlir::failure();
     remarkLines.push_back(diagnostic.str());
-    return success();
+    return mlir::success();
   });
 }
 

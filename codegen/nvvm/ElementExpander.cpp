@@ -54,26 +54,39 @@ IntegerForm IntegerForm::times(std::int64_t factor) const {
   return product;
 }
 
-bool isPosition(Value value) {
+/// One step of `collectPositions`: whether `value` is a position, its operands being decided already.
+static bool isPosition(Value value, const llvm::DenseSet<Value> &positions) {
   if (auto constant = Emitter::constantOf(value))
     return IntegerForm::of(*constant).isPosition;
-  auto argument = mlir::dyn_cast<mlir::BlockArgument>(value);
-  if (argument) {
-    mlir::Operation *owner = argument.getOwner()->getParentOp();
-    auto loop = mlir::dyn_cast<mlir::scf::ForOp>(owner);
-    return (loop && argument == loop.getInductionVar()) || mlir::isa<tile::ForeachWorkOp>(owner);
-  }
   mlir::Operation *op = value.getDefiningOp();
+  if (!op)
+    return positions.contains(value);
   if (mlir::isa<tile::SizeOp, tile::RowOp, tile::ColOp>(op))
     return true;
   if (mlir::isa<arith::MulIOp>(op)) {
     auto factor = Emitter::constantOf(op->getOperand(1));
-    return factor && *factor >= -1024 && *factor <= 1024 && isPosition(op->getOperand(0)); // a tile's number and its size
+    return factor && *factor >= -1024 && *factor <= 1024 && positions.contains(op->getOperand(0)); // a tile's number and its size
   }
   if (mlir::isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp, arith::MaxSIOp, arith::DivSIOp, arith::FloorDivSIOp,
                 arith::CeilDivSIOp, arith::RemSIOp>(op))
-    return isPosition(op->getOperand(0)) && isPosition(op->getOperand(1));
+    return positions.contains(op->getOperand(0)) && positions.contains(op->getOperand(1));
   return false;
+}
+
+llvm::DenseSet<Value> collectPositions(mlir::Operation *root) {
+  llvm::DenseSet<Value> positions;
+  root->walk<mlir::WalkOrder::PreOrder>([&](mlir::Operation *op) {
+    if (auto loop = mlir::dyn_cast<mlir::scf::ForOp>(op))
+      positions.insert(loop.getInductionVar());
+    if (mlir::isa<tile::ForeachWorkOp, tile::BuildOp, tile::RotateOp>(op))
+      for (Value argument : op->getRegion(0).getArguments())
+        if (argument.getType().isInteger(32))
+          positions.insert(argument);
+    for (Value result : op->getResults())
+      if (result.getType().isInteger(32) && isPosition(result, positions))
+        positions.insert(result);
+  });
+  return positions;
 }
 
 //===----------------------------------------------------------------------===//
@@ -199,7 +212,7 @@ IntegerForm ElementExpander::computeForm(Value value, Slot slot) {
     Value remapped = rewriter.getRemappedValue(value);
     if (auto constant = Emitter::constantOf(remapped))
       return IntegerForm::of(*constant);
-    return IntegerForm::of(remapped, isPosition(value));
+    return IntegerForm::of(remapped, kernel.isPosition(value));
   }
   mlir::Operation *op = value.getDefiningOp();
   if (op && mlir::isa<tile::RowOp>(op))
@@ -218,7 +231,7 @@ IntegerForm ElementExpander::computeForm(Value value, Slot slot) {
       return left.times(right.constant);
   }
   Value computed = compute(value, slot);
-  return computed ? IntegerForm::of(computed, isPosition(value)) : IntegerForm::of(0);
+  return computed ? IntegerForm::of(computed, kernel.isPosition(value)) : IntegerForm::of(0);
 }
 
 static std::vector<std::pair<const void *, std::int64_t>> termKey(const IntegerForm &form) {

@@ -13,6 +13,7 @@
 #include "codegen/nvvm/KernelContext.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 
 #include <functional>
 #include <map>
@@ -110,7 +111,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> floatBases, clamped;
 };
 
-/// Whether an i32 is made of indices, sizes and small constants only, so that positions stay far from overflow.
-bool isPosition(mlir::Value value);
+/// The i32 values below `root` that are made of indices, sizes and small constants only, so that they stay far from overflow.
+llvm::DenseSet<mlir::Value> collectPositions(mlir::Operation *root);
 
 } // namespace attn::codegen

@@ -12,6 +12,7 @@
 
 #include "mlir/IR/Operation.h"
 #include "mlir/IR/ValueRange.h"
+#include "llvm/ADT/DenseSet.h"
 
 #include <functional>
 #include <map>
@@ -57,6 +58,10 @@ public:
   unsigned warps() const { return warpCount; }
   unsigned threads() const { return 32 * warpCount; }
 
+  /// The kernel's positions, collected before conversion takes the code apart (ElementExpander.h).
+  void setPositions(llvm::DenseSet<mlir::Value> values) { positions = std::move(values); }
+  bool isPosition(mlir::Value value) const { return positions.contains(value); }
+
   /// Thread coordinates, computed at entry: thread index, lane, warp, g = lane / 4, t = lane % 4.
   mlir::Value thread(), lane(), warp(), group(), quadLane();
   /// The part of a form that depends on the thread; null when there is none.
@@ -81,6 +86,7 @@ private:
   mlir::Value shared;
   unsigned warpCount;
   std::map<std::string, mlir::Value> entryValues;
+  llvm::DenseSet<mlir::Value> positions;
 };
 
 /// The register map of a fragment type; types reach the lowering verified by `checkFragments`.

@@ -242,12 +242,16 @@ template <class Ops, class V, class I> SineCosine<V> sineCosineReduced(Ops &o, I
   return {o.asFloat(o.ixor(o.asInt(first), sineSign)), o.asFloat(o.ixor(o.asInt(second), cosineSign))};
 }
 
-/// sin and cos of an angle in radians. Reduced in f64 with π/2 in two parts: exact enough for |x| < 2^31 quarter turns.
-template <class Ops, class V> SineCosine<V> sineCosine(Ops &o, V radians) {
-  auto x = o.widen(radians);
+/// sin and cos, in f32, of an f64 angle in radians. π/2 in two parts: exact enough for |x| < 2^31 quarter turns.
+template <class Ops, class V> auto sineCosineOfWide(Ops &o, V x) {
   auto n = o.rint(o.fmul(x, o.f64(0.63661977236758134308)));
   auto r = o.fma(n, o.f64(-6.123233995736766036e-17), o.fma(n, o.f64(-1.5707963267948965580), x));
   return sineCosineReduced(o, o.longToInt(o.toLong(n)), o.narrow(r));
+}
+
+/// sin and cos of an f32 angle in radians.
+template <class Ops, class V> SineCosine<V> sineCosine(Ops &o, V radians) {
+  return sineCosineOfWide(o, o.widen(radians));
 }
 
 /// sin and cos of position · (high + low) quarter turns: exact reduction with two fma.

@@ -80,6 +80,8 @@ private:
 
   AnglePlan planAngle(Emitter &e, tile::RotateOp op) const {
     Value angle = tile::yieldOf(op.getBody()).getValues().front();
+    if (auto rounded = angle.getDefiningOp<mlir::arith::TruncFOp>()) // ExactChains has been here
+      angle = rounded.getIn();
     auto product = angle.getDefiningOp<mlir::arith::MulFOp>();
     if (!product || !op.getBody().isAncestor(product->getParentRegion()))
       return {Value(), Value(), angle};
@@ -94,11 +96,15 @@ private:
                                      bool isPartial, int pairCount, Slot slot) const {
     if (!plan.table) {
       Value angle = expander.evaluate(plan.angle, slot);
-      return angle ? math::sineCosine(e, angle) : math::SineCosine<Value>{};
+      if (!angle)
+        return {};
+      return angle.getType().isF64() ? math::sineCosineOfWide(e, angle) : math::sineCosine(e, angle);
     }
     Value position = expander.evaluate(plan.position, slot);
     if (!position)
       return {};
+    if (position.getType().isF64())
+      position = e.narrow(position);
     Value pointer;
     if (isPartial) {
       Value index = expander.materialize(expander.threadForm(pair));

@@ -31,7 +31,24 @@ using namespace mlir;
 
 namespace attn::ir {
 
+namespace {
+/// Types with sizes are long and repeat: print them by a name at the top.
+struct AliasInterface final : OpAsmDialectInterface {
+  using OpAsmDialectInterface::OpAsmDialectInterface;
+  AliasResult getAlias(Type type, raw_ostream &stream) const override {
+    if (isa<AttnTensorType>(type))
+      stream << "tensor";
+    else if (isa<AttnStateType>(type))
+      stream << "state";
+    else
+      return AliasResult::NoAlias;
+    return AliasResult::OverridableAlias;
+  }
+};
+} // namespace
+
 void AttnDialect::initialize() {
+  addInterfaces<AliasInterface>();
   addOperations<
 #define GET_OP_LIST
 #include "ir/attn/AttnOps.cpp.inc"

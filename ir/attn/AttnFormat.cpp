@@ -207,6 +207,7 @@ void FinalizeOp::getAsmBlockNames(OpAsmSetBlockNameFn setName) {
     setName(&getOut().front(), "row");
 }
 
+void IdentityOp::getAsmResultNames(OpAsmSetValueNameFn setName) { setName(getResult(), "identity"); }
 void IndexOp::getAsmResultNames(OpAsmSetValueNameFn setName) { setName(getResult(), stringifyIndexKind(getKind())); }
 void SizeOp::getAsmResultNames(OpAsmSetValueNameFn setName) { setName(getResult(), getName()); }
 

@@ -101,9 +101,9 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention"> {
   let regions = (region AnyRegion:$queryRegion, AnyRegion:$keyRegion, AnyRegion:$valueRegion, AnyRegion:$score,
                         AnyRegion:$mask, AnyRegion:$weight, AnyRegion:$init, AnyRegion:$ranges, AnyRegion:$out);
   let assemblyFormat = [{
-    `query` `(` $query `:` type($query) `)` `key` `(` $key `:` type($key) `)` `value` `(` $value `:` type($value) `)`
-    (`ragged` `(` $ragged^ `:` type($ragged) `)`)? (`paged` `(` $paged^ `:` type($paged) `)`)? attr-dict
-    `->` type($results)
+    `query` `(` $query `:` qualified(type($query)) `)` `key` `(` $key `:` qualified(type($key)) `)` `value` `(` $value `:` qualified(type($value)) `)`
+    (`ragged` `(` $ragged^ `:` qualified(type($ragged)) `)`)? (`paged` `(` $paged^ `:` qualified(type($paged)) `)`)? attr-dict
+    `->` qualified(type($results))
     custom<AttentionRegions>($queryRegion, $keyRegion, $valueRegion, $score, $mask, $weight, $init, $ranges, $out)
   }];
   let builders = [OpBuilder<(ins "::mlir::TypeRange":$results, "::mlir::Value":$query, "::mlir::Value":$key,
@@ -140,9 +140,9 @@ def Attn_OnlineAttentionOp : Attn_AttentionBase<"online_attention"> {
   let regions = (region AnyRegion:$queryRegion, AnyRegion:$keyRegion, AnyRegion:$valueRegion, AnyRegion:$score,
                         AnyRegion:$mask, AnyRegion:$weight, AnyRegion:$init, AnyRegion:$ranges);
   let assemblyFormat = [{
-    $state `:` type($state) `query` `(` $query `:` type($query) `)` `key` `(` $key `:` type($key) `)`
-    `value` `(` $value `:` type($value) `)` (`ragged` `(` $ragged^ `:` type($ragged) `)`)?
-    (`paged` `(` $paged^ `:` type($paged) `)`)? attr-dict `->` type($result)
+    $state `:` qualified(type($state)) `query` `(` $query `:` qualified(type($query)) `)` `key` `(` $key `:` qualified(type($key)) `)`
+    `value` `(` $value `:` qualified(type($value)) `)` (`ragged` `(` $ragged^ `:` qualified(type($ragged)) `)`)?
+    (`paged` `(` $paged^ `:` qualified(type($paged)) `)`)? attr-dict `->` qualified(type($result))
     custom<StepRegions>($queryRegion, $keyRegion, $valueRegion, $score, $mask, $weight, $init, $ranges)
   }];
   let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$state, "::mlir::Value":$query,
@@ -151,7 +151,7 @@ def Attn_OnlineAttentionOp : Attn_AttentionBase<"online_attention"> {
   let extraClassDeclaration = tensorDeclarations;
 }
 
-def Attn_IdentityOp : Attn_Op<"identity", [Pure]> {
+def Attn_IdentityOp : Attn_Op<"identity", [Pure, DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
   let summary = "The state that has seen no key";
   let description = [{
     (row_max, row_sum, acc) = (-inf, 0, 0) in every row, the neutral element of `attn.merge`.
@@ -160,7 +160,7 @@ def Attn_IdentityOp : Attn_Op<"identity", [Pure]> {
     ```
   }];
   let results = (outs Attn_State:$result);
-  let assemblyFormat = "attr-dict `:` type($result)";
+  let assemblyFormat = "attr-dict `:` qualified(type($result))";
 }
 
 def Attn_MergeOp : Attn_Op<"merge", [Pure]> {
@@ -178,7 +178,7 @@ def Attn_MergeOp : Attn_Op<"merge", [Pure]> {
   }];
   let arguments = (ins Attn_State:$state);
   let results = (outs Attn_State:$result);
-  let assemblyFormat = "$state attr-dict `:` type($state) `->` type($result)";
+  let assemblyFormat = "$state attr-dict `:` qualified(type($state)) `->` qualified(type($result))";
   let hasVerifier = 1;
 }
 
@@ -198,7 +198,7 @@ def Attn_FinalizeOp : Attn_Op<"finalize", [
   let arguments = (ins Attn_State:$state, UnitAttr:$undivided, OptionalAttr<StrArrayAttr>:$outputs);
   let results = (outs Variadic<Attn_Tensor>:$results);
   let regions = (region AnyRegion:$out);
-  let assemblyFormat = "$state attr-dict `:` type($state) `->` type($results) custom<OutRegion>($out)";
+  let assemblyFormat = "$state attr-dict `:` qualified(type($state)) `->` qualified(type($results)) custom<OutRegion>($out)";
   let builders = [OpBuilder<(ins "::mlir::TypeRange":$results, "::mlir::Value":$state)>];
   let hasRegionVerifier = 1;
   let extraClassDeclaration = [{
@@ -219,7 +219,7 @@ def Attn_TransformOp : Attn_Op<"transform", [Pure, SingleBlock]> {
   let arguments = (ins Attn_Tensor:$tensor, Attn_RowSideAttr:$over);
   let results = (outs Attn_Tensor:$result);
   let regions = (region SizedRegion<1>:$row);
-  let assemblyFormat = "$tensor `over` custom<RowSide>($over) attr-dict `:` type($tensor) `->` type($result) `row` $row";
+  let assemblyFormat = "$tensor `over` custom<RowSide>($over) attr-dict `:` qualified(type($tensor)) `->` qualified(type($result)) `row` $row";
   let hasRegionVerifier = 1;
 }
 
@@ -269,7 +269,7 @@ def Attn_LoadOp : Attn_Op<"load", [Pure]> {
   }];
   let arguments = (ins Attn_Tensor:$tensor, Variadic<I32>:$indices);
   let results = (outs AnyTypeOf<[Attn_Scalar, Attn_Row]>:$result);
-  let assemblyFormat = "$tensor `[` $indices `]` attr-dict `:` type($tensor) `->` type($result)";
+  let assemblyFormat = "$tensor `[` $indices `]` attr-dict `:` qualified(type($tensor)) `->` qualified(type($result))";
   let hasVerifier = 1;
 }
 
@@ -284,7 +284,7 @@ def Attn_LowerBoundOp : Attn_Op<"lower_bound", [Pure]> {
   }];
   let arguments = (ins Attn_Tensor:$tensor, Variadic<I32>:$indices, I32:$bound);
   let results = (outs I32:$result);
-  let assemblyFormat = "$tensor `[` $indices `]` `,` $bound attr-dict `:` type($tensor)";
+  let assemblyFormat = "$tensor `[` $indices `]` `,` $bound attr-dict `:` qualified(type($tensor))";
   let hasVerifier = 1;
 }
 
@@ -302,7 +302,7 @@ def Attn_DotOp : Attn_Op<"dot", [Pure, SameTypeOperands, Commutative]> {
   }];
   let arguments = (ins Attn_Row:$lhs, Attn_Row:$rhs);
   let results = (outs F32:$result);
-  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs)";
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` qualified(type($lhs))";
 }
 
 def Attn_RotateOp : Attn_Op<"rotate", [Pure, AllTypesMatch<["row", "result"]>]> {
@@ -321,7 +321,7 @@ def Attn_RotateOp : Attn_Op<"rotate", [Pure, AllTypesMatch<["row", "result"]>]> 
   }];
   let arguments = (ins Attn_Row:$row, Attn_Row:$angle, UnitAttr:$interleaved);
   let results = (outs Attn_Row:$result);
-  let assemblyFormat = "$row `by` $angle (`interleaved` $interleaved^)? attr-dict `:` type($row) `,` type($angle)";
+  let assemblyFormat = "$row `by` $angle (`interleaved` $interleaved^)? attr-dict `:` qualified(type($row)) `,` qualified(type($angle))";
   let hasVerifier = 1;
   let hasFolder = 1;
 }
@@ -335,7 +335,7 @@ def Attn_ChannelOp : Attn_Op<"channel", [Pure]> {
     ```
   }];
   let results = (outs Attn_Row:$result);
-  let assemblyFormat = "attr-dict `:` type($result)";
+  let assemblyFormat = "attr-dict `:` qualified(type($result))";
 }
 
 def Attn_RandomOp : Attn_Op<"random", [Pure]> {
@@ -363,7 +363,7 @@ def Attn_SuffixSumOp : Attn_Op<"suffix_sum", [Pure]> {
   }];
   let arguments = (ins F32:$value);
   let results = (outs F32:$result);
-  let assemblyFormat = "$value attr-dict `:` type($value)";
+  let assemblyFormat = "$value attr-dict `:` qualified(type($value))";
   let hasVerifier = 1;
 }
 
@@ -379,7 +379,7 @@ def Attn_YieldOp : Attn_Op<"yield", [Pure, Terminator, ReturnLike]> {
     ```
   }];
   let arguments = (ins Variadic<AnyTypeOf<[Attn_Scalar, Attn_Row]>>:$values);
-  let assemblyFormat = "$values attr-dict `:` type($values)";
+  let assemblyFormat = "$values attr-dict `:` qualified(type($values))";
 }
 
 def Attn_YieldRangesOp : Attn_Op<"yield_ranges", [Pure, Terminator, AttrSizedOperandSegments]> {
@@ -394,7 +394,7 @@ def Attn_YieldRangesOp : Attn_Op<"yield_ranges", [Pure, Terminator, AttrSizedOpe
     ```
   }];
   let arguments = (ins Variadic<I32>:$visit, Variadic<I32>:$full, Variadic<I32>:$facts);
-  let assemblyFormat = "`visit` `[` $visit `]` `full` `[` $full `]` (`facts` `[` $facts^ `]`)? attr-dict";
+  let assemblyFormat = "`visit` ` ` `[` $visit `]` `full` ` ` `[` $full `]` (`facts` ` ` `[` $facts^ `]`)? attr-dict";
   let hasVerifier = 1;
 }
 

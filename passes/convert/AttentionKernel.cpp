@@ -8,6 +8,7 @@
 
 #include "ir/attn/Schedule.h"
 #include "passes/convert/BlockRanges.h"
+#include "passes/convert/KeyTail.h"
 #include "passes/convert/RowRegion.h"
 #include "passes/convert/ScorePlan.h"
 
@@ -54,8 +55,10 @@ private:
   LogicalResult writeLoop();
   LogicalResult writeBlock(scf::ForOp loop);
   LogicalResult writeOutputs(ValueRange state);
+  Value sizeOf(Value tensor, unsigned dim);
   Value startOfRowMax();
   Value scaledScores(Value block, Value firstKey, ArrayRef<Value> keys);
+  Value visibility(ElementScope &element, tile::MapOp map, Value firstKey);
   Value scoresOf(Value firstKey, const FragmentMap &products, bool masked);
   Value loadRows(const Side &side, const Frame &frame, Value limit, tile::FragType type);
   FailureOr<SmallVector<Value>> operands(const Side &side, Value firstRow, int64_t rows, Value limit);
@@ -126,14 +129,15 @@ LogicalResult AttentionKernel::write() {
   return writeEntry();
 }
 
+Value AttentionKernel::sizeOf(Value tensor, unsigned dim) {
+  auto type = cast<tile::TileTensorType>(tensor.getType());
+  if (auto number = type.getStaticSize(dim))
+    return scope.constant(static_cast<int32_t>(*number));
+  return scope.size(type.getSizeText(dim), location);
+}
+
 LogicalResult AttentionKernel::writeEntry() {
   OpBuilder &entry = scope.entry;
-  auto sizeOf = [&](Value tensor, unsigned dim) -> Value {
-    auto type = cast<tile::TileTensorType>(tensor.getType());
-    if (auto number = type.getStaticSize(dim))
-      return scope.constant(static_cast<int32_t>(*number));
-    return scope.size(type.getSizeText(dim), location);
-  };
   Value batch = sizeOf(query.tensor, 0), rows = sizeOf(query.tensor, 1), heads = sizeOf(query.tensor, 2);
   Value blockM = scope.constant(static_cast<int32_t>(schedule.blockM));
   Value tiles = arith::CeilDivSIOp::create(entry, location, rows, blockM);
@@ -211,7 +215,7 @@ LogicalResult AttentionKernel::writeRanges(Value first) {
   Value last = arith::AddIOp::create(uniform, location, first, scope.constant(static_cast<int32_t>(schedule.blockM - 1)));
   bool reads = llvm::any_of(region.front(), [](Operation &inner) { return isa<ir::LoadOp, ir::LowerBoundOp>(inner); });
   if (reads) { // a table is read at a row that exists
-    Value rows = scope.size(cast<tile::TileTensorType>(query.tensor.getType()).getSizeText(1), location);
+    Value rows = sizeOf(query.tensor, 1);
     Value one = scope.constant(1);
     Value lastRow = arith::SubIOp::create(scope.entry, location, rows, one);
     last = arith::MinSIOp::create(uniform, location, last, lastRow);
@@ -349,6 +353,19 @@ Value AttentionKernel::scaledScores(Value block, Value firstKey, ArrayRef<Value>
   return branch.getResult(0);
 }
 
+/// Whether the element's key counts: the mask, and that there is such a key.
+Value AttentionKernel::visibility(ElementScope &element, tile::MapOp map, Value firstKey) {
+  Value mask = op.getMask().empty() ? Value() : ir::yieldedBy(op.getMask())[0];
+  Value visible = mask ? element.scalar(mask) : Value();
+  if (mask && (!visible || impliesKeyExists(mask)))
+    return visible;
+  Value keys = sizeOf(key.tensor, 1);
+  OpBuilder before(map);
+  Value left = arith::SubIOp::create(before, location, keys, firstKey);
+  Value exists = arith::CmpIOp::create(element.body(), location, arith::CmpIPredicate::slt, element.column(), left);
+  return visible ? arith::AndIOp::create(element.body(), location, visible, exists).getResult() : exists;
+}
+
 Value AttentionKernel::scoresOf(Value firstKey, const FragmentMap &products, bool masked) {
   Value root = score.root();
   if (auto product = products.find(root); !masked && product != products.end())
@@ -356,15 +373,9 @@ Value AttentionKernel::scoresOf(Value firstKey, const FragmentMap &products, boo
   Frame frame{schedule.blockM, schedule.blockN, ir::IndexKind::q_idx, firstRow, firstKey};
   tile::MapOp map = openMap(builder, location, frame.matrixType(f32));
   ElementScope element(scope, frame, products, map);
-  Value visible;
-  if (masked && op.getMask().empty()) { // all keys that there are
-    Value keys = scope.size(cast<tile::TileTensorType>(key.tensor.getType()).getSizeText(1), location);
-    Value left = arith::SubIOp::create(builder, location, keys, firstKey);
-    left.getDefiningOp()->moveBefore(map);
-    visible = arith::CmpIOp::create(element.body(), location, arith::CmpIPredicate::slt, element.column(), left);
-  } else if (masked && !(visible = element.scalar(ir::yieldedBy(op.getMask())[0]))) {
+  Value visible = masked ? visibility(element, map, firstKey) : Value();
+  if (masked && !visible)
     return {};
-  }
   Value x = element.scalar(root);
   if (!x)
     return {};

@@ -117,7 +117,8 @@ Value ElementScope::stored(Value channel, Location location) {
   places.push_back(rowPlace);
   llvm::append_range(places, storedRow->trailing);
   places.push_back(channel);
-  Value rows = kernel.size(type.getSizeText(rowDim), location);
+  auto fixed = type.getStaticSize(rowDim);
+  Value rows = fixed ? kernel.constant(static_cast<int32_t>(*fixed)) : kernel.size(type.getSizeText(rowDim), location);
   if (!rows)
     return {};
   Value channels = kernel.constant(static_cast<int32_t>(*type.getStaticSize(type.getRank() - 1)));

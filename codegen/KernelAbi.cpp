@@ -1,0 +1,342 @@
+// See KernelAbi.h.
+#include "codegen/KernelAbi.h"
+
+#include "ir/attn/AttnDialect.h"
+#include "ir/tile/TileDialect.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace attn::codegen {
+
+namespace arith = mlir::arith;
+namespace func = mlir::func;
+using ir::AttnDialect;
+using mlir::Value;
+
+/// PTX limits of grid dimensions y and z.
+static constexpr std::int64_t kMaxGridYZ = 65535;
+
+static std::string argumentName(func::FuncOp kernel, unsigned index) {
+  if (auto name = kernel.getArgAttrOfType<mlir::StringAttr>(index, AttnDialect::kName))
+    return name.str();
+  return fmt::format("arg{}", index);
+}
+
+//===----------------------------------------------------------------------===//
+// Parameters
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// What the kernel reads of a tensor's description.
+struct TensorUse {
+  bool pointer = false;
+  bool wholeRows = false;
+  std::set<unsigned> strides;
+  std::set<unsigned> sizes;
+};
+} // namespace
+
+static bool isZero(Value index) { return mlir::matchPattern(index, mlir::m_Zero()); }
+
+static void useRows(TensorUse &use, tile::TileTensorType type, mlir::ValueRange indices, unsigned dim) {
+  use.pointer = true;
+  for (auto [i, index] : llvm::enumerate(indices))
+    if (i + 1 < type.getRank() && (i == dim || !isZero(index)))
+      use.strides.insert(static_cast<unsigned>(i));
+  use.sizes.insert(dim);
+  if (indices.size() + 1 == type.getRank()) {
+    use.wholeRows = true;
+    use.sizes.insert(type.getRank() - 1);
+  }
+}
+
+static TensorUse useOf(Value tensor) {
+  TensorUse use;
+  auto type = mlir::cast<tile::TileTensorType>(tensor.getType());
+  for (mlir::Operation *user : tensor.getUsers())
+    llvm::TypeSwitch<mlir::Operation *>(user)
+        .Case([&](tile::SizeOp op) {
+          if (!op->use_empty())
+            use.sizes.insert(op.getDim());
+        })
+        .Case([&](tile::ParamOp op) {
+          use.pointer = true;
+          for (auto [i, index] : llvm::enumerate(op.getIndices()))
+            if (i + 1 < type.getRank() && !isZero(index))
+              use.strides.insert(static_cast<unsigned>(i));
+        })
+        .Case<tile::LoadOp, tile::StoreOp, tile::FillOp>([&](auto op) { useRows(use, type, op.getIndices(), op.getDim()); });
+  return use;
+}
+
+std::vector<KernelParam> kernelParams(func::FuncOp kernel) {
+  using Kind = KernelParam::Kind;
+  std::vector<KernelParam> pointers, strides, extents, scalars;
+  std::set<std::string> seen;
+  for (mlir::BlockArgument argument : kernel.getArguments()) {
+    std::string name = argumentName(kernel, argument.getArgNumber());
+    auto type = mlir::dyn_cast<tile::TileTensorType>(argument.getType());
+    if (!type) {
+      if (!argument.use_empty())
+        scalars.push_back({Kind::Scalar, name});
+      continue;
+    }
+    TensorUse use = useOf(argument);
+    if (use.pointer)
+      pointers.push_back({Kind::Pointer, name});
+    for (unsigned dim : use.strides)
+      strides.push_back({Kind::Stride, name, dim});
+    for (unsigned dim : use.sizes)
+      if (!type.getStaticSize(dim) && seen.insert(type.getSizeText(dim)).second)
+        extents.push_back({Kind::Extent, type.getSizeText(dim)});
+  }
+  std::vector<KernelParam> params = std::move(pointers);
+  for (auto *part : {&strides, &extents, &scalars})
+    params.insert(params.end(), part->begin(), part->end());
+  return params;
+}
+
+//===----------------------------------------------------------------------===//
+// Grid
+//===----------------------------------------------------------------------===//
+
+unsigned gridDimension(unsigned index, unsigned count) { return std::min(count - 1 - index, 2u); }
+
+static std::optional<SizeExpr> sizeExpr(Value value);
+
+static std::optional<SizeExpr> binary(SizeExpr::Kind kind, mlir::Operation *op) {
+  auto lhs = sizeExpr(op->getOperand(0)), rhs = sizeExpr(op->getOperand(1));
+  if (!lhs || !rhs)
+    return std::nullopt;
+  return SizeExpr::binary(kind, *lhs, *rhs);
+}
+
+/// A scalar of the kernel as an expression over extents. Sizes are not negative, so signed division rounds down.
+static std::optional<SizeExpr> sizeExpr(Value value) {
+  llvm::APInt constant;
+  if (mlir::matchPattern(value, mlir::m_ConstantInt(&constant)))
+    return SizeExpr::number(constant.getSExtValue());
+  mlir::Operation *op = value.getDefiningOp();
+  if (!op)
+    return std::nullopt;
+  using K = SizeExpr::Kind;
+  return llvm::TypeSwitch<mlir::Operation *, std::optional<SizeExpr>>(op)
+      .Case([](tile::SizeOp size) {
+        return SizeExpr::parse(size.getTensor().getType().getSizeText(size.getDim()));
+      })
+      .Case([](arith::AddIOp add) { return binary(K::Add, add); })
+      .Case([](arith::SubIOp sub) { return binary(K::Sub, sub); })
+      .Case([](arith::MulIOp mul) { return binary(K::Mul, mul); })
+      .Case<arith::FloorDivSIOp, arith::DivSIOp, arith::DivUIOp>([](auto div) { return binary(K::FloorDiv, div); })
+      .Case<arith::CeilDivSIOp, arith::CeilDivUIOp>([](auto div) { return binary(K::CeilDiv, div); })
+      .Case<arith::MinSIOp, arith::MinUIOp>([](auto min) { return binary(K::Min, min); })
+      .Case<arith::MaxSIOp, arith::MaxUIOp>([](auto max) { return binary(K::Max, max); })
+      .Default([](mlir::Operation *) { return std::nullopt; });
+}
+
+static bool buildGrid(func::FuncOp kernel, KernelManifest &manifest, std::vector<ExtentCheck> &checks, std::string *error) {
+  tile::ForeachWorkOp work;
+  kernel.walk([&](tile::ForeachWorkOp op) { work = op; });
+  if (!work) {
+    *error = fmt::format("kernel `{}` has no `tile.foreach_work`", manifest.name);
+    return false;
+  }
+  manifest.grid.assign(3, SizeExpr::number(1));
+  unsigned count = work.getExtents().size();
+  for (auto [i, extent] : llvm::enumerate(work.getExtents())) {
+    auto expr = sizeExpr(extent);
+    if (!expr) {
+      *error = fmt::format("kernel `{}`: a work extent is not an expression over sizes", manifest.name);
+      return false;
+    }
+    SizeExpr &dimension = manifest.grid[gridDimension(static_cast<unsigned>(i), count)];
+    dimension = SizeExpr::binary(SizeExpr::Kind::Mul, dimension, *expr);
+  }
+  for (int dimension : {1, 2}) {
+    const SizeExpr &size = manifest.grid[dimension];
+    if (size.constant() && *size.constant() <= kMaxGridYZ)
+      continue;
+    auto excess = SizeExpr::binary(SizeExpr::Kind::Sub, size, SizeExpr::number(kMaxGridYZ));
+    ExtentCheck check{SizeExpr::binary(SizeExpr::Kind::Max, excess, SizeExpr::number(0)), {}};
+    check.message = fmt::format("`{}` is more than {}, the limit of a launch", size.text(), kMaxGridYZ);
+    checks.push_back(std::move(check));
+  }
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Manifest
+//===----------------------------------------------------------------------===//
+
+static std::optional<ElementType> elementType(mlir::Type type, bool isBool) {
+  if (isBool && (type.isInteger(8) || type.isInteger(1)))
+    return ElementType::Bool;
+  if (type.isInteger(1))
+    return ElementType::Bit;
+  return llvm::TypeSwitch<mlir::Type, std::optional<ElementType>>(type)
+      .Case([](mlir::Float64Type) { return ElementType::F64; })
+      .Case([](mlir::Float32Type) { return ElementType::F32; })
+      .Case([](mlir::BFloat16Type) { return ElementType::BF16; })
+      .Case([](mlir::Float16Type) { return ElementType::F16; })
+      .Case([](mlir::Float8E4M3FNType) { return ElementType::E4M3; })
+      .Case([](mlir::Float8E5M2Type) { return ElementType::E5M2; })
+      .Case([](mlir::IntegerType integer) -> std::optional<ElementType> {
+        switch (integer.getWidth()) {
+        case 32:
+          return ElementType::I32;
+        case 16:
+          return ElementType::I16;
+        case 8:
+          return ElementType::I8;
+        default:
+          return std::nullopt;
+        }
+      })
+      .Default([](mlir::Type) { return std::nullopt; });
+}
+
+/// In the order in which callers of layout `bhsd` pass dimensions, heads stand before rows. Concerns the four tensors whose
+/// layout the specification names; self-inverse.
+static unsigned callersDimension(func::FuncOp kernel, llvm::StringRef tensor, unsigned dim) {
+  auto layout = kernel->getAttrOfType<mlir::StringAttr>(AttnDialect::kLayout);
+  bool isOfLayout = tensor == "query" || tensor == "key" || tensor == "value" || tensor == "out";
+  if (!layout || layout.getValue() != "bhsd" || !isOfLayout || (dim != 1 && dim != 2))
+    return dim;
+  return 3 - dim;
+}
+
+static std::optional<ValueRange> valueRange(func::FuncOp kernel, unsigned index) {
+  auto bounds = kernel.getArgAttrOfType<mlir::ArrayAttr>(index, AttnDialect::kIn);
+  if (!bounds || bounds.size() != 2)
+    return std::nullopt;
+  auto bound = [&](unsigned i) { return SizeExpr::parse(mlir::cast<mlir::StringAttr>(bounds[i]).str()); };
+  auto lo = bound(0), hi = bound(1);
+  if (!lo || !hi)
+    return std::nullopt;
+  return ValueRange{*lo, *hi};
+}
+
+static bool describeTensor(func::FuncOp kernel, mlir::BlockArgument argument, TensorArgument &tensor, std::string *error) {
+  unsigned index = argument.getArgNumber();
+  auto type = mlir::cast<tile::TileTensorType>(argument.getType());
+  auto element = elementType(type.getElementType(), static_cast<bool>(kernel.getArgAttr(index, AttnDialect::kBool)));
+  if (!element) {
+    *error = fmt::format("`{}` has an element type that no caller can pass", tensor.name);
+    return false;
+  }
+  tensor.type = *element;
+  tensor.role = kernel.getArgAttr(index, tile::kOutputAttr) ? ArgumentRole::Output : ArgumentRole::Input;
+  tensor.range = valueRange(kernel, index);
+  tensor.ascending = type.getAscending();
+  tensor.alignment = useOf(argument).wholeRows ? 16 : std::max(8u, std::max(storageBits(*element), *element == ElementType::Bit ? 32u : 8u)) / 8;
+  tensor.dims.assign(type.getRank(), SizeExpr::number(0));
+  for (unsigned dim = 0; dim < type.getRank(); ++dim) {
+    auto size = SizeExpr::parse(type.getSizeText(dim), error);
+    if (!size)
+      return false;
+    tensor.dims[callersDimension(kernel, tensor.name, dim)] = *size;
+  }
+  return true;
+}
+
+static bool describeScalar(func::FuncOp kernel, mlir::BlockArgument argument, ScalarArgument &scalar, std::string *error) {
+  unsigned index = argument.getArgNumber();
+  auto element = elementType(argument.getType(), /*isBool=*/argument.getType().isInteger(1));
+  if (!element) {
+    *error = fmt::format("`{}` has a type that no caller can pass", scalar.name);
+    return false;
+  }
+  scalar.type = *element;
+  scalar.range = valueRange(kernel, index);
+  mlir::Attribute value = kernel.getArgAttr(index, AttnDialect::kDefault);
+  if (auto integer = mlir::dyn_cast_or_null<mlir::IntegerAttr>(value))
+    scalar.defaultValue = integer.getType().isInteger(1) ? static_cast<double>(integer.getValue().getZExtValue())
+                                                         : static_cast<double>(integer.getInt());
+  else if (auto real = mlir::dyn_cast_or_null<mlir::FloatAttr>(value))
+    scalar.defaultValue = real.getValueAsDouble();
+  return true;
+}
+
+static bool describeArguments(func::FuncOp kernel, PlanManifest &manifest, std::string *error) {
+  auto isKnown = [](const auto &list, const std::string &name) {
+    return std::any_of(list.begin(), list.end(), [&](const auto &each) { return each.name == name; });
+  };
+  for (mlir::BlockArgument argument : kernel.getArguments()) {
+    std::string name = argumentName(kernel, argument.getArgNumber());
+    if (isKnown(manifest.tensors, name) || isKnown(manifest.scalars, name))
+      continue;
+    if (mlir::isa<tile::TileTensorType>(argument.getType())) {
+      TensorArgument tensor;
+      tensor.name = name;
+      if (!describeTensor(kernel, argument, tensor, error))
+        return false;
+      manifest.tensors.push_back(std::move(tensor));
+    } else {
+      ScalarArgument scalar;
+      scalar.name = name;
+      if (!describeScalar(kernel, argument, scalar, error))
+        return false;
+      manifest.scalars.push_back(std::move(scalar));
+    }
+  }
+  return true;
+}
+
+/// Heads that are bound at launch must still divide.
+static void checkHeads(func::FuncOp kernel, PlanManifest &manifest) {
+  const TensorArgument *query = manifest.tensor("query"), *key = manifest.tensor("key");
+  if (!query || !key || query->dims.size() != 4 || key->dims.size() != 4)
+    return;
+  unsigned heads = callersDimension(kernel, "query", 2);
+  const SizeExpr &queryHeads = query->dims[heads], &keyHeads = key->dims[heads];
+  if (queryHeads == keyHeads || (queryHeads.constant() && keyHeads.constant()))
+    return;
+  ExtentCheck check{SizeExpr::binary(SizeExpr::Kind::Mod, queryHeads, keyHeads), {}};
+  check.message = "`q_heads` is not a multiple of `kv_heads`";
+  manifest.checks.push_back(std::move(check));
+}
+
+std::optional<PlanManifest> buildManifest(mlir::ModuleOp module, llvm::StringRef target, std::string *error) {
+  PlanManifest manifest;
+  manifest.target = target.str();
+  for (func::FuncOp kernel : module.getOps<func::FuncOp>()) {
+    if (!kernel->hasAttr(tile::kKernelAttr))
+      continue;
+    KernelManifest entry;
+    entry.name = kernel.getName().str();
+    if (manifest.name.empty())
+      manifest.name = entry.name;
+    auto warps = kernel->getAttrOfType<mlir::IntegerAttr>(tile::kWarpsAttr);
+    auto shared = kernel->getAttrOfType<mlir::IntegerAttr>(tile::kSharedBytesAttr);
+    if (!warps || !shared) {
+      *error = fmt::format("kernel `{}` has no `{}`", entry.name, warps ? tile::kSharedBytesAttr.str() : tile::kWarpsAttr.str());
+      return std::nullopt;
+    }
+    entry.threads = 32 * static_cast<std::uint32_t>(warps.getInt());
+    entry.sharedBytes = static_cast<std::uint32_t>(shared.getInt());
+    entry.params = kernelParams(kernel);
+    for (KernelParam &param : entry.params)
+      if (param.kind == KernelParam::Kind::Stride)
+        param.dim = callersDimension(kernel, param.name, param.dim);
+    if (!describeArguments(kernel, manifest, error) || !buildGrid(kernel, entry, manifest.checks, error))
+      return std::nullopt;
+    checkHeads(kernel, manifest);
+    manifest.kernels.push_back(std::move(entry));
+  }
+  if (manifest.kernels.empty()) {
+    *error = "the module holds no kernel";
+    return std::nullopt;
+  }
+  return manifest;
+}
+
+} // namespace attn::codegen

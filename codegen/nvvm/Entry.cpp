@@ -1,0 +1,249 @@
+// The frame of a kernel: its `llvm.func`, parameters and shared memory; then the two conversions that fill it.
+//
+//   1. `tile` → `llvm` + `nvvm`, fragments one value a register through `scf` (MLIR's 1:N conversion)
+//   2. `scf` → branches, scalars → `llvm`
+#include "codegen/nvvm/Entry.h"
+
+#include "codegen/KernelAbi.h"
+#include "codegen/arch/ArchLowering.h"
+#include "codegen/nvvm/ElementExpander.h"
+#include "codegen/nvvm/ExactChains.h"
+#include "codegen/nvvm/Patterns.h"
+
+#include "ir/attn/AttnDialect.h"
+
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/Patterns.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace attn::codegen {
+
+namespace LLVM = mlir::LLVM;
+namespace NVVM = mlir::NVVM;
+namespace func = mlir::func;
+using mlir::Value;
+
+static constexpr llvm::StringLiteral kSharedSymbol = "shared_memory";
+
+/// Dynamic shared memory: one external array without a size, aligned for 128-byte swizzles.
+static LLVM::GlobalOp findOrMakeShared(mlir::ModuleOp module) {
+  if (auto global = module.lookupSymbol<LLVM::GlobalOp>(kSharedSymbol))
+    return global;
+  mlir::OpBuilder builder(module.getBodyRegion());
+  auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
+  return LLVM::GlobalOp::create(builder, module.getLoc(), type, /*isConstant=*/false, LLVM::Linkage::External, kSharedSymbol,
+                                mlir::Attribute(), /*alignment=*/1024, /*addrSpace=*/3);
+}
+
+namespace {
+/// Builds the `llvm.func` and moves the kernel's body into it.
+class KernelFrame {
+public:
+  KernelFrame(func::FuncOp source, unsigned warps) : source(source), builder(source), warps(warps), params(kernelParams(source)) {}
+
+  void build() {
+    createFunction();
+    mlir::Block *entry = function.addEntryBlock(builder);
+    builder.setInsertionPointToStart(entry);
+    mlir::Location location = source.getLoc();
+    mlir::Type marker = builder.getI32Type();
+    constantAnchor = LLVM::PoisonOp::create(builder, location, marker);
+    entryAnchor = LLVM::PoisonOp::create(builder, location, marker);
+    mlir::OpBuilder atEntry(constantAnchor);
+    auto shared = findOrMakeShared(source->getParentOfType<mlir::ModuleOp>());
+    sharedBase = LLVM::AddressOfOp::create(atEntry, location, LLVM::LLVMPointerType::get(builder.getContext(), 3), kSharedSymbol);
+    static_cast<void>(shared);
+    bindArguments(atEntry);
+    mlir::Block &body = source.getBody().front();
+    mlir::Operation *end = body.getTerminator();
+    entry->getOperations().splice(entry->end(), body.getOperations());
+    builder.setInsertionPointToEnd(entry);
+    LLVM::ReturnOp::create(builder, end->getLoc(), mlir::ValueRange());
+    end->erase();
+    source.erase();
+  }
+
+  LLVM::LLVMFuncOp function;
+  mlir::Operation *constantAnchor = nullptr, *entryAnchor = nullptr;
+  Value sharedBase;
+
+private:
+  mlir::Type typeOf(const KernelParam &param) {
+    switch (param.kind) {
+    case KernelParam::Kind::Pointer:
+      return LLVM::LLVMPointerType::get(builder.getContext(), 1);
+    case KernelParam::Kind::Stride:
+      return builder.getI64Type();
+    case KernelParam::Kind::Extent:
+      return builder.getI32Type();
+    case KernelParam::Kind::Scalar: {
+      mlir::Type type = argument(param.name).getType();
+      return type.isInteger(1) ? builder.getI32Type() : type;
+    }
+    }
+    llvm_unreachable("four kinds");
+  }
+
+  mlir::BlockArgument argument(llvm::StringRef name) {
+    for (mlir::BlockArgument each : source.getArguments()) {
+      auto attribute = source.getArgAttrOfType<mlir::StringAttr>(each.getArgNumber(), ir::AttnDialect::kName);
+      if (attribute ? attribute.getValue() == name : name == "arg" + std::to_string(each.getArgNumber()))
+        return each;
+    }
+    llvm_unreachable("parameters name arguments");
+  }
+
+  void createFunction() {
+    llvm::SmallVector<mlir::Type> types;
+    for (const KernelParam &param : params)
+      types.push_back(typeOf(param));
+    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder.getContext()), types);
+    function = LLVM::LLVMFuncOp::create(builder, source.getLoc(), source.getName(), type);
+    function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
+    function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), builder.getDenseI32ArrayAttr({static_cast<int>(32 * warps)}));
+    for (auto [index, param] : llvm::enumerate(params)) {
+      if (param.kind != KernelParam::Kind::Pointer)
+        continue;
+      function.setArgAttr(static_cast<unsigned>(index), LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
+    }
+  }
+
+  Value lookUp(KernelParam::Kind kind, llvm::StringRef name, unsigned dim = 0) {
+    for (auto [index, param] : llvm::enumerate(params))
+      if (param.kind == kind && param.name == name && param.dim == dim)
+        return function.getBody().getArgument(static_cast<unsigned>(index));
+    return Value();
+  }
+
+  /// What a kernel does not use has no parameter; poison stands in its place.
+  static Value orPoison(mlir::OpBuilder &at, mlir::Location location, Value value, mlir::Type type) {
+    return value ? value : LLVM::PoisonOp::create(at, location, type).getResult();
+  }
+
+  void bindArguments(mlir::OpBuilder &at) {
+    using Kind = KernelParam::Kind;
+    mlir::Location location = source.getLoc();
+    for (mlir::BlockArgument each : source.getArguments()) {
+      auto attribute = source.getArgAttrOfType<mlir::StringAttr>(each.getArgNumber(), ir::AttnDialect::kName);
+      std::string name = attribute ? attribute.str() : "arg" + std::to_string(each.getArgNumber());
+      auto type = mlir::dyn_cast<tile::TileTensorType>(each.getType());
+      if (type) {
+        each.replaceAllUsesWith(bindTensor(at, name, type));
+        continue;
+      }
+      Value value = orPoison(at, location, lookUp(Kind::Scalar, name), each.getType());
+      if (value.getType() != each.getType()) { // a bool comes as 0 or 1
+        Value zero = LLVM::ConstantOp::create(at, location, value.getType(), at.getI32IntegerAttr(0));
+        value = LLVM::ICmpOp::create(at, location, LLVM::ICmpPredicate::ne, value, zero);
+      }
+      each.replaceAllUsesWith(value);
+    }
+  }
+
+  Value bindTensor(mlir::OpBuilder &at, llvm::StringRef name, tile::TileTensorType type) {
+    using Kind = KernelParam::Kind;
+    mlir::Location location = source.getLoc();
+    TensorView view;
+    view.type = type;
+    view.pointer = orPoison(at, location, lookUp(Kind::Pointer, name), LLVM::LLVMPointerType::get(at.getContext(), 1));
+    for (unsigned dim = 0; dim < type.getRank(); ++dim) {
+      if (dim + 1 < type.getRank())
+        view.strides.push_back(orPoison(at, location, lookUp(Kind::Stride, name, dim), at.getI64Type()));
+      if (auto size = type.getStaticSize(dim))
+        view.sizes.push_back(LLVM::ConstantOp::create(at, location, at.getI32Type(), at.getI32IntegerAttr(static_cast<int>(*size))));
+      else
+        view.sizes.push_back(orPoison(at, location, lookUp(Kind::Extent, type.getSizeText(dim)), at.getI32Type()));
+    }
+    return TensorView::makeTensor(at, location, view);
+  }
+
+  func::FuncOp source;
+  mlir::OpBuilder builder;
+  unsigned warps;
+  std::vector<KernelParam> params;
+};
+} // namespace
+
+/// Refuses what no pattern covers, at the operation, before anything is changed.
+static llvm::LogicalResult checkKernel(func::FuncOp kernel, const ArchLowering &arch) {
+  if (!kernel.getBody().hasOneBlock())
+    return kernel.emitOpError("expects a body of one block");
+  auto result = kernel.walk([&](mlir::Operation *op) {
+    if (auto reason = arch.whyNot(op)) {
+      op->emitOpError(*reason);
+      return mlir::WalkResult::interrupt();
+    }
+    for (mlir::Type type : op->getResultTypes())
+      if (auto fragment = mlir::dyn_cast<tile::FragType>(type))
+        if (auto reason = whyNotLowerable(fragment)) {
+          op->emitOpError("cannot be lowered: ") << *reason << " in " << type;
+          return mlir::WalkResult::interrupt();
+        }
+    return mlir::WalkResult::advance();
+  });
+  return mlir::failure(result.wasInterrupted());
+}
+
+static llvm::LogicalResult convertTile(LLVM::LLVMFuncOp function, KernelContext &kernel, const ArchLowering &arch) {
+  mlir::MLIRContext *context = function.getContext();
+  mlir::TypeConverter converter;
+  addTileTypeConversions(converter);
+  mlir::RewritePatternSet patterns(context);
+  mlir::ConversionTarget target(*context);
+  target.addLegalDialect<LLVM::LLVMDialect, NVVM::NVVMDialect>();
+  target.addIllegalDialect<tile::TileDialect>();
+  target.addLegalOp<mlir::UnrealizedConversionCastOp>();
+  target.markUnknownOpDynamicallyLegal([](mlir::Operation *) { return true; }); // scalars: the second conversion
+  mlir::scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns, target);
+  populateWorkPatterns(kernel, converter, patterns);
+  populateLoadStorePatterns(kernel, converter, patterns);
+  populateElementwisePatterns(kernel, converter, patterns);
+  populateReducePatterns(kernel, converter, patterns);
+  populateSoftmaxPatterns(kernel, converter, patterns);
+  populateBarrierPatterns(kernel, converter, patterns);
+  populateScalarPatterns(kernel, converter, patterns);
+  arch.populate(kernel, converter, patterns);
+  return mlir::applyPartialConversion(function, target, std::move(patterns));
+}
+
+static llvm::LogicalResult convertControlFlow(LLVM::LLVMFuncOp function, KernelContext &kernel) {
+  mlir::MLIRContext *context = function.getContext();
+  mlir::LLVMTypeConverter converter(context);
+  mlir::RewritePatternSet patterns(context);
+  mlir::ConversionTarget target(*context);
+  target.addLegalDialect<LLVM::LLVMDialect, NVVM::NVVMDialect>();
+  target.addLegalOp<mlir::UnrealizedConversionCastOp>();
+  mlir::populateSCFToControlFlowConversionPatterns(patterns);
+  mlir::cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
+  populateScalarPatterns(kernel, converter, patterns);
+  return mlir::applyFullConversion(function, target, std::move(patterns));
+}
+
+llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
+  auto warps = kernel->getAttrOfType<mlir::IntegerAttr>(tile::kWarpsAttr);
+  if (!warps)
+    return kernel.emitOpError("has no `") << tile::kWarpsAttr << "`";
+  if (mlir::failed(checkKernel(kernel, arch)))
+    return mlir::failure();
+  widenExactChains(kernel);
+  KernelFrame frame(kernel, static_cast<unsigned>(warps.getInt()));
+  frame.build();
+  KernelContext context(frame.constantAnchor, frame.entryAnchor, frame.sharedBase, static_cast<unsigned>(warps.getInt()));
+  context.setPositions(collectPositions(frame.function));
+  if (mlir::failed(convertTile(frame.function, context, arch)) || mlir::failed(convertControlFlow(frame.function, context)))
+    return mlir::failure();
+  for (auto cast : llvm::make_early_inc_range(frame.function.getOps<mlir::UnrealizedConversionCastOp>()))
+    cast.erase();
+  frame.constantAnchor->erase();
+  frame.entryAnchor->erase();
+  return mlir::success();
+}
+
+} // namespace attn::codegen
