@@ -10,7 +10,7 @@ int main(int argc, char **argv) {
   using namespace attn::tools;
   CLI::App app{"attnc: a compiler for fused attention kernels"};
   app.name("attnc");
-  app.set_version_flag("--version", std::string("attnc ") + attn::kVersion);
+  app.set_version_flag("--version", "attnc " ATTN_VERSION);
   app.require_subcommand(1);
   app.footer("exit codes: 0 success; 1 the specification was refused, a check is over tolerance or a launch failed;\n"
              "2 wrong usage or unreadable input");
