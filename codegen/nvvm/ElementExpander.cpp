@@ -117,7 +117,11 @@ IntegerForm ElementExpander::threadForm(const ThreadForm &form) {
   return result;
 }
 
-bool ElementExpander::isCaptured(Value value) const { return !region || !region->isAncestor(value.getParentRegion()); }
+bool ElementExpander::isCaptured(Value value) const {
+  // Arguments of the kernel hang in a block without a region once its signature has been converted.
+  mlir::Region *home = value.getParentRegion();
+  return !region || !home || !region->isAncestor(home);
+}
 
 ElementExpander::Domain ElementExpander::domainOf(Value value) {
   if (auto found = domains.find(value); found != domains.end())
