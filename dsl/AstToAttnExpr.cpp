@@ -8,6 +8,8 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/TypeUtilities.h"
 
+#include "llvm/Support/SaveAndRestore.h"
+
 using namespace mlir;
 
 namespace attn::dsl {
@@ -24,6 +26,9 @@ Value ExprEmitter::refuse(const TypedExpr *expr, const Twine &why) {
 }
 
 Value ExprEmitter::emit(const TypedExpr *expr) {
+  if (isWide && expr->type.kind == Type::Kind::F32)
+    return emitWide(expr);
+  llvm::SaveAndRestore narrow(isWide, false);
   auto &memo = expr->domain.bound ? emittedInBody : emitted;
   if (auto found = memo.find(expr); found != memo.end())
     return found->second;
@@ -31,6 +36,42 @@ Value ExprEmitter::emit(const TypedExpr *expr) {
   if (value)
     (expr->domain.bound ? emittedInBody : emitted)[expr] = value;
   return value;
+}
+
+/// Kinds that compute with numbers, and so can do it in f64 as well.
+static bool isArithmetic(const TypedExpr &expr) {
+  return expr.type.kind == Type::Kind::F32 &&
+         (expr.kind == ExprKind::Number || expr.kind == ExprKind::ToF32 || expr.kind == ExprKind::Unary ||
+          expr.kind == ExprKind::Binary || expr.kind == ExprKind::If);
+}
+
+bool ExprEmitter::needsWide(const TypedExpr *expr) {
+  if (laneCount || !isArithmetic(*expr) || expr->kind == ExprKind::ToF32)
+    return false;
+  if (expr->kind == ExprKind::Number)
+    return static_cast<double>(static_cast<float>(expr->number)) != expr->number;
+  if (auto found = wideNeeds.find(expr); found != wideNeeds.end())
+    return found->second;
+  bool needs = llvm::any_of(expr->operands, [&](const TypedExpr *operand) { return needsWide(operand); });
+  return wideNeeds[expr] = needs;
+}
+
+Value ExprEmitter::emitExact(const TypedExpr *expr, bool wide) {
+  llvm::SaveAndRestore mode(isWide, wide);
+  return emit(expr);
+}
+
+Value ExprEmitter::emitWide(const TypedExpr *expr) {
+  if (Value known = emittedWide.lookup(expr); known && !expr->domain.bound)
+    return known;
+  Value value;
+  if (isArithmetic(*expr)) {
+    value = emitNew(expr);
+  } else {
+    value = emitExact(expr, false);
+    value = value ? arith::ExtFOp::create(builder, locationOf(expr), builder.getF64Type(), value).getResult() : value;
+  }
+  return emittedWide[expr] = value;
 }
 
 Value ExprEmitter::emitNew(const TypedExpr *expr) {
@@ -61,7 +102,8 @@ Value ExprEmitter::emitNew(const TypedExpr *expr) {
     Value operand = emit(expr->operands[0]);
     if (!operand || isa<VectorType>(operand.getType()) || operand.getType().isF32())
       return operand; // lanes are f32 as it is
-    return arith::SIToFPOp::create(builder, location, builder.getF32Type(), operand);
+    mlir::Type wanted = isWide ? mlir::Type(builder.getF64Type()) : builder.getF32Type();
+    return arith::SIToFPOp::create(builder, location, wanted, operand);
   }
   case ExprKind::Unary:
     return emitUnary(expr);
@@ -96,8 +138,9 @@ Value ExprEmitter::emitNew(const TypedExpr *expr) {
 
 Value ExprEmitter::constant(Location location, double value, mlir::Type like) {
   mlir::Type element = getElementTypeOrSelf(like);
-  Attribute attribute = element.isF32() ? Attribute(builder.getF32FloatAttr(static_cast<float>(value)))
-                                        : Attribute(builder.getI32IntegerAttr(static_cast<std::int32_t>(value)));
+  Attribute attribute = element.isF64()   ? Attribute(builder.getF64FloatAttr(value))
+                        : element.isF32() ? Attribute(builder.getF32FloatAttr(static_cast<float>(value)))
+                                          : Attribute(builder.getI32IntegerAttr(static_cast<std::int32_t>(value)));
   if (auto vector = dyn_cast<VectorType>(like))
     attribute = DenseElementsAttr::get(vector, attribute);
   return arith::ConstantOp::create(builder, location, cast<TypedAttr>(attribute));
@@ -105,7 +148,8 @@ Value ExprEmitter::constant(Location location, double value, mlir::Type like) {
 
 Value ExprEmitter::emitNumber(const TypedExpr *expr) {
   bool isInteger = expr->type.kind == Type::Kind::I32;
-  return constant(locationOf(expr), expr->number, isInteger ? mlir::Type(builder.getI32Type()) : builder.getF32Type());
+  mlir::Type real = isWide ? mlir::Type(builder.getF64Type()) : builder.getF32Type();
+  return constant(locationOf(expr), expr->number, isInteger ? mlir::Type(builder.getI32Type()) : real);
 }
 
 Value ExprEmitter::emitVariable(const TypedExpr *expr) {

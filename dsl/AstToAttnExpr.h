@@ -28,6 +28,9 @@ struct PlanArguments {
 /// Three ways to emit what depends on the variable of a `map`, `vec` or `rotate`: in row and column regions a whole
 /// vector at once (*lanes*; i32 as f32, which is exact for channel numbers), at points a scalar for each channel
 /// (*unrolled*), for there a vector would be one per element of a tile.
+///
+/// Numbers are f32, but for those that decide an integer or a bool and hold a constant that f32 does not: they are f64
+/// (*wide*), else `floor(log(x / 8) / log(16) * 8)` would miss its steps by the rounding of log(16).
 class ExprEmitter {
 public:
   ExprEmitter(mlir::OpBuilder &builder, const TypedSpec &spec, const PlanArguments &arguments)
@@ -49,6 +52,10 @@ public:
 
 private:
   mlir::Value emitNew(const TypedExpr *expr);
+  mlir::Value emitWide(const TypedExpr *expr);
+  /// An operand of what gives an integer or a bool: in f64 where its constants need it (`needsWide`).
+  mlir::Value emitExact(const TypedExpr *expr, bool wide);
+  bool needsWide(const TypedExpr *expr);
   mlir::Value refuse(const TypedExpr *expr, const llvm::Twine &why);
 
   // Leaves.
@@ -95,10 +102,13 @@ private:
   const PlanArguments &arguments;
   mlir::Value inputs[3];
   bool isPoint = false;
+  bool isWide = false;                                              ///< f32 expressions are emitted in f64
   std::int64_t laneCount = 0;                                       ///< of the enclosing lanes; 0: none
   llvm::DenseMap<const TypedExpr *, mlir::Value> emitted;           ///< what no variable changes
+  llvm::DenseMap<const TypedExpr *, mlir::Value> emittedWide;       ///< the same in f64
   llvm::DenseMap<const TypedExpr *, mlir::Value> emittedInBody;     ///< what holds a variable, in the present body
   llvm::DenseMap<const TypedExpr *, mlir::Value> variables;
+  llvm::DenseMap<const TypedExpr *, bool> wideNeeds;
 };
 
 } // namespace attn::dsl

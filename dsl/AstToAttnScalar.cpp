@@ -50,7 +50,8 @@ Value ExprEmitter::emitToI32(const TypedExpr *expr, Value rounded) {
 }
 
 Value ExprEmitter::emitUnary(const TypedExpr *expr) {
-  Value x = emit(expr->operands[0]);
+  bool rounds = expr->unary == UnaryOp::Floor || expr->unary == UnaryOp::Ceil || expr->unary == UnaryOp::Round;
+  Value x = emitExact(expr->operands[0], isWide || (rounds && needsWide(expr->operands[0])));
   if (!x)
     return {};
   Location location = locationOf(expr);
@@ -255,7 +256,8 @@ static arith::CmpFPredicate floatPredicate(CompareOp op) {
 }
 
 Value ExprEmitter::emitCompare(const TypedExpr *expr) {
-  Value lhs = emit(expr->operands[0]), rhs = lhs ? emit(expr->operands[1]) : Value();
+  bool wide = needsWide(expr->operands[0]) || needsWide(expr->operands[1]);
+  Value lhs = emitExact(expr->operands[0], wide), rhs = lhs ? emitExact(expr->operands[1], wide) : Value();
   if (!rhs)
     return {};
   Location location = locationOf(expr);

@@ -3,7 +3,6 @@
 
 #include "dsl/Philox.h"
 
-#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -190,12 +189,6 @@ double ExprEvaluator::checkI32(const Node &node, double value) {
   return value;
 }
 
-/// An exact 2^-11 off, in a direction that looks random: what `tanh.approx.f32` may be.
-static double approximateTanh(double x) {
-  std::uint64_t bits = std::bit_cast<std::uint64_t>(x) * 0x9E3779B97F4A7C15;
-  return std::tanh(x) * (1 + (bits >> 63 ? 0x1p-11 : -0x1p-11));
-}
-
 double ExprEvaluator::unary(const Node &node, UnaryOp op, double x) {
   switch (op) {
   case UnaryOp::Neg:
@@ -221,7 +214,7 @@ double ExprEvaluator::unary(const Node &node, UnaryOp op, double x) {
   case UnaryOp::Cos:
     return std::cos(x);
   case UnaryOp::Tanh:
-    return emulates && node.level == Level::Point ? approximateTanh(x) : std::tanh(x);
+    return std::tanh(x);
   case UnaryOp::Sqrt:
     return std::sqrt(x);
   case UnaryOp::Rsqrt:

@@ -192,6 +192,8 @@ Value ElementExpander::compute(Value value, Slot slot) {
     return computeParam(param, slot);
   if (auto at = mlir::dyn_cast<tile::AtOp>(op))
     return computeAt(at, slot);
+  if (auto lookup = mlir::dyn_cast<tile::LookupOp>(op))
+    return computeLookup(lookup, slot);
   if (mlir::isa<arith::CmpIOp>(op) && op->getOperand(0).getType().isInteger(32))
     return computeCompare(op, slot);
   if (mlir::isa<arith::SIToFPOp>(op) && op->getOperand(0).getType().isInteger(32))

@@ -89,6 +89,7 @@ private:
   mlir::Value computeFloatOfInteger(mlir::Operation *op, Slot slot);
   mlir::Value computeParam(tile::ParamOp op, Slot slot);
   mlir::Value computeAt(tile::AtOp op, Slot slot);
+  mlir::Value computeLookup(tile::LookupOp op, Slot slot);
   mlir::Value paramPointer(const TensorView &view, llvm::ArrayRef<IntegerForm> indices, std::int64_t &constantBytes);
   mlir::Value baseOf(const IntegerForm &form);
   mlir::Value clampToPositions(mlir::Value value);

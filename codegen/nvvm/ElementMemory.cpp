@@ -1,5 +1,6 @@
 // Loads in element regions: parameters in global memory, words of shared buffers. Addresses are forms as well: what the slot
 // adds becomes an immediate, and a word asked for twice (a Toeplitz strip) is loaded once.
+#include "codegen/nvvm/ConstantTables.h"
 #include "codegen/nvvm/ElementExpander.h"
 
 #include "ir/tile/TileLayouts.h"
@@ -75,7 +76,8 @@ Value ElementExpander::computeParam(tile::ParamOp op, Slot slot) {
     view.type = tile::TileTensorType::get(op.getContext(), view.type.getSizes(), e.i32Type(), false);
   }
   std::int64_t constantBytes = 0;
-  Value pointer = e.offset(paramPointer(view, places, constantBytes), constantBytes);
+  Value start = paramPointer(view, places, constantBytes);
+  Value pointer = e.offset(start, constantBytes);
   mlir::Type loaded = loadedType(e, view.type.getElementType());
   unsigned alignment = std::max(1u, loaded.getIntOrFloatBitWidth() / 8);
   Value raw = predicate ? e.loadIf(predicate, loaded, pointer) : e.loadInvariant(loaded, pointer, alignment);
@@ -84,6 +86,17 @@ Value ElementExpander::computeParam(tile::ParamOp op, Slot slot) {
   if (bit)
     return e.icmp(Compare::Ne, e.iand(e.lshr(raw, bit), e.i32(1)), e.i32(0));
   return convertStored(e, stored, result, raw);
+}
+
+/// A word of a constant table: the slot's part of the index is an immediate here too.
+Value ElementExpander::computeLookup(tile::LookupOp op, Slot slot) {
+  IntegerForm place = evaluateForm(op.getIndex(), slot);
+  if (hasFailed)
+    return Value();
+  Value table = constantTable(e, mlir::cast<mlir::DenseElementsAttr>(op.getTable()));
+  if (Value base = baseOf(place))
+    table = e.offset(table, e.signExtend(e.shl(base, e.i32(2)), e.i64Type()));
+  return e.loadInvariant(op.getResult().getType(), e.offset(table, 4 * place.constant), 4);
 }
 
 Value ElementExpander::computeAt(tile::AtOp op, Slot slot) {

@@ -5,7 +5,7 @@
 // region is position · frequency and the frequency depends on the pair and on constants alone, frequencies are computed
 // here, in f64, and stored in quarter turns as high + low; two fma then reduce the product exactly. Else the angle is
 // computed as written and reduced in f64.
-#include "codegen/nvvm/ConstantFrequencies.h"
+#include "codegen/nvvm/ConstantTables.h"
 #include "codegen/nvvm/ElementExpander.h"
 #include "codegen/nvvm/MathAlgorithms.h"
 #include "codegen/nvvm/Patterns.h"

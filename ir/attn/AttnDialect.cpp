@@ -279,12 +279,12 @@ LogicalResult AttnDialect::verifyRegionArgAttribute(Operation *op, unsigned, uns
   if (name == kIn)
     return verifyBounds(op, attribute.getValue());
   if (name == kAscending) {
-    if (tensor && tensor.getAscending())
+    if (tensor ? tensor.getAscending() : !type.isIntOrFloat())       // kernels keep it on their own tensor types
       return success();
     return op->emitOpError("expects `attn.ascending` on a tensor whose type says `ascending`");
   }
   if (name == kBool) {
-    if (tensor && tensor.getElementType().isInteger(8))
+    if (tensor ? tensor.getElementType().isInteger(8) : !type.isIntOrFloat())
       return success();
     return op->emitOpError("expects `attn.bool` on a tensor of i8");
   }

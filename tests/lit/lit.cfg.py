@@ -1,5 +1,6 @@
 # Configuration of the lit tests: IR, diagnostics and the command line. Found tools decide features: `ptxas`.
 import os
+import sys
 
 import lit.formats
 
@@ -14,6 +15,7 @@ path = [os.path.join(config.attn_binary_dir, "bin"), config.llvm_tools_dir, os.e
 config.environment["PATH"] = os.pathsep.join(path)
 config.environment["ATTN_CACHE"] = "off"
 config.environment["HOME"] = os.environ.get("HOME", "/nonexistent")
+config.substitutions.insert(0, ("%python", sys.executable))
 config.substitutions.append(("%examples", os.path.join(config.attn_source_dir, "examples")))
 
 if not config.ptxas.endswith("NOTFOUND") and config.ptxas:

@@ -17,8 +17,8 @@ namespace attn::mask_test {
 /// Sizes, parameters and tables of one evaluation. Tables have one row for all requests.
 struct Case {
   std::int64_t qLen = 0, kvLen = 0;
-  std::map<std::string, double, std::less<>> scalars;
-  std::map<std::string, std::vector<std::int64_t>, std::less<>> tables;
+  std::map<std::string, double, std::less<>> scalars = {};
+  std::map<std::string, std::vector<std::int64_t>, std::less<>> tables = {};
 };
 
 /// How key blocks of a tile of rows fall: hidden from all rows, visible to some, visible to all.

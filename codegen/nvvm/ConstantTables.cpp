@@ -1,5 +1,7 @@
-// See ConstantFrequencies.h. Tables with equal contents are one.
-#include "codegen/nvvm/ConstantFrequencies.h"
+// See ConstantTables.h.
+#include "codegen/nvvm/ConstantTables.h"
+
+#include "ir/tile/TileDialect.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -100,6 +102,13 @@ std::optional<double> foldScalar(Value value, Value argument, double number) {
   if (auto constant = Emitter::constantOf(value))
     return static_cast<double>(value.getType().isInteger(1) ? *constant & 1 : *constant);
   mlir::Operation *op = value.getDefiningOp();
+  if (auto lookup = value.getDefiningOp<tile::LookupOp>()) {
+    auto place = foldScalar(lookup.getIndex(), argument, number);
+    auto table = mlir::dyn_cast<mlir::DenseFPElementsAttr>(lookup.getTable());
+    if (!place || !table || *place < 0 || *place >= static_cast<double>(table.getNumElements()))
+      return std::nullopt;
+    return table.getValues<llvm::APFloat>()[static_cast<std::size_t>(*place)].convertToDouble();
+  }
   if (!op || op->getNumRegions() != 0 || op->getNumOperands() == 0)
     return std::nullopt;
   llvm::SmallVector<double, 3> operands;
@@ -112,25 +121,27 @@ std::optional<double> foldScalar(Value value, Value argument, double number) {
   return foldOp(op, operands);
 }
 
-/// The module's table with these contents.
-static LLVM::GlobalOp findOrMakeTable(Emitter &e, llvm::ArrayRef<float> contents) {
-  mlir::Operation *here = e.builder.getInsertionBlock()->getParentOp();
-  auto module = here->getParentOfType<mlir::ModuleOp>();
-  auto type = mlir::RankedTensorType::get({static_cast<std::int64_t>(contents.size())}, e.f32Type());
-  auto value = mlir::DenseElementsAttr::get(type, contents);
+static constexpr llvm::StringLiteral kTablePrefix = "constants_";
+
+Value constantTable(Emitter &e, mlir::DenseElementsAttr contents) {
+  mlir::OpBuilder::InsertionGuard restore(e.builder);
+  auto module = e.builder.getInsertionBlock()->getParentOp()->getParentOfType<mlir::ModuleOp>();
+  LLVM::GlobalOp table;
   int count = 0;
   for (auto global : module.getOps<LLVM::GlobalOp>()) {
-    if (!global.getSymName().starts_with("frequencies_"))
+    if (!global.getSymName().starts_with(kTablePrefix))
       continue;
-    if (global.getValueAttr() == value)
-      return global;
+    if (global.getValueAttr() == contents)
+      table = global;
     ++count;
   }
-  mlir::OpBuilder::InsertionGuard restore(e.builder);
-  e.builder.setInsertionPointToStart(module.getBody());
-  auto array = LLVM::LLVMArrayType::get(e.f32Type(), contents.size());
-  return LLVM::GlobalOp::create(e.builder, e.location, array, /*isConstant=*/true, LLVM::Linkage::Internal,
-                                "frequencies_" + std::to_string(count), value, /*alignment=*/16, /*addrSpace=*/1);
+  if (!table) {
+    mlir::OpBuilder head(module.getBodyRegion());
+    auto array = LLVM::LLVMArrayType::get(contents.getElementType(), contents.getNumElements());
+    table = LLVM::GlobalOp::create(head, e.location, array, /*isConstant=*/true, LLVM::Linkage::Internal,
+                                   (kTablePrefix + llvm::Twine(count)).str(), contents, /*alignment=*/16, /*addrSpace=*/1);
+  }
+  return LLVM::AddressOfOp::create(e.builder, e.location, e.globalPointer(), table.getSymName());
 }
 
 std::optional<Value> makeFrequencyTable(Emitter &e, Value value, Value pair, int count) {
@@ -144,8 +155,8 @@ std::optional<Value> makeFrequencyTable(Emitter &e, Value value, Value pair, int
     contents.push_back(high);
     contents.push_back(static_cast<float>(quarters - high));
   }
-  LLVM::GlobalOp table = findOrMakeTable(e, contents);
-  return LLVM::AddressOfOp::create(e.builder, e.location, e.globalPointer(), table.getSymName()).getResult();
+  auto type = mlir::RankedTensorType::get({static_cast<std::int64_t>(contents.size())}, e.f32Type());
+  return constantTable(e, mlir::DenseElementsAttr::get(type, llvm::ArrayRef<float>(contents)));
 }
 
 } // namespace attn::codegen

@@ -1,11 +1,17 @@
-// Frequencies of rotations that are known when compiling: functions of the pair's number and constants.
+// Tables of constants in global memory, and the frequencies of rotations that are known when compiling: functions of the
+// pair's number and constants.
 #pragma once
 
 #include "codegen/nvvm/Emitter.h"
 
+#include "mlir/IR/BuiltinAttributes.h"
+
 #include <optional>
 
 namespace attn::codegen {
+
+/// Pointer to a constant of the module with these contents; one for equal contents.
+mlir::Value constantTable(Emitter &e, mlir::DenseElementsAttr contents);
 
 /// `value`, a scalar in a region, in f64, with the i32 `argument` of the region being `number`; nothing when it depends on
 /// anything else.
