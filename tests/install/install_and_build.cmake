@@ -1,4 +1,4 @@
-# Installs the runtime to a fresh prefix, builds the consumer against it and runs it.
+# Installs COMPONENTS to a fresh prefix, builds the consumer against it, runs it with ARGUMENT and looks for EXPECTED.
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
   if(NOT result EQUAL 0)
@@ -8,11 +8,14 @@ function(run)
 endfunction()
 
 file(REMOVE_RECURSE ${WORK_DIR})
-run(${CMAKE_COMMAND} --install ${BUILD_DIR} --component runtime --prefix ${WORK_DIR}/prefix)
+foreach(component IN LISTS COMPONENTS)
+  run(${CMAKE_COMMAND} --install ${BUILD_DIR} --component ${component} --prefix ${WORK_DIR}/prefix)
+endforeach()
 run(${CMAKE_COMMAND} -G ${GENERATOR} -S ${CONSUMER_DIR} -B ${WORK_DIR}/build -DCMAKE_PREFIX_PATH=${WORK_DIR}/prefix
-    -DCMAKE_BUILD_TYPE=Release)
+    -DCMAKE_BUILD_TYPE=Release -DMLIR_DIR=${MLIR_DIR} -DEXAMPLE=${EXAMPLE})
 run(${CMAKE_COMMAND} --build ${WORK_DIR}/build)
-run(${WORK_DIR}/build/consumer ${PACKAGE})
-if(NOT output MATCHES "affine on emulator: 0 1.5 3 4.5")
-  message(FATAL_ERROR "the consumer printed: ${output}")
+run(${WORK_DIR}/build/consumer ${ARGUMENT})
+string(FIND "${output}" "${EXPECTED}" found)
+if(found EQUAL -1)
+  message(FATAL_ERROR "expected `${EXPECTED}`, but the consumer printed: ${output}")
 endif()
