@@ -178,18 +178,7 @@ LogicalResult SupportChecker::checkOutputs() {
   return success();
 }
 
-/// Whether `value` is computed from the row or the key.
-static bool dependsOnPoint(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (!op)
-    return false;
-  if (auto index = dyn_cast<ir::IndexOp>(op))
-    return index.getKind() == ir::IndexKind::q_idx || index.getKind() == ir::IndexKind::kv_idx;
-  return llvm::any_of(op->getOperands(), dependsOnPoint);
-}
-
-/// Tensors of 64-bit and 8-bit floats have no reads, and reads in `score` and `mask` go by request and head alone: the
-/// lowering of reads at each row or key is known to give wrong values.
+/// Tensors of 64-bit and 8-bit floats have no reads.
 LogicalResult SupportChecker::checkReads() {
   WalkResult result = op.walk([&](Operation *inner) {
     if (isa<ir::RandomOp>(inner)) {
@@ -199,11 +188,6 @@ LogicalResult SupportChecker::checkReads() {
     auto load = dyn_cast<ir::LoadOp>(inner);
     if (!load)
       return WalkResult::advance();
-    bool isPointRegion = op.getScore().isAncestor(inner->getParentRegion()) || op.getMask().isAncestor(inner->getParentRegion());
-    if (isPointRegion && llvm::any_of(load.getIndices(), dependsOnPoint)) {
-      (void)refuse(inner, "a read of a tensor at an index that depends on the query or key row is");
-      return WalkResult::interrupt();
-    }
     Type element = cast<ir::AttnTensorType>(load.getTensor().getType()).getElementType();
     if (!element.isF64() && !(isa<FloatType>(element) && element.getIntOrFloatBitWidth() == 8))
       return WalkResult::advance();
