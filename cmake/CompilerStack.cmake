@@ -28,7 +28,7 @@ endif()
 # One precompiled header for all compiler libraries.
 file(WRITE ${PROJECT_BINARY_DIR}/attn_pch.cpp "")
 add_library(attn_pch STATIC ${PROJECT_BINARY_DIR}/attn_pch.cpp)
-target_link_libraries(attn_pch PUBLIC attn_mlir fmt::fmt)
+target_link_libraries(attn_pch PUBLIC attn_mlir attn_fmt)
 target_precompile_headers(attn_pch PRIVATE
   <mlir/IR/Builders.h> <mlir/IR/BuiltinAttributes.h> <mlir/IR/BuiltinOps.h> <mlir/IR/BuiltinTypes.h>
   <mlir/IR/Diagnostics.h> <mlir/IR/DialectImplementation.h> <mlir/IR/OpImplementation.h> <mlir/IR/PatternMatch.h>
