@@ -13,6 +13,9 @@ namespace attn::cache {
 struct CacheKeyFields {
   std::string_view canonicalText; ///< of the specification: equal meaning, equal text
   std::string_view target = {};
+  std::string_view attention = {};  ///< which one of the text
+  std::string_view stage = {};      ///< of the text: a specification, or IR
+  std::string_view fileName = {};   ///< stands in the code's line table
   std::string_view schedule = {};
   std::map<std::string, std::string> defines = {};
   bool checked = false;

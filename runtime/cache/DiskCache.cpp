@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 namespace fs = std::filesystem;
@@ -17,7 +19,8 @@ namespace attn {
 using runtime::Setting;
 
 static constexpr std::string_view kExtension = ".attnkernel";
-static constexpr std::string_view kTemporaryMark = ".attnkernel.tmp-";
+static constexpr std::string_view kNameExtension = ".attnname";      // a second name of a kernel
+static constexpr std::string_view kTemporaryMark = ".tmp-";
 static constexpr std::size_t kKeyDigits = 32;
 
 static std::string directoryOr(const std::string &directory) {
@@ -25,12 +28,14 @@ static std::string directoryOr(const std::string &directory) {
 }
 
 /// Only files that are named as ours are ever read or removed.
-static bool isEntryName(const std::string &name) {
-  return name.size() == kKeyDigits + kExtension.size() && name.ends_with(kExtension) &&
+static bool isFileName(const std::string &name, std::string_view extension) {
+  return name.size() == kKeyDigits + extension.size() && name.ends_with(extension) &&
          name.find_first_not_of("0123456789abcdef") == kKeyDigits;
 }
 static bool isTemporaryName(const std::string &name) {
-  return name.find_first_not_of("0123456789abcdef") == kKeyDigits && name.substr(kKeyDigits).starts_with(kTemporaryMark);
+  std::string::size_type mark = name.find(kTemporaryMark);
+  return mark != std::string::npos &&
+         (isFileName(name.substr(0, mark), kExtension) || isFileName(name.substr(0, mark), kNameExtension));
 }
 
 static std::chrono::system_clock::time_point toSystem(fs::file_time_type time) {
@@ -44,11 +49,13 @@ struct EntryFile {
   fs::path path;
   std::uint64_t bytes;
   fs::file_time_type lastUsed;
+
+  bool isKernel() const { return path.extension() == kExtension; }
 };
 
 } // namespace
 
-/// Entries of the directory, most recently used first. Entries that vanish meanwhile are left out.
+/// Kernels and second names, most recently used first. Those that vanish meanwhile are left out.
 static Result<std::vector<EntryFile>> entryFiles(const std::string &directory) {
   std::vector<EntryFile> files;
   std::error_code error;
@@ -60,7 +67,8 @@ static Result<std::vector<EntryFile>> entryFiles(const std::string &directory) {
   for (; items != fs::directory_iterator(); items.increment(error)) {
     std::error_code gone;
     const fs::path &path = items->path();
-    if (!isEntryName(path.filename().string()) || !items->is_regular_file(gone))
+    std::string name = path.filename().string();
+    if ((!isFileName(name, kExtension) && !isFileName(name, kNameExtension)) || !items->is_regular_file(gone))
       continue;
     EntryFile file{path, fs::file_size(path, gone), fs::last_write_time(path, gone)};
     if (!gone)
@@ -89,6 +97,8 @@ Result<std::vector<CacheEntry>> listCache(const std::string &directory) {
     return files.status();
   std::vector<CacheEntry> entries;
   for (const EntryFile &file : *files) {
+    if (!file.isKernel())
+      continue;
     CacheEntry entry;
     entry.key = file.path.stem().string();
     entry.bytes = file.bytes;
@@ -114,7 +124,7 @@ Result<CacheCleared> clearCache(const std::string &directory) {
     if (!fs::remove(file.path, error) && error)
       return Status(StatusCode::IoError,
                     fmt::format("cache: {} cannot be removed: {}", file.path.string(), error.message()));
-    cleared.entries += 1;
+    cleared.entries += file.isKernel() ? 1 : 0;
     cleared.bytes += file.bytes;
   }
   // What a process that died while writing has left.
@@ -133,11 +143,36 @@ namespace attn::cache {
 
 static constexpr std::uint64_t kDefaultLimitMiB = 512;
 
-static fs::path fileOf(const std::string &directory, const Hash128 &key) {
-  return fs::path(directory) / (key.hex() + std::string(kExtension));
+static std::string fileName(const Hash128 &key, std::string_view extension) { return key.hex() + std::string(extension); }
+
+/// The source field of an entry: this line, then the warnings.
+static std::string mark(const Hash128 &key) { return "cache entry " + key.hex() + "\n"; }
+
+/// The contents of a second name up to the key that it leads to.
+static std::string nameMark(const Hash128 &key) { return key.hex() + ' '; }
+
+/// Marks a file as used. In a read-only directory files keep their age.
+static void touch(const fs::path &path) {
+  std::error_code ignored;
+  fs::last_write_time(path, fs::file_time_type::clock::now(), ignored);
 }
 
-static std::string mark(const Hash128 &key) { return "cache entry " + key.hex(); }
+/// The key that a second name leads to.
+static std::optional<Hash128> readName(const fs::path &path, const Hash128 &key) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(2 * kKeyDigits + 3, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() != 2 * kKeyDigits + 2 || !text.starts_with(nameMark(key)) || text.back() != '\n')
+    return std::nullopt;
+  Hash128 other;
+  const char *digits = text.data() + kKeyDigits + 1;
+  auto [highEnd, highError] = std::from_chars(digits, digits + kKeyDigits / 2, other.high, 16);
+  auto [lowEnd, lowError] = std::from_chars(digits + kKeyDigits / 2, digits + kKeyDigits, other.low, 16);
+  if (highError != std::errc() || lowError != std::errc() || lowEnd != digits + kKeyDigits || other.hex() != std::string_view(digits, kKeyDigits))
+    return std::nullopt;
+  return other;
+}
 
 Result<std::optional<DiskCache>> DiskCache::fromEnvironment() {
   auto mode = runtime::wordSetting(Setting::CacheMode, {"on", "off"});
@@ -151,31 +186,50 @@ Result<std::optional<DiskCache>> DiskCache::fromEnvironment() {
   return std::optional(DiskCache(directory, mebibytes << 20));
 }
 
-std::optional<StoredKernel> DiskCache::find(const Hash128 &key) const {
-  fs::path path = fileOf(directory, key);
+std::optional<StoredKernel> DiskCache::findEntry(const Hash128 &key) const {
+  fs::path path = fs::path(directory) / fileName(key, kExtension);
   Result<Package> package = Package::read(path.string());
-  if (!package || package->entries().size() != 1 || package->source() != mark(key))
+  if (!package || package->entries().size() != 1 || !package->source().starts_with(mark(key)))
     return std::nullopt;
-  std::error_code ignored; // in a read-only directory entries keep their age
-  fs::last_write_time(path, fs::file_time_type::clock::now(), ignored);
+  touch(path);
   const PackageEntry &entry = package->entries()[0];
-  return StoredKernel{entry.manifestJson, entry.ptx};
+  return StoredKernel{entry.manifestJson, entry.ptx, std::string(package->source().substr(mark(key).size()))};
 }
 
-Status DiskCache::store(const Hash128 &key, const StoredKernel &kernel) const {
-  Package package;
-  package.setSource(mark(key));
-  if (Status status = package.add(kernel.manifestJson, kernel.ptx); !status)
-    return status;
+std::optional<StoredKernel> DiskCache::find(const Hash128 &key) const {
+  fs::path name = fs::path(directory) / fileName(key, kNameExtension);
+  std::optional<Hash128> other = readName(name, key);
+  if (!other)
+    return findEntry(key);
+  std::optional<StoredKernel> kernel = findEntry(*other);
+  if (kernel) {
+    touch(name);
+    kernel->sameAs = other;
+  }
+  return kernel;
+}
+
+Status DiskCache::publish(const std::string &fileName, std::span<const std::byte> bytes) const {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error)
     return {StatusCode::IoError, fmt::format("cache: {} cannot be made: {}", directory, error.message())};
-  fs::path path = fileOf(directory, key);
-  if (Status status = package.write(path.string()); !status)
+  if (Status status = runtime::writeFileAtomically((fs::path(directory) / fileName).string(), bytes); !status)
     return status.withContext("cache");
-  evict(path.filename().string());
+  evict(fileName);
   return {};
+}
+
+Status DiskCache::store(const Hash128 &key, const StoredKernel &kernel) const {
+  if (kernel.sameAs) {
+    std::string line = nameMark(key) + kernel.sameAs->hex() + '\n';
+    return publish(fileName(key, kNameExtension), std::as_bytes(std::span(line)));
+  }
+  Package package;
+  package.setSource(mark(key) + kernel.warnings);
+  if (Status status = package.add(kernel.manifestJson, kernel.ptx); !status)
+    return status;
+  return publish(fileName(key, kExtension), package.serialize());
 }
 
 void DiskCache::evict(const std::string &keep) const {

@@ -28,11 +28,19 @@ static std::string compilerVersion() {
   return error ? version : fmt::format("{}+{:x}.{:x}", version, bytes, age);
 }
 
-Result<Module> compile(const Device &device, std::string_view text, const Options &options) {
+static JitSession &session() {
   // Never destroyed: a thread may still compile while the program ends.
-  static JitSession &session =
+  static JitSession &only =
       *new JitSession({.canonicalText = driver::canonicalText, .compile = driver::compileSpec, .version = compilerVersion()});
-  return session.compile(device, text, options);
+  return only;
+}
+
+Result<Module> compile(const Device &device, std::string_view text, const Options &options) {
+  return session().compile(device, text, options);
+}
+
+Result<JitSession::Kernel> findKernel(const driver::CompileRequest &request, const Options &options) {
+  return session().findKernel(request, options);
 }
 
 } // namespace attn::jit

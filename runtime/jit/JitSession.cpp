@@ -12,16 +12,42 @@ namespace attn::jit {
 /// The key of a kernel by its text: by what the caller wrote, or by the canonical form of it.
 static Hash128 keyOf(std::string_view kind, std::string_view text, const driver::CompileRequest &request,
                      const std::string &version) {
-  std::string qualifiedVersion = fmt::format("{}:{}:{}", kind, version, request.attention);
+  std::string qualifiedVersion = fmt::format("{}:{}", kind, version);
   return cache::cacheKey({.canonicalText = text,
                           .target = request.target,
+                          .attention = request.attention,
+                          .stage = driver::spelling(request.from),
+                          .fileName = request.fileName,
                           .schedule = request.schedule,
                           .defines = request.defines,
                           .checked = request.checked,
                           .version = qualifiedVersion});
 }
 
+/// Whether the text may hold an `import`, whose meaning it does not tell: the word before a string or a comment.
+static bool mayImport(std::string_view text) {
+  constexpr std::string_view kWord = "import";
+  for (std::size_t at = text.find(kWord); at != std::string_view::npos; at = text.find(kWord, at + 1)) {
+    std::size_t next = text.find_first_not_of(" \t\r\n", at + kWord.size());
+    if (next != std::string_view::npos && (text[next] == '"' || text[next] == '#'))
+      return true;
+  }
+  return false;
+}
+
 Result<JitSession::Kernel> JitSession::findKernel(const driver::CompileRequest &request, const Options &options) {
+  Result<Kernel> kernel = findByText(request, options);
+  if (!kernel || (*kernel)->warnings.empty() || !options.note)
+    return kernel;
+  std::unique_lock lock(mutex);
+  bool isFirst = toldWarnings.insert((*kernel)->warnings).second;
+  lock.unlock();
+  if (isFirst)
+    options.note((*kernel)->warnings);
+  return kernel;
+}
+
+Result<JitSession::Kernel> JitSession::findByText(const driver::CompileRequest &request, const Options &options) {
   std::optional<cache::DiskCache> disk;
   if (options.useDiskCache) {
     Result<std::optional<cache::DiskCache>> found = cache::DiskCache::fromEnvironment();
@@ -35,26 +61,28 @@ Result<JitSession::Kernel> JitSession::findKernel(const driver::CompileRequest &
     Result<driver::CompiledPlan> plan = compiler.compile(request);
     if (!plan)
       return plan.status();
-    if (!plan->warnings.empty() && options.note)
-      options.note(plan->warnings);
-    return cache::StoredKernel{toJson(plan->manifest), std::move(plan->ptx)};
+    return cache::StoredKernel{toJson(plan->manifest), std::move(plan->ptx), std::move(plan->warnings)};
   };
+  Hash128 meaning;
   auto findByMeaning = [&]() -> Result<Kernel> {
     Result<std::string> canonical = compiler.canonicalText(request);
     if (!canonical)
       return canonical.status();
-    return kernels.get(keyOf("meaning", *canonical, request, compiler.version), diskOrNone, compileNow, options.note);
+    meaning = keyOf("meaning", *canonical, request, compiler.version);
+    return kernels.get(meaning, diskOrNone, compileNow, options.note);
   };
 
   // The text as written finds its kernel without asking the compiler at all; a reformatted text, by its meaning. A text
-  // that imports another file says nothing about that file's contents.
-  if (request.source.find("import") != std::string::npos)
+  // that imports another file says nothing about that file's contents. IR is its own meaning.
+  if (request.from != driver::Stage::Source || mayImport(request.source))
     return findByMeaning();
   auto copyByMeaning = [&]() -> Result<cache::StoredKernel> {
     Result<Kernel> kernel = findByMeaning();
     if (!kernel)
       return kernel.status();
-    return **kernel;
+    cache::StoredKernel copy = **kernel;
+    copy.sameAs = meaning;
+    return copy;
   };
   return kernels.get(keyOf("text", request.source, request, compiler.version), diskOrNone, copyByMeaning, options.note);
 }

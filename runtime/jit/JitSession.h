@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 namespace attn::jit {
@@ -24,16 +25,19 @@ struct CompilerFunctions {
 /// while someone holds them.
 class JitSession {
 public:
+  using Kernel = cache::KernelCache::Kernel;
+
   explicit JitSession(CompilerFunctions compiler) : compiler(std::move(compiler)) {}
 
   /// As `jit::compile`.
   Result<Module> compile(const Device &device, std::string_view text, const Options &options);
+  /// As `jit::findKernel`.
+  Result<Kernel> findKernel(const driver::CompileRequest &request, const Options &options);
 
 private:
-  using Kernel = cache::KernelCache::Kernel;
   using ModuleKey = std::pair<const runtime::DeviceDriver *, const cache::StoredKernel *>;
 
-  Result<Kernel> findKernel(const driver::CompileRequest &request, const Options &options);
+  Result<Kernel> findByText(const driver::CompileRequest &request, const Options &options);
   Result<Module> makeModule(const Device &device, const Kernel &kernel);
 
   struct Loaded {
@@ -43,8 +47,13 @@ private:
 
   CompilerFunctions compiler;
   cache::KernelCache kernels;
-  std::mutex mutex; // of `modules`
+  std::mutex mutex; // of all below
   std::map<ModuleKey, Loaded> modules;
+  std::set<std::string> toldWarnings;
 };
+
+/// The kernel of `request` as `jit::compile` would load it: from memory, the disk cache or the compiler. Needs no device.
+/// Of `options` only `useDiskCache` and `note` count.
+Result<JitSession::Kernel> findKernel(const driver::CompileRequest &request, const Options &options = {});
 
 } // namespace attn::jit

@@ -19,7 +19,8 @@ namespace attn::tools {
 enum ExitCode : int {
   kSuccess = 0,
   kFailed = 1,     ///< the specification was refused, a check is over tolerance, a launch failed
-  kBadUsage = 2,   ///< unknown option, missing or unreadable file, wrong dtype or shape of an input
+  kBadUsage = 2,   ///< unknown option, a file that cannot be read or written, wrong dtype or shape of an input
+  kInternal = 3,   ///< a mistake of attnc itself
 };
 
 /// Options of every command that compiles a specification.
@@ -48,6 +49,9 @@ public:
 /// Prints the message to standard error, and returns the exit code for its kind.
 int fail(const Status &status);
 int fail(ExitCode code, std::string_view message);
+
+/// A warning of the compiler or a remark of the cache, on standard error.
+void printNote(std::string_view text);
 
 /// True where colour may be used on standard output (a terminal, and NO_COLOR unset).
 bool useColour();

@@ -2,6 +2,7 @@
 #include "tools/attnc/Command.h"
 #include "tools/attnc/PackageHeader.h"
 #include "tools/attnc/Ptxas.h"
+#include "tools/attnc/SpecModule.h"
 #include "tools/attnc/TensorFile.h"
 
 #include "attn/Package.h"
@@ -39,18 +40,17 @@ static Result<Package> compilePackage(const driver::CompileRequest &request, con
   for (const std::string &target : targets) {
     driver::CompileRequest one = request;
     one.target = target;
-    Result<driver::CompiledPlan> plan = driver::compileSpec(one);
-    if (!plan)
-      return plan.status();
-    fmt::print(stderr, "{}", plan->warnings);
+    Result<jit::JitSession::Kernel> kernel = compiledKernel(one);
+    if (!kernel)
+      return kernel.status();
     std::string cubin;
     if (findPtxas()) {
-      Result<AssemblerReport> report = assemble(plan->ptx, target);
+      Result<AssemblerReport> report = assemble((*kernel)->ptx, target);
       if (!report)
         return report.status();
       cubin = report->cubin;
     }
-    if (Status status = package.add(toJson(plan->manifest), plan->ptx, std::as_bytes(std::span(cubin))); !status)
+    if (Status status = package.add((*kernel)->manifestJson, (*kernel)->ptx, std::as_bytes(std::span(cubin))); !status)
       return status;
   }
   return package;
@@ -76,14 +76,21 @@ static Result<std::string> compile(const driver::CompileRequest &request, driver
     return packageHeader(*package);
   }
   case driver::Stage::Cubin: {
-    Result<driver::CompiledPlan> plan = driver::compileSpec(request);
-    if (!plan)
-      return plan.status();
-    fmt::print(stderr, "{}", plan->warnings);
-    Result<AssemblerReport> report = assemble(plan->ptx, request.target);
+    Result<std::string> ptx = compile(request, driver::Stage::Ptx, targets);
+    if (!ptx)
+      return ptx.status();
+    Result<AssemblerReport> report = assemble(*ptx, request.target);
     if (!report)
       return report.status();
     return report->cubin;
+  }
+  case driver::Stage::Ptx: {
+    if (request.from > driver::Stage::Tile) // no manifest can be made any more, and the cache keeps one with each kernel
+      return driver::emitStage(request, stage);
+    Result<jit::JitSession::Kernel> kernel = compiledKernel(request);
+    if (!kernel)
+      return kernel.status();
+    return (*kernel)->ptx;
   }
   default:
     return driver::emitStage(request, stage);
@@ -95,6 +102,8 @@ static Status run(const CompileOptions &options) {
   if (!stage)
     return Status(StatusCode::InvalidArgument,
                   fmt::format("--emit {}: expects one of {}", options.emit, driver::stageList([](driver::Stage) { return true; })));
+  if (Status status = checkWritable(options.output.empty() ? "-" : options.output); !status)
+    return status;
   Result<driver::CompileRequest> request = options.spec.request();
   if (!request)
     return request.status();

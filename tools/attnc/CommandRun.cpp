@@ -1,10 +1,15 @@
 // `attnc run`: a specification or a package on real tensors.
+#include "support/NearestName.h"
 #include "tools/attnc/Inputs.h"
+#include "tools/attnc/Progress.h"
 #include "tools/attnc/SpecModule.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
 
 namespace attn::tools {
 
@@ -15,49 +20,67 @@ struct RunOptions {
   DeviceOption device;
   InputOption inputs;
   std::vector<std::string> outputs;
+  bool json = false;
 };
 } // namespace
 
-/// Writes each wanted output; those that name one safetensors file go there together.
-static Status writeOutputs(const std::vector<std::string> &wanted, const NamedTensors &outputs) {
-  std::map<std::string, NamedTensors> files;
-  for (const std::string &item : wanted) {
+/// `--output NAME=PATH`.
+struct WantedOutput {
+  std::string name, path;
+};
+
+static Status invalid(std::string message) { return Status(StatusCode::InvalidArgument, std::move(message)); }
+
+/// What `--output` asks for, checked as far as it can be before anything runs.
+static Result<std::vector<WantedOutput>> wantedOutputs(const std::vector<std::string> &items, const PlanManifest &manifest) {
+  std::vector<std::string> names;
+  for (const TensorArgument &tensor : manifest.tensors)
+    if (tensor.role == ArgumentRole::Output)
+      names.push_back(tensor.name);
+  std::vector<WantedOutput> wanted;
+  for (const std::string &item : items) {
     std::size_t equals = item.find('=');
-    std::string name = item.substr(0, equals), path = equals == std::string::npos ? "" : item.substr(equals + 1);
-    auto found = outputs.find(name);
-    if (found == outputs.end()) {
-      std::vector<std::string> names;
-      for (const auto &[key, tensor] : outputs)
-        names.push_back(key);
-      return Status(StatusCode::InvalidArgument, fmt::format("--output {}: there is no output `{}` (there are: {})", item, name, fmt::join(names, ", ")));
+    WantedOutput output{item.substr(0, equals), equals == std::string::npos ? "" : item.substr(equals + 1)};
+    if (equals == std::string::npos || output.name.empty() || (!output.path.ends_with(".npy") && !output.path.ends_with(".safetensors")))
+      return invalid(fmt::format("--output {}: expects NAME=FILE.npy or NAME=FILE.safetensors", item));
+    if (std::find(names.begin(), names.end(), output.name) == names.end())
+      return invalid(fmt::format("--output {}: the specification has no output `{}`{}", item, output.name, nameHint(output.name, names)));
+    for (const WantedOutput &other : wanted)
+      if (other.path == output.path && (output.path.ends_with(".npy") || other.name == output.name))
+        return invalid(fmt::format("--output {}: `{}` goes to that file already", item, other.name));
+    if (Status status = checkWritable(output.path); !status)
+      return status;
+    wanted.push_back(std::move(output));
+  }
+  return wanted;
+}
+
+/// Writes each wanted output; those that name one safetensors file go there together.
+static Status writeOutputs(const std::vector<WantedOutput> &wanted, const NamedTensors &outputs, bool json) {
+  std::map<std::string, NamedTensors> files;
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const WantedOutput &output : wanted) {
+    const HostTensor &tensor = outputs.at(output.name);
+    ElementType stored = tensor.type;
+    if (output.path.ends_with(".safetensors")) {
+      files[output.path].emplace(output.name, tensor);
+    } else if (Status status = writeFile(output.path, formatNpy(tensor, &stored)); !status) {
+      return status;
     }
-    ElementType stored = found->second.type;
-    if (path.ends_with(".safetensors")) {
-      files[path].insert(*found);
-    } else if (path.ends_with(".npy")) {
-      if (Status status = writeFile(path, formatNpy(found->second, &stored)); !status)
-        return status;
-    } else {
-      return Status(StatusCode::InvalidArgument, fmt::format("--output {}: expects {}=FILE.npy or {}=FILE.safetensors", item, name, name));
-    }
-    fmt::print("{}: {}[{}]{} -> {}\n", name, spelling(found->second.type), fmt::join(found->second.shape, ", "),
-               stored == found->second.type ? "" : fmt::format(", stored as {}", spelling(stored)), path);
+    rows.push_back({{"name", output.name},
+                    {"type", spelling(tensor.type)},
+                    {"shape", tensor.shape},
+                    {"stored_type", spelling(stored)},
+                    {"path", output.path}});
+    if (!json)
+      fmt::print("{}: {}[{}]{} -> {}\n", output.name, spelling(tensor.type), fmt::join(tensor.shape, ", "),
+                 stored == tensor.type ? "" : fmt::format(", stored as {}", spelling(stored)), output.path);
   }
   for (const auto &[path, tensors] : files)
     if (Status status = writeFile(path, formatSafetensors(tensors)); !status)
       return status;
-  return {};
-}
-
-static Status checkOutputNames(const std::vector<std::string> &wanted, const PlanManifest &manifest) {
-  for (const std::string &item : wanted) {
-    std::string name = item.substr(0, item.find('='));
-    const TensorArgument *tensor = manifest.tensor(name);
-    if (!tensor || tensor->role != ArgumentRole::Output)
-      return Status(StatusCode::InvalidArgument, fmt::format("--output {}: the specification has no output `{}`", item, name));
-    if (!item.ends_with(".npy") && !item.ends_with(".safetensors"))
-      return Status(StatusCode::InvalidArgument, fmt::format("--output {}: expects {}=FILE.npy or {}=FILE.safetensors", item, name, name));
-  }
+  if (json)
+    fmt::print("{}\n", rows.dump(2));
   return {};
 }
 
@@ -71,16 +94,21 @@ static Status run(const RunOptions &options) {
   Result<Plan> plan = loadPlan(*device, options.spec);
   if (!plan)
     return plan.status();
-  if (Status status = checkOutputNames(options.outputs, plan->manifest()); !status)
+  if (Status status = checkValues(*values, plan->manifest()); !status)
     return status;
+  Result<std::vector<WantedOutput>> wanted = wantedOutputs(options.outputs, plan->manifest());
+  if (!wanted)
+    return wanted.status();
   Result<PlanInputs> inputs = options.inputs.read(plan->manifest());
   if (!inputs)
     return inputs.status();
   inputs->values = std::move(*values);
+  Progress progress(fmt::format("{} on {}", plan->manifest().name, device->info().name));
   Result<NamedTensors> outputs = runPlan(*device, *plan, *inputs);
+  progress.finish();
   if (!outputs)
     return outputs.status();
-  return writeOutputs(options.outputs, *outputs);
+  return writeOutputs(*wanted, *outputs, options.json);
 }
 
 void addRunCommand(CLI::App &app, int &exitCode) {
@@ -91,6 +119,7 @@ void addRunCommand(CLI::App &app, int &exitCode) {
   command->add_option("--output", options->outputs, "where an output goes: out=FILE.npy, lse=FILE.safetensors")->allow_extra_args(false)->required();
   options->shape.addTo(*command);
   options->device.addTo(*command);
+  command->add_flag("--json", options->json, "print what was written for machines");
   command->callback([options, &exitCode] {
     if (Status status = run(*options); !status)
       exitCode = fail(status);

@@ -5,6 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
 namespace attn::tools {
 
 void InputOption::addTo(CLI::App &command) {
@@ -19,6 +24,58 @@ static std::vector<std::string> inputNames(const PlanManifest &manifest) {
     if (tensor.role == ArgumentRole::Input)
       names.push_back(tensor.name);
   return names;
+}
+
+static Status checkWhole(const std::string &name, double value, std::string_view what, double lowest, double highest) {
+  if (value == std::floor(value) && value >= lowest && value <= highest)
+    return {};
+  return Status(StatusCode::InvalidArgument,
+                fmt::format("--shape: `{}` is {}; {} is a whole number from {:.0f} to {:.0f}", name, value, what, lowest, highest));
+}
+
+/// Every extent that sizes, grids or kernel parameters speak of.
+static std::set<std::string> extentNames(const PlanManifest &manifest) {
+  std::set<std::string> names;
+  auto add = [&](const SizeExpr &size) {
+    for (const auto &name : size.names())
+      names.emplace(name);
+  };
+  for (const TensorArgument &tensor : manifest.tensors)
+    for (const SizeExpr &dim : tensor.dims)
+      add(dim);
+  for (const KernelManifest &kernel : manifest.kernels)
+    for (const SizeExpr &size : kernel.grid)
+      add(size);
+  for (const ScalarArgument &scalar : manifest.scalars)
+    names.erase(scalar.name);
+  return names;
+}
+
+Status checkValues(const std::map<std::string, double> &values, const PlanManifest &manifest) {
+  constexpr double kLowest = std::numeric_limits<std::int32_t>::min(), kHighest = std::numeric_limits<std::int32_t>::max();
+  std::set<std::string> extents = extentNames(manifest);
+  for (const auto &[name, value] : values) {
+    auto scalar = std::find_if(manifest.scalars.begin(), manifest.scalars.end(),
+                               [&](const ScalarArgument &candidate) { return candidate.name == name; });
+    Status status;
+    if (scalar == manifest.scalars.end()) {
+      if (!extents.contains(name)) {
+        std::vector<std::string> known(extents.begin(), extents.end());
+        for (const ScalarArgument &candidate : manifest.scalars)
+          known.push_back(candidate.name);
+        return Status(StatusCode::InvalidArgument,
+                      fmt::format("--shape: the specification has no extent or scalar `{}`{}", name, nameHint(name, known)));
+      }
+      status = checkWhole(name, value, "an extent", 0, kHighest);
+    } else if (scalar->type == ElementType::I32) {
+      status = checkWhole(name, value, "an i32", kLowest, kHighest);
+    } else if (scalar->type == ElementType::Bool) {
+      status = checkWhole(name, value, "a bool", 0, 1);
+    }
+    if (!status)
+      return status;
+  }
+  return {};
 }
 
 Result<PlanInputs> InputOption::read(const PlanManifest &manifest) const {

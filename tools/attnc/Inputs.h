@@ -12,6 +12,10 @@ class App;
 
 namespace attn::tools {
 
+/// Whether the plan knows the names of `--shape` and their numbers can be what they are for: extents whole and not
+/// negative, i32 and bool scalars in range.
+Status checkValues(const std::map<std::string, double> &values, const PlanManifest &manifest);
+
 struct InputOption {
   std::vector<std::string> items;
   bool cast = false;

@@ -6,6 +6,12 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
 int main(int argc, char **argv) {
   using namespace attn::tools;
   CLI::App app{"attnc: a compiler for fused attention kernels"};
@@ -13,7 +19,7 @@ int main(int argc, char **argv) {
   app.set_version_flag("--version", "attnc " ATTN_VERSION);
   app.require_subcommand(1);
   app.footer("exit codes: 0 success; 1 the specification was refused, a check is over tolerance or a launch failed;\n"
-             "2 wrong usage or unreadable input");
+             "2 wrong usage, or a file that cannot be read, written or used; 3 a mistake of attnc itself");
   int exitCode = kSuccess;
   addCompileCommand(app, exitCode);
   addRunCommand(app, exitCode);
@@ -35,6 +41,14 @@ int main(int argc, char **argv) {
     if (app.get_subcommands().empty())
       fmt::print(stderr, "attnc: `attnc --help` lists the commands\n");
     return kBadUsage;
+  } catch (const std::bad_alloc &) {
+    return fail(kFailed, "out of memory: the tensors of this shape do not fit on this machine");
+  } catch (const std::length_error &) {
+    return fail(kFailed, "out of memory: the tensors of this shape do not fit on this machine");
+  } catch (const std::exception &error) {
+    return fail(kInternal, fmt::format("internal error: {}", error.what()));
   }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    return fail(kBadUsage, fmt::format("standard output: cannot be written: {}", std::strerror(errno)));
   return exitCode;
 }

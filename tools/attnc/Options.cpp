@@ -4,7 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cmath>
 #include <cstdlib>
+#include <optional>
 #include <unistd.h>
 
 namespace attn::tools {
@@ -51,22 +54,29 @@ void ShapeOption::addTo(CLI::App &command) {
   command.add_option("--shape", text, "extents and scalar parameters by name: batch=2,q_len=77,kv_len=130,radius=3");
 }
 
+/// A decimal number, `inf`, `-inf`, `true` or `false`.
+static std::optional<double> parseNumber(const std::string &text) {
+  if (text == "true" || text == "false")
+    return text == "true" ? 1 : 0;
+  double value = 0;
+  const char *begin = text.data(), *end = begin + text.size();
+  auto [next, error] = std::from_chars(begin, end, value);
+  return error == std::errc() && next == end && !std::isnan(value) ? std::optional(value) : std::nullopt;
+}
+
 Result<std::map<std::string, double>> ShapeOption::parse() const {
   std::map<std::string, double> values;
   std::size_t at = 0;
-  while (at < text.size()) {
+  while (!text.empty() && at <= text.size()) {
     std::size_t comma = std::min(text.find(',', at), text.size());
     std::string item = text.substr(at, comma - at);
     at = comma + 1;
     std::size_t equals = item.find('=');
-    std::string name = item.substr(0, equals), number = equals == std::string::npos ? "" : item.substr(equals + 1);
-    if (number == "true" || number == "false")
-      number = number == "true" ? "1" : "0";
-    char *end = nullptr;
-    double value = std::strtod(number.c_str(), &end);
-    if (equals == std::string::npos || name.empty() || number.empty() || *end)
+    std::string name = item.substr(0, equals);
+    std::optional<double> value = equals == std::string::npos ? std::nullopt : parseNumber(item.substr(equals + 1));
+    if (name.empty() || !value)
       return Status(StatusCode::InvalidArgument, fmt::format("--shape: `{}` is not name=number", item));
-    if (!values.emplace(name, value).second)
+    if (!values.emplace(name, *value).second)
       return Status(StatusCode::InvalidArgument, fmt::format("--shape: `{}` is given twice", name));
   }
   return values;
@@ -79,9 +89,31 @@ int fail(ExitCode code, std::string_view message) {
   return code;
 }
 
-int fail(const Status &status) {
-  bool usage = status.code() == StatusCode::InvalidArgument || status.code() == StatusCode::NotFound;
-  return fail(usage ? kBadUsage : kFailed, status.message());
+static ExitCode exitCode(StatusCode code) {
+  switch (code) {
+  case StatusCode::Ok:
+    return kSuccess;
+  case StatusCode::InvalidArgument:
+  case StatusCode::NotFound:
+  case StatusCode::Corrupt:
+  case StatusCode::IoError:
+    return kBadUsage;
+  case StatusCode::Internal:
+    return kInternal;
+  case StatusCode::Unsupported:
+  case StatusCode::OutOfMemory:
+  case StatusCode::CompileError:
+  case StatusCode::DeviceError:
+    break;
+  }
+  return kFailed;
+}
+
+int fail(const Status &status) { return fail(exitCode(status.code()), status.message()); }
+
+void printNote(std::string_view text) {
+  bool rendered = text.find("warning:") != std::string_view::npos;
+  fmt::print(stderr, "{}{}{}", rendered ? "" : "attnc: note: ", text, text.ends_with('\n') ? "" : "\n");
 }
 
 bool useColour() {

@@ -35,6 +35,12 @@ Result<Device> DeviceOption::open(const std::string &target) const {
   return Device::open(name, options);
 }
 
+Result<jit::JitSession::Kernel> compiledKernel(const driver::CompileRequest &request) {
+  jit::Options options;
+  options.note = printNote;
+  return jit::findKernel(request, options);
+}
+
 Result<Plan> loadPlan(const Device &device, const SpecOptions &options) {
   if (options.path.ends_with(".pkg")) {
     Result<std::string> bytes = readFile(options.path);
@@ -51,24 +57,10 @@ Result<Plan> loadPlan(const Device &device, const SpecOptions &options) {
   Result<driver::CompileRequest> request = options.request();
   if (!request)
     return request.status();
-  if (request->from != driver::Stage::Source) {
-    Result<driver::CompiledPlan> compiled = driver::compileSpec(*request);
-    if (!compiled)
-      return compiled.status();
-    Result<Module> module = Module::fromPtx(device, compiled->ptx, toJson(compiled->manifest));
-    if (!module)
-      return module.status();
-    return module->plan();
-  }
-  jit::Options jitOptions;
-  jitOptions.fileName = request->fileName;
-  jitOptions.attention = request->attention;
-  jitOptions.target = request->target;
-  jitOptions.defines = request->defines;
-  jitOptions.schedule = request->schedule;
-  jitOptions.checked = request->checked;
-  jitOptions.note = [](std::string_view text) { fmt::print(stderr, "attnc: note: {}\n", text); };
-  Result<Module> module = jit::compile(device, request->source, jitOptions);
+  Result<jit::JitSession::Kernel> kernel = compiledKernel(*request);
+  if (!kernel)
+    return kernel.status();
+  Result<Module> module = Module::fromPtx(device, (*kernel)->ptx, (*kernel)->manifestJson);
   if (!module)
     return module.status();
   return module->plan();

@@ -5,6 +5,7 @@
 
 #include "attn/Device.h"
 #include "attn/Module.h"
+#include "runtime/jit/JitSession.h"
 
 #include <optional>
 #include <string>
@@ -24,6 +25,9 @@ struct DeviceOption {
   void addTo(CLI::App &command);
   Result<Device> open(const std::string &target) const;
 };
+
+/// The compiled kernel of a specification, or of IR up to `tile`, from the cache or the compiler. Prints warnings.
+Result<jit::JitSession::Kernel> compiledKernel(const driver::CompileRequest &request);
 
 /// Compiles through the cache, or loads a package (`.pkg`), and returns the plan of the chosen attention.
 Result<Plan> loadPlan(const Device &device, const SpecOptions &options);

@@ -26,12 +26,31 @@ Result<std::string> readFile(const std::string &path) {
   return std::move(text).str();
 }
 
+Status checkWritable(const std::string &path) {
+  auto refused = [&](std::string_view why) {
+    return Status(StatusCode::IoError, fmt::format("{}: cannot be written: {}", path, why));
+  };
+  if (path == "-" || path == "/dev/stdout")
+    return Status();
+  if (path.empty())
+    return Status(StatusCode::IoError, "the name of a file to write is empty");
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error))
+    return refused("it is a directory");
+  bool isSpecial = std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error);
+  std::string parent = std::filesystem::path(path).parent_path().string();
+  const std::string &touched = isSpecial ? path : parent.empty() ? "." : parent;
+  return ::access(touched.c_str(), W_OK) == 0 ? Status() : refused(std::strerror(errno));
+}
+
 Status writeFile(const std::string &path, std::string_view bytes) {
   if (path == "-" || path == "/dev/stdout") {
     if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size())
       return Status(StatusCode::IoError, "standard output: cannot be written");
     return Status();
   }
+  if (Status status = checkWritable(path); !status)
+    return status;
   std::error_code error;
   if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error) &&
       !std::filesystem::is_directory(path, error)) {                          // a device or a pipe: no rename there
@@ -45,7 +64,7 @@ Status writeFile(const std::string &path, std::string_view bytes) {
     file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     file.close();
     if (!file) {
-      Status status(StatusCode::Internal, fmt::format("{}: cannot be written: {}", path, std::strerror(errno)));
+      Status status(StatusCode::IoError, fmt::format("{}: cannot be written: {}", path, std::strerror(errno)));
       std::filesystem::remove(temporary, error);
       return status;
     }

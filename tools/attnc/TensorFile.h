@@ -15,6 +15,8 @@ namespace attn::tools {
 using NamedTensors = std::map<std::string, HostTensor>;
 
 Result<std::string> readFile(const std::string &path);
+/// Fails where `writeFile` certainly would: asked before long work whose result goes there.
+Status checkWritable(const std::string &path);
 /// Writes beside the path and renames, so that a failure leaves an older file whole.
 Status writeFile(const std::string &path, std::string_view bytes);
 

@@ -112,6 +112,51 @@ TEST_F(JitSessionTest, OtherProcessesFindItOnDiskUnlessTheirVersionDiffers) {
   EXPECT_EQ(compiled, 3);
 }
 
+TEST_F(JitSessionTest, OneKernelIsOneEntryOnDisk) {
+  ASSERT_TRUE(JitSession(compiler()).compile(*device, "a b", {}));
+  ASSERT_TRUE(JitSession(compiler()).compile(*device, "ab", {}));
+  EXPECT_EQ(listCache(directory)->size(), 1u);
+  EXPECT_EQ(compiled, 1);
+}
+
+TEST_F(JitSessionTest, FindsKernelsWithoutADevice) {
+  driver::CompileRequest request{.source = "attn ir", .from = driver::Stage::Attn};
+  auto first = JitSession(compiler()).findKernel(request, {});
+  ASSERT_TRUE(first);
+  EXPECT_EQ((*first)->ptx, testing::kAffinePtx);
+  ASSERT_TRUE(JitSession(compiler()).findKernel(request, {}));
+  EXPECT_EQ(compiled, 1);
+  request.from = driver::Stage::Tile;
+  ASSERT_TRUE(JitSession(compiler()).findKernel(request, {}));
+  EXPECT_EQ(compiled, 2);
+}
+
+TEST_F(JitSessionTest, CachedKernelsStillWarnOnceAProcess) {
+  int told = 0;
+  Options options{.note = [&](std::string_view text) { told += text == "a warning"; }};
+  JitSession first(compiler());
+  ASSERT_TRUE(first.compile(*device, "warn", options));
+  ASSERT_TRUE(first.compile(*device, "warn", options));
+  EXPECT_EQ(told, 1);
+  ASSERT_TRUE(JitSession(compiler()).compile(*device, "warn", options));
+  EXPECT_EQ(told, 2);
+  EXPECT_EQ(compiled, 1);
+}
+
+TEST_F(JitSessionTest, TextsThatOnlySpeakOfImportsAreFoundAsWritten) {
+  JitSession session(compiler());
+  for (std::string_view text : {"# important: important", "# import masks", "importance"}) {
+    ASSERT_TRUE(session.compile(*device, text, {}));
+    canonical = 0;
+    ASSERT_TRUE(session.compile(*device, text, {}));
+    EXPECT_EQ(canonical, 0) << text;
+  }
+  ASSERT_TRUE(session.compile(*device, "import # the masks\n\"masks.attn\"", {}));
+  canonical = 0;
+  ASSERT_TRUE(session.compile(*device, "import # the masks\n\"masks.attn\"", {}));
+  EXPECT_EQ(canonical, 1);
+}
+
 TEST_F(JitSessionTest, TextsThatImportAreJudgedByTheirMeaning) {
   JitSession session(compiler());
   ASSERT_TRUE(session.compile(*device, "import \"masks.attn\"", {}));
@@ -154,8 +199,8 @@ TEST_F(JitSessionTest, NotesTellOfWarningsAndOfADirectoryThatCannotBeWritten) {
   ASSERT_TRUE(session.compile(*device, "warn", options));
   ASSERT_TRUE(session.compile(*device, "plain", options));
   ASSERT_EQ(notes.size(), 2u);
-  EXPECT_EQ(notes[0], "a warning");
-  EXPECT_EQ(notes[1].find("kernels are not kept on disk"), 0u);
+  EXPECT_EQ(notes[0].find("kernels are not kept on disk"), 0u);
+  EXPECT_EQ(notes[1], "a warning");
 }
 
 TEST_F(JitSessionTest, DamagedEntriesAreCompiledAgain) {

@@ -59,6 +59,9 @@ TEST(CacheKey, DependsOnEverything) {
   EXPECT_TRUE(differs([](CacheKeyFields &f) { f.defines["n"] = "4"; }));
   EXPECT_TRUE(differs([](CacheKeyFields &f) { f.checked = true; }));
   EXPECT_TRUE(differs([](CacheKeyFields &f) { f.version = "2"; }));
+  EXPECT_TRUE(differs([](CacheKeyFields &f) { f.attention = "b"; }));
+  EXPECT_TRUE(differs([](CacheKeyFields &f) { f.stage = "tile"; }));
+  EXPECT_TRUE(differs([](CacheKeyFields &f) { f.fileName = "other.attn"; }));
 }
 
 TEST_F(CacheTest, StoresAndFinds) {
@@ -85,6 +88,39 @@ TEST_F(CacheTest, DamagedAndForeignEntriesAreAbsent) {
   EXPECT_FALSE(cache.find(key("a")));
   ASSERT_TRUE(cache.store(key("a"), kernel()));
   EXPECT_TRUE(cache.find(key("a")));
+}
+
+TEST_F(CacheTest, KeepsWarnings) {
+  DiskCache cache(directory, 1 << 20);
+  StoredKernel warned = kernel();
+  warned.warnings = "a.attn:1:1: warning: something\n";
+  ASSERT_TRUE(cache.store(key("a"), warned));
+  ASSERT_TRUE(cache.store(key("b"), kernel()));
+  EXPECT_EQ(cache.find(key("a"))->warnings, warned.warnings);
+  EXPECT_EQ(cache.find(key("b"))->warnings, "");
+}
+
+TEST_F(CacheTest, SecondNamesLeadToAKernelAndAreNoKernels) {
+  DiskCache cache(directory, 1 << 20);
+  StoredKernel second = kernel();
+  second.sameAs = key("meaning");
+  ASSERT_TRUE(cache.store(key("text"), second));
+  EXPECT_FALSE(cache.find(key("text"))); // it leads nowhere
+  ASSERT_TRUE(cache.store(key("meaning"), kernel()));
+  auto found = cache.find(key("text"));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->ptx, testing::kAffinePtx);
+  EXPECT_EQ(found->sameAs, key("meaning"));
+  EXPECT_EQ(listCache(directory)->size(), 1u);
+  fs::path name = fs::path(directory) / (key("text").hex() + ".attnname");
+  fs::copy_file(name, fs::path(directory) / (key("foreign").hex() + ".attnname"));
+  EXPECT_FALSE(cache.find(key("foreign"))); // it says that it belongs to `text`
+  for (std::string damaged : {"", "rubbish"}) {
+    std::ofstream(name, std::ios::trunc) << damaged;
+    EXPECT_FALSE(cache.find(key("text")));
+  }
+  EXPECT_EQ(clearCache(directory)->entries, 1u);
+  EXPECT_EQ(fileCount(), 0u);
 }
 
 TEST_F(CacheTest, ListsAndClearsOnlyItsOwnFiles) {
