@@ -2,6 +2,7 @@
 #include "codegen/KernelAbi.h"
 
 #include "ir/attn/AttnDialect.h"
+#include "ir/tile/PlanAttributes.h"
 #include "ir/tile/TileDialect.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -225,6 +226,13 @@ static std::optional<ValueRange> valueRange(func::FuncOp kernel, unsigned index)
   return ValueRange{*lo, *hi};
 }
 
+/// Whole rows are copied in chunks of 16 bytes.
+static std::uint32_t alignmentOf(mlir::BlockArgument argument, ElementType element) {
+  if (useOf(argument).wholeRows)
+    return 16;
+  return std::max({8u, storageBits(element), element == ElementType::Bit ? 32u : 8u}) / 8;
+}
+
 static bool describeTensor(func::FuncOp kernel, mlir::BlockArgument argument, TensorArgument &tensor, std::string *error) {
   unsigned index = argument.getArgNumber();
   auto type = mlir::cast<tile::TileTensorType>(argument.getType());
@@ -234,10 +242,12 @@ static bool describeTensor(func::FuncOp kernel, mlir::BlockArgument argument, Te
     return false;
   }
   tensor.type = *element;
-  tensor.role = kernel.getArgAttr(index, tile::kOutputAttr) ? ArgumentRole::Output : ArgumentRole::Input;
+  tensor.role = kernel.getArgAttr(index, tile::kWorkspaceAttr) ? ArgumentRole::Workspace
+                : kernel.getArgAttr(index, tile::kOutputAttr)  ? ArgumentRole::Output
+                                                               : ArgumentRole::Input;
   tensor.range = valueRange(kernel, index);
   tensor.ascending = type.getAscending();
-  tensor.alignment = useOf(argument).wholeRows ? 16 : std::max(8u, std::max(storageBits(*element), *element == ElementType::Bit ? 32u : 8u)) / 8;
+  tensor.alignment = alignmentOf(argument, *element);
   tensor.dims.assign(type.getRank(), SizeExpr::number(0));
   for (unsigned dim = 0; dim < type.getRank(); ++dim) {
     auto size = SizeExpr::parse(type.getSizeText(dim), error);
@@ -267,12 +277,16 @@ static bool describeScalar(func::FuncOp kernel, mlir::BlockArgument argument, Sc
 }
 
 static bool describeArguments(func::FuncOp kernel, PlanManifest &manifest, std::string *error) {
-  auto isKnown = [](const auto &list, const std::string &name) {
-    return std::any_of(list.begin(), list.end(), [&](const auto &each) { return each.name == name; });
+  auto find = [](auto &list, const std::string &name) {
+    return std::find_if(list.begin(), list.end(), [&](const auto &each) { return each.name == name; });
   };
   for (mlir::BlockArgument argument : kernel.getArguments()) {
     std::string name = argumentName(kernel, argument.getArgNumber());
-    if (isKnown(manifest.tensors, name) || isKnown(manifest.scalars, name))
+    if (auto known = find(manifest.tensors, name); known != manifest.tensors.end()) { // of an earlier kernel
+      known->alignment = std::max(known->alignment, alignmentOf(argument, known->type));
+      continue;
+    }
+    if (find(manifest.scalars, name) != manifest.scalars.end())
       continue;
     if (mlir::isa<tile::TileTensorType>(argument.getType())) {
       TensorArgument tensor;
@@ -313,8 +327,10 @@ std::optional<PlanManifest> buildManifest(mlir::ModuleOp module, llvm::StringRef
       continue;
     KernelManifest entry;
     entry.name = kernel.getName().str();
-    if (manifest.name.empty())
-      manifest.name = entry.name;
+    if (manifest.name.empty()) {
+      auto plan = kernel->getAttrOfType<mlir::StringAttr>(tile::kPlanAttr);
+      manifest.name = plan ? plan.str() : entry.name;
+    }
     auto warps = kernel->getAttrOfType<mlir::IntegerAttr>(tile::kWarpsAttr);
     auto shared = kernel->getAttrOfType<mlir::IntegerAttr>(tile::kSharedBytesAttr);
     if (!warps || !shared) {
@@ -329,7 +345,8 @@ std::optional<PlanManifest> buildManifest(mlir::ModuleOp module, llvm::StringRef
         param.dim = callersDimension(kernel, param.name, param.dim);
     if (!describeArguments(kernel, manifest, error) || !buildGrid(kernel, entry, manifest.checks, error))
       return std::nullopt;
-    checkHeads(kernel, manifest);
+    if (manifest.kernels.empty())
+      checkHeads(kernel, manifest);
     manifest.kernels.push_back(std::move(entry));
   }
   if (manifest.kernels.empty()) {

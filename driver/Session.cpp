@@ -31,6 +31,7 @@ Session::Session(const CompileRequest &request)
       stream(std::make_unique<llvm::raw_string_ostream>(rendered)) {
   sourceMgr.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(request.source, request.fileName), llvm::SMLoc());
   printer = std::make_unique<SourceMgrDiagnosticHandler>(sourceMgr, &mlirContext, *stream);
+  mlirContext.printOpOnDiagnostic(false); // the specification's line is shown, which says more
   // Asked first: remarks are kept apart, the rest goes on to the printer below.
   mlirContext.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) -> LogicalResult {
     if (diagnostic.getSeverity() != DiagnosticSeverity::Remark)

@@ -25,12 +25,16 @@ public:
   SupportChecker(ir::AttentionOp op, const GpuTarget &target) : op(op), target(target) {}
 
   LogicalResult check() {
+    for (Value operand : {op.getQuery(), op.getKey(), op.getValue()})
+      if (auto transform = operand.getDefiningOp<ir::TransformOp>())
+        if (failed(checkTransform(transform)))
+          return failure();
     for (auto part : {&SupportChecker::checkLayout, &SupportChecker::checkTypes, &SupportChecker::checkLengths,
                       &SupportChecker::checkWeights, &SupportChecker::checkRowRegions, &SupportChecker::checkScore,
-                      &SupportChecker::checkOutputs, &SupportChecker::checkReads})
+                      &SupportChecker::checkOutputs})
       if (failed((this->*part)()))
         return failure();
-    return success();
+    return checkReads(op);
   }
 
 private:
@@ -40,8 +44,10 @@ private:
   LogicalResult checkWeights();
   LogicalResult checkRowRegions();
   LogicalResult checkScore();
+  LogicalResult checkDot(ir::DotOp dot);
   LogicalResult checkOutputs();
-  LogicalResult checkReads();
+  LogicalResult checkReads(Operation *within);
+  LogicalResult checkTransform(ir::TransformOp transform);
   LogicalResult checkRowRegion(Region &region, StringRef name);
 
   LogicalResult refuse(Operation *where, const Twine &what) {
@@ -114,20 +120,23 @@ LogicalResult SupportChecker::checkWeights() {
   return success();
 }
 
+/// Elementwise mathematics, rotations, sums over a row, parts of it and rows of tables.
+static bool isRowOperation(Operation *op) {
+  if (auto reduction = dyn_cast<vector::ReductionOp>(op))
+    return reduction.getKind() == vector::CombiningKind::ADD && !reduction.getAcc();
+  if (isa<ir::RotateOp, ir::ChannelOp, ir::LoadOp, ir::YieldOp, vector::BroadcastOp, vector::ExtractStridedSliceOp,
+          vector::InsertStridedSliceOp>(op))
+    return true;
+  return isa<arith::ArithDialect, math::MathDialect>(op->getDialect());
+}
+
 LogicalResult SupportChecker::checkRowRegion(Region &region, StringRef name) {
   if (region.empty())
     return success();
-  Operation *yield = region.front().getTerminator();
-  if (yield->getNumOperands() != 1)
-    return refuse(yield, "more than one vector made of `" + name + "` is");
-  if (yield->getOperand(0).getType() != region.getArgument(0).getType())
-    return refuse(yield, "a part of `" + name + "`, or a longer vector made of it, is");
   WalkResult result = region.walk([&](Operation *inner) {
-    bool hasRow = llvm::any_of(inner->getOperandTypes(), [](Type type) { return isa<VectorType>(type); }) ||
-                  llvm::any_of(inner->getResultTypes(), [](Type type) { return isa<VectorType>(type); });
-    bool isElementwise = isa<arith::ArithDialect, math::MathDialect>(inner->getDialect()) ||
-                         isa<ir::RotateOp, ir::ChannelOp, ir::LoadOp, ir::YieldOp, vector::BroadcastOp>(inner);
-    if (!hasRow || isElementwise)
+    auto isRow = [](Type type) { return isa<VectorType>(type); };
+    bool hasRow = llvm::any_of(inner->getOperandTypes(), isRow) || llvm::any_of(inner->getResultTypes(), isRow);
+    if (!hasRow || isRowOperation(inner))
       return WalkResult::advance();
     (void)refuse(inner, "this operation on a row of `" + name + "` is");
     return WalkResult::interrupt();
@@ -136,51 +145,70 @@ LogicalResult SupportChecker::checkRowRegion(Region &region, StringRef name) {
 }
 
 LogicalResult SupportChecker::checkRowRegions() {
-  if (!op.getValueRegion().empty())
-    return refuse(op.getValueRegion().front().getTerminator(), "a `value` other than the input itself is");
-  if (failed(checkRowRegion(op.getQueryRegion(), "query")))
+  if (failed(checkRowRegion(op.getValueRegion(), "value")) || failed(checkRowRegion(op.getQueryRegion(), "query")))
     return failure();
   return checkRowRegion(op.getKeyRegion(), "key");
 }
 
+/// Whether `value` depends on the row, or on the column, of the point.
+static bool dependsOn(Value value, ir::IndexKind kind) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return false;
+  if (auto index = dyn_cast<ir::IndexOp>(op))
+    return index.getKind() == kind;
+  return llvm::any_of(op->getOperands(), [&](Value operand) { return dependsOn(operand, kind); });
+}
+
+/// A dot is a product of tiles, or a term of a query row.
+LogicalResult SupportChecker::checkDot(ir::DotOp dot) {
+  unsigned queryFeatures = static_cast<unsigned>(op.getQueryFeatureTypes().size());
+  bool hasQuery = false, hasKey = false;
+  Value rows;
+  for (Value operand : {dot.getLhs(), dot.getRhs()}) {
+    auto feature = dyn_cast<BlockArgument>(operand);
+    if (!feature)
+      rows = operand;
+    else
+      (feature.getArgNumber() < queryFeatures ? hasQuery : hasKey) = true;
+  }
+  if (hasQuery && hasKey)
+    return success();
+  if (!rows)
+    return refuse(dot, Twine("a `dot` of two vectors of ") + (hasQuery ? "`query`" : "`key`") + " in `score` is");
+  bool onQuery = dependsOn(rows, ir::IndexKind::q_idx), onKey = dependsOn(rows, ir::IndexKind::kv_idx);
+  if (onQuery && onKey)
+    return refuse(dot, "`dot` with a row of a table that depends on query and key is");
+  if (hasKey && onKey)
+    return refuse(dot, "`dot` of a key with a row of a table that depends on the key is");
+  return success();
+}
+
 LogicalResult SupportChecker::checkScore() {
-  Region &score = op.getScore();
-  unsigned dots = 0;
-  WalkResult result = score.walk([&](Operation *inner) {
-    if (auto dot = dyn_cast<ir::DotOp>(inner)) {
-      if (dot.getLhs().getDefiningOp() || dot.getRhs().getDefiningOp()) {
-        (void)refuse(inner, "`dot` with a row of a table that depends on query and key is");
-        return WalkResult::interrupt();
-      }
-      if (++dots > 1) {
-        (void)refuse(inner, "more than one `dot` of query and key is");
-        return WalkResult::interrupt();
-      }
-    }
+  WalkResult result = op.getScore().walk([&](Operation *inner) {
+    if (auto dot = dyn_cast<ir::DotOp>(inner))
+      return failed(checkDot(dot)) ? WalkResult::interrupt() : WalkResult::advance();
     if (isa<ir::SuffixSumOp>(inner)) {
       (void)refuse(inner, "`suffix_sum` is");
       return WalkResult::interrupt();
     }
     return WalkResult::advance();
   });
-  if (result.wasInterrupted())
-    return failure();
-  if (dots == 0)
-    return refuse(score.front().getTerminator(), "a score without `dot(query, key)` is");
-  return success();
+  return failure(result.wasInterrupted());
 }
 
 LogicalResult SupportChecker::checkOutputs() {
-  if (op.getOutput("max_score"))
-    return refuse(op, "output `max_score` is");
-  if (!op.getOut().empty())
-    return refuse(op.getOut().front().getTerminator(), "an `out` other than the weighted sum itself is");
-  return success();
+  if (op.getOut().empty())
+    return success();
+  Operation *yield = op.getOut().front().getTerminator();
+  if (yield->getOperand(0).getType() != op.getOut().getArgument(0).getType())
+    return refuse(yield, "an `out` of another length than `value` is");
+  return checkRowRegion(op.getOut(), "out");
 }
 
 /// Tensors of 64-bit and 8-bit floats have no reads.
-LogicalResult SupportChecker::checkReads() {
-  WalkResult result = op.walk([&](Operation *inner) {
+LogicalResult SupportChecker::checkReads(Operation *within) {
+  WalkResult result = within->walk([&](Operation *inner) {
     if (isa<ir::RandomOp>(inner)) {
       (void)refuse(inner, "`dropout` is");
       return WalkResult::interrupt();
@@ -197,6 +225,14 @@ LogicalResult SupportChecker::checkReads() {
   return failure(result.wasInterrupted());
 }
 
+/// Rows changed by a kernel of their own.
+LogicalResult SupportChecker::checkTransform(ir::TransformOp transform) {
+  StringRef name = transform.getOver() == ir::RowSide::query ? "query" : "key";
+  if (!transform.getTensor().getDefiningOp()) // an argument of the plan
+    return failed(checkRowRegion(transform.getRow(), name)) ? failure() : checkReads(transform);
+  return refuse(transform, "a transform of a transform is");
+}
+
 namespace {
 struct CheckSupport final : impl::CheckSupportBase<CheckSupport> {
   using CheckSupportBase::CheckSupportBase;
@@ -211,11 +247,6 @@ struct CheckSupport final : impl::CheckSupportBase<CheckSupport> {
     WalkResult result = plan.walk([&](Operation *op) {
       if (auto attention = dyn_cast<ir::AttentionOp>(op))
         return succeeded(SupportChecker(attention, *gpu).check()) ? WalkResult::advance() : WalkResult::interrupt();
-      if (isa<ir::TransformOp>(op)) {
-        op->emitError() << "a transform that is a kernel of its own is not supported on " << StringRef(gpu->name)
-                        << " yet";
-        return WalkResult::interrupt();
-      }
       return WalkResult::advance();
     });
     if (result.wasInterrupted())

@@ -1,16 +1,26 @@
-// Takes row regions that stand as ops of their own before an attention into it, so that no rotated or scaled copy of an
-// operand is written to memory:
+// Decides where row regions are applied: in the attention's kernel, or by a kernel in front of it.
+//
+// First all into the kernel, so that no copy of an operand is written without need:
 //
 //   %r = attn.transform %key over key row { A }            attn.attention … key(%key)
 //   attn.attention … key(%r) key { B }               →         key { A; B }
 //
-// Query rows are transformed once a tile, key and value rows each time a tile is visited. A transform with another user
-// stays, for its result is needed anyway. Guarantees: no attention reads a transform that it alone uses.
+// Query rows are changed once a tile, there they stay. Key and value rows would be changed again by each tile of queries
+// that visits them: what costs more than a few products goes out again, to be done once for all tiles, and leaves the
+// loop's registers to scores and sums:
+//
+//   attn.attention … key(%key) key { A; B }          →     %r = attn.transform %key over key row { A; B }
+//                                                          attn.attention … key(%r)
+//
+// It stays if it depends on the query head, makes several vectors, or rows that are no multiple of 8. A transform with
+// another user stays as it is. Guarantees: the same when run again.
 #include "ir/attn/AttnDialect.h"
 #include "passes/Passes.h"
 #include "passes/Remarks.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -53,6 +63,59 @@ static bool fuse(ir::AttentionOp op, OpOperand &operand, Region &region, ir::Row
   return true;
 }
 
+/// Says which rows are transformed in the kernel, and how often.
+static void explain(ir::AttentionOp op) {
+  auto say = [&](Region &region, StringRef name, StringRef when) {
+    if (!region.empty())
+      remark(op, RemarkCategory::Fusion, "rows of `" + name + "` are transformed in the kernel, " + when);
+  };
+  say(op.getQueryRegion(), "query", "once a tile");
+  say(op.getKeyRegion(), "key", "each time a tile is visited");
+  say(op.getValueRegion(), "value", "each time a tile is visited");
+}
+
+/// Whether a row region costs more than a few products an element.
+static bool isExpensive(Region &region) {
+  return llvm::any_of(region.front(), [](Operation &inner) {
+    return isa<ir::RotateOp, ir::LoadOp, vector::ReductionOp>(inner) || isa<math::MathDialect>(inner.getDialect());
+  });
+}
+
+static bool dependsOnQueryHead(Region &region) {
+  return llvm::any_of(region.front(), [](Operation &inner) {
+    auto index = dyn_cast<ir::IndexOp>(inner);
+    return index && index.getKind() == ir::IndexKind::h;
+  });
+}
+
+/// Makes an expensive region of keys or values a kernel of its own.
+static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, StringRef name) {
+  if (region.empty() || !isExpensive(region))
+    return;
+  auto stays = [&](const Twine &why) {
+    remark(op, RemarkCategory::Fusion, ("`" + name + "` has no kernel of its own: " + why).str());
+  };
+  Operation *yield = region.front().getTerminator();
+  if (yield->getNumOperands() != 1)
+    return stays("it gives several vectors");
+  int64_t length = cast<VectorType>(yield->getOperand(0).getType()).getNumElements();
+  if (dependsOnQueryHead(region))
+    return stays("it depends on the query head");
+  if (length % 8 != 0)
+    return stays("its rows are no multiple of 8 channels");
+  if (!op.getRagged().empty() || !op.getPaged().empty())
+    return stays("its layout is not one tensor of rows");
+  OpBuilder builder(op);
+  auto stored = cast<ir::AttnTensorType>(operand.get().getType());
+  SmallVector<Attribute> sizes(stored.getSizes());
+  sizes.back() = ir::sizeAttr(op.getContext(), SizeExpr::number(length));
+  auto type = ir::AttnTensorType::get(op.getContext(), sizes, stored.getElementType(), false);
+  auto transform = ir::TransformOp::create(builder, yield->getLoc(), type, operand.get(), ir::RowSide::key);
+  transform.getRow().takeBody(region);
+  operand.set(transform.getResult());
+  remark(op, RemarkCategory::Fusion, ("rows of `" + name + "` are transformed once for all tiles, by a kernel before this one").str());
+}
+
 namespace {
 struct FuseProducers final : impl::FuseProducersBase<FuseProducers> {
   void runOnOperation() override {
@@ -61,6 +124,9 @@ struct FuseProducers final : impl::FuseProducersBase<FuseProducers> {
              fuse(op, op.getKeyMutable(), op.getKeyRegion(), ir::RowSide::key, "key") ||
              fuse(op, op.getValueMutable(), op.getValueRegion(), ir::RowSide::key, "value")) {
       }
+      splitOff(op, op.getKeyMutable(), op.getKeyRegion(), "key");
+      splitOff(op, op.getValueMutable(), op.getValueRegion(), "value");
+      explain(op);
     });
   }
 };

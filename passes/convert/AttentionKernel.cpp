@@ -41,9 +41,12 @@ struct Side {
 class AttentionKernel {
 public:
   AttentionKernel(func::FuncOp plan, func::FuncOp kernel, ir::OnlineAttentionOp op, ir::FinalizeOp finalize,
-                  const llvm::StringMap<Value> &outputs)
+                  const llvm::StringMap<Value> &outputs, ArrayRef<std::pair<Value, Value>> workspace)
       : plan(plan), kernel(kernel), op(op), finalize(finalize), outputs(outputs), scope(plan, kernel),
-        builder(kernel.getContext()), location(op.getLoc()), f32(builder.getF32Type()) {}
+        builder(kernel.getContext()), location(op.getLoc()), f32(builder.getF32Type()) {
+    for (auto [made, argument] : workspace)
+      scope.bind(made, argument);
+  }
 
   LogicalResult write();
 
@@ -437,8 +440,9 @@ LogicalResult AttentionKernel::writeOutputs(ValueRange state) {
 }
 
 LogicalResult writeAttentionKernel(func::FuncOp plan, func::FuncOp kernel, ir::OnlineAttentionOp online,
-                                   ir::FinalizeOp finalize, const llvm::StringMap<Value> &outputs) {
-  return AttentionKernel(plan, kernel, online, finalize, outputs).write();
+                                   ir::FinalizeOp finalize, const llvm::StringMap<Value> &outputs,
+                                   ArrayRef<std::pair<Value, Value>> workspace) {
+  return AttentionKernel(plan, kernel, online, finalize, outputs, workspace).write();
 }
 
 } // namespace attn

@@ -11,10 +11,12 @@ class OnlineAttentionOp;
 class FinalizeOp;
 } // namespace ir
 
-/// Fills `kernel`, whose arguments are the plan's and then the outputs; `outputs` gives the argument of `out`, `lse`,
-/// `max_score`, as far as they are asked for. Fails with a message at what is not supported.
+/// Fills `kernel`, whose arguments begin with the plan's; `outputs` gives the argument of `out`, `lse`, `max_score`, as
+/// far as they are asked for, `workspace` the arguments for tensors that earlier kernels of the plan have made. Fails with
+/// a message at what is not supported.
 mlir::LogicalResult writeAttentionKernel(mlir::func::FuncOp plan, mlir::func::FuncOp kernel,
                                          ir::OnlineAttentionOp online, ir::FinalizeOp finalize,
-                                         const llvm::StringMap<mlir::Value> &outputs);
+                                         const llvm::StringMap<mlir::Value> &outputs,
+                                         llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> workspace);
 
 } // namespace attn

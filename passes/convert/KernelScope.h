@@ -41,8 +41,8 @@ public:
   /// Sets what `attn.index` of this kind gives in the work tile.
   void setIndex(ir::IndexKind kind, mlir::Value value) { indices[static_cast<unsigned>(kind)] = value; }
   mlir::Value index(ir::IndexKind kind) const { return indices[static_cast<unsigned>(kind)]; }
-  /// Binds a region argument (first and last row of `ranges`).
-  void bind(mlir::Value regionArgument, mlir::Value value) { values[regionArgument] = value; }
+  /// Binds a region argument (first and last row of `ranges`), or a tensor that an earlier kernel has made.
+  void bind(mlir::Value planValue, mlir::Value value) { values[planValue] = value; }
 
   /// The value of a uniform scalar; null after a message.
   mlir::Value uniform(mlir::Value value);
