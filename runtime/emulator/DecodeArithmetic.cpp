@@ -200,7 +200,14 @@ bool Decoder::decodeFloat() {
   countAs(special ? InstructionClass::SpecialFunction : InstructionClass::FloatArithmetic);
   origin().specialFunction = special;
   ScalarType t = type();
-  Handler handler = lanes.floating(name->op, t, rounding(), has("ftz"));
+  FloatOp op = name->op;
+  if (op == FloatOp::Div && has("approx"))
+    op = FloatOp::DivApprox;
+  else if (op == FloatOp::Reciprocal && special && t == ScalarType::F64)
+    op = FloatOp::ReciprocalCoarse;
+  else if (op == FloatOp::Rsqrt && t == ScalarType::F64 && has("ftz"))
+    op = FloatOp::RsqrtCoarse;
+  Handler handler = lanes.floating(op, t, rounding(), has("ftz"));
   switch (instruction->operands.size()) {
   case 2: return emitArithmetic(handler, t, {t}, commonFlags());
   case 3: return emitArithmetic(handler, t, {t, t}, commonFlags());
@@ -259,6 +266,10 @@ bool Decoder::decodeCompare() {
   if (!handler)
     return refuse("this comparison of this type");
   const auto &operands = instruction->operands;
+  bool isPacked = t == ScalarType::F16x2 || t == ScalarType::BF16x2;
+  bool isHalf = t == ScalarType::F16 || t == ScalarType::BF16;
+  if (operands[0].isPair ? isHalf : isPacked)
+    return refuse(isHalf ? "a second predicate result" : "one predicate result for two halves");
   Draft draft = make(handler);
   draft.inst.a = source(operands[1], t);
   draft.inst.b = source(operands[2], t);
@@ -395,9 +406,27 @@ bool Decoder::decodeMoveVector() {
   return true;
 }
 
+/// Whether every integer of type `from` is one of type `to`.
+static bool holdsAll(ScalarType to, ScalarType from) {
+  if (ptx::isSigned(from))
+    return ptx::isSigned(to) && ptx::bitWidth(from) <= ptx::bitWidth(to);
+  return ptx::bitWidth(from) + (ptx::isSigned(to) ? 1 : 0) <= ptx::bitWidth(to);
+}
+
+/// Modifiers and types that the rows admit together and PTX does not; empty when there is nothing to say.
+static std::string_view refuseConversion(ScalarType to, ScalarType from, bool sat) {
+  if (!ptx::isFloat(to) && !ptx::isFloat(from))
+    return sat && holdsAll(to, from) ? "`.sat` on a conversion that cannot leave the range" : "";
+  if ((to == ScalarType::BF16 && !ptx::isFloat(from)) || (from == ScalarType::BF16 && !ptx::isFloat(to)))
+    return sat ? "`.sat` between bf16 and integers" : ptx::bitWidth(to == ScalarType::BF16 ? from : to) == 8 ? "bf16 and 8 bits" : "";
+  return "";
+}
+
 bool Decoder::decodeConvert() {
   countAs(InstructionClass::Conversion);
   ScalarType to = type(0), from = type(1);
+  if (std::string_view why = refuseConversion(to, from, has("sat")); !why.empty())
+    return refuse(why);
   bool integral = has("rni") || has("rzi") || has("rmi") || has("rpi");
   Rounding mode = rounding();
   std::uint32_t flags = commonFlags();

@@ -74,6 +74,10 @@ template <typename To, typename From> [[gnu::noinline]] void toFloat(LaneState &
 
 template <bool kBrain, typename From> void integerToHalf(LaneState &state, const Inst &in) {
   Rounding rounding = static_cast<Rounding>(in.kind);
+  if (in.flags & kSat) {
+    forLanes<std::uint32_t, From>(state, in, [](From a) { return a <= From(0) ? 0u : kBrain ? 0x3F80u : 0x3C00u; });
+    return;
+  }
   forLanes<std::uint32_t, From>(state, in, [&](From a) {
     bool negative = kIsSigned<From> && a < From(0);
     std::uint64_t magnitude = negative ? 0 - static_cast<std::uint64_t>(a) : static_cast<std::uint64_t>(a);

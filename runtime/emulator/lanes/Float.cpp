@@ -9,6 +9,13 @@ struct Add { template <typename T> T operator()(T a, T b) const { return a + b; 
 struct Sub { template <typename T> T operator()(T a, T b) const { return a - b; } };
 struct Mul { template <typename T> T operator()(T a, T b) const { return a * b; } };
 struct Div { template <typename T> T operator()(T a, T b) const { return a / b; } };
+/// Computed as a · (1 / b), so that a divisor above 2^126 gives 0, or NaN under an infinity (PTX ISA 9.7.3.8).
+struct DivApprox {
+  float operator()(float a, float b) const {
+    float divisor = __builtin_fabsf(b);
+    return divisor > 0x1p126f && divisor < __builtin_inff() ? a * __builtin_copysignf(0.0f, b) : a / b;
+  }
+};
 struct Reciprocal { template <typename T> T operator()(T a) const { return 1 / a; } };
 struct Fma {
   float operator()(float a, float b, float c) const { return __builtin_fmaf(a, b, c); }
@@ -117,6 +124,16 @@ struct CopySign {
   double operator()(double a, double b) const { return __builtin_copysign(b, a); }
 };
 
+/// The crude f64 forms look at the high half of their argument and fill the high half of the result (PTX ISA 9.7.3.14).
+template <typename Op> struct Coarse {
+  static ATTN_INLINE double high(double value) { return bitsTo<double>(bitsTo<std::uint64_t>(value) & 0xFFFFFFFF00000000); }
+  static ATTN_INLINE double flushDouble(double value) {
+    std::uint64_t bits = bitsTo<std::uint64_t>(value);
+    return bitsTo<double>(bits & 0x7FF0000000000000 ? bits : bits & 0x8000000000000000);
+  }
+  double operator()(double a) const { return flushDouble(high(Double<Op>{}(flushDouble(high(a))))); }
+};
+
 template <bool kFtz> Handler singleHandler(FloatOp op, Rounding rounding) {
   switch (op) {
   case FloatOp::Add: return rounded<single<kFtz, Add, float, float>>(rounding);
@@ -124,6 +141,7 @@ template <bool kFtz> Handler singleHandler(FloatOp op, Rounding rounding) {
   case FloatOp::Mul: return rounded<single<kFtz, Mul, float, float>>(rounding);
   case FloatOp::Fma: return rounded<single<kFtz, Fma, float, float, float>>(rounding);
   case FloatOp::Div: return rounded<handler<Single<kFtz, Div>, float, float, float>>(rounding);
+  case FloatOp::DivApprox: return handler<Single<kFtz, DivApprox>, float, float, float>;
   case FloatOp::Reciprocal: return rounded<handler<Single<kFtz, Reciprocal>, float, float>>(rounding);
   case FloatOp::Sqrt: return rounded<handler<Single<kFtz, Sqrt>, float, float>>(rounding);
   case FloatOp::Min: return singleExtreme<false, kFtz>;
@@ -137,8 +155,8 @@ template <bool kFtz> Handler singleHandler(FloatOp op, Rounding rounding) {
   case FloatOp::Cos: return handler<Single<kFtz, Cos>, float, float>;
   case FloatOp::Tanh: return handler<Single<false, Tanh>, float, float>;
   case FloatOp::CopySign: return handler<CopySign, float, float, float>;
+  default: return nullptr;
   }
-  return nullptr;
 }
 
 Handler doubleHandler(FloatOp op, Rounding rounding) {
@@ -151,6 +169,8 @@ Handler doubleHandler(FloatOp op, Rounding rounding) {
   case FloatOp::Reciprocal: return rounded<handler<Double<Reciprocal>, double, double>>(rounding);
   case FloatOp::Sqrt: return rounded<handler<Double<Sqrt>, double, double>>(rounding);
   case FloatOp::Rsqrt: return handler<Double<Rsqrt>, double, double>;
+  case FloatOp::ReciprocalCoarse: return handler<Coarse<Reciprocal>, double, double>;
+  case FloatOp::RsqrtCoarse: return handler<Coarse<Rsqrt>, double, double>;
   case FloatOp::Min: return doubleExtreme<false>;
   case FloatOp::Max: return doubleExtreme<true>;
   case FloatOp::Neg: return handler<Neg<false>, double, double>;

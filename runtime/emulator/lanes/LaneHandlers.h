@@ -16,6 +16,7 @@ enum class IntegerOp : std::uint8_t {
 
 enum class FloatOp : std::uint8_t {
   Add, Sub, Mul, Fma, Min, Max, Neg, Abs, Div, Reciprocal, Sqrt, Rsqrt, Exp2, Log2, Sin, Cos, Tanh, CopySign,
+  DivApprox, ReciprocalCoarse, RsqrtCoarse, ///< forms that the ISA defines apart: div.approx, {rcp,rsqrt}.approx.ftz.f64
 };
 
 enum class Rounding : std::uint8_t { Nearest, Zero, Down, Up, NearestAway };
