@@ -36,10 +36,40 @@ static constexpr TableRow kTable[] = {
 #undef ATTN_SCHEDULE
 };
 
-/// Registers a thread that scores, probs and acc take on `mma.sync`.
-static int64_t predictRegisters(const ir::Schedule &schedule, int64_t valueLength) {
+/// Registers a thread that are for fragments: CheckBudget has the last word.
+static constexpr int64_t kFragmentRegisters = 225;
+
+static bool dependsOn(Value value, ir::IndexKind kind) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return false;
+  if (auto index = dyn_cast<ir::IndexOp>(op))
+    return index.getKind() == kind;
+  return llvm::any_of(op->getOperands(), [&](Value operand) { return dependsOn(operand, kind); });
+}
+
+/// Whether an element of a table is read for each pair of query and key: addresses and words in flight take registers.
+static bool readsAtPoints(ir::AttentionOp op) {
+  auto reads = [](Operation &inner) {
+    auto load = dyn_cast<ir::LoadOp>(inner);
+    return load && dependsOn(load, ir::IndexKind::q_idx) && dependsOn(load, ir::IndexKind::kv_idx);
+  };
+  return llvm::any_of(ArrayRef<Region *>{&op.getScore(), &op.getMask()}, [&](Region *region) {
+    return !region->empty() && llvm::any_of(region->front(), reads);
+  });
+}
+
+/// Registers a thread that scores, probs and acc take on `mma.sync`, or the rows of queries before.
+static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule) {
   int64_t rowSlots = schedule.blockM / schedule.warps / 16;
-  return rowSlots * (schedule.blockN / 2 + schedule.blockN / 4 + llvm::alignTo(valueLength, 8) / 2);
+  auto half = [](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 16)) / 2; };
+  int64_t loop = schedule.blockN / 2 + schedule.blockN / 4 + half(op.getValueRowLength());
+  if (readsAtPoints(op))
+    loop += 8;
+  int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim());
+  for (Type feature : op.getQueryFeatureTypes())
+    before = std::max(before, op.getQueryRegion().empty() ? 0 : half(cast<VectorType>(feature).getNumElements()));
+  return rowSlots * std::max(loop, before);
 }
 
 /// Bytes of shared memory that query, keys and values take, rows padded to the panels of the swizzle.
@@ -92,6 +122,7 @@ static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target) {
   for (const TableRow &row : kTable) {
     bool fits =
         predictShared(row.schedule, op.getHeadDim(), op.getStoredValueLength(), 2) <= target.sharedBytesPerBlock;
+    fits &= predictRegisters(op, row.schedule) <= kFragmentRegisters;
     if (row.family == target.mmaFamily && length <= row.maxHeadDim && fits)
       return row;
   }
@@ -117,7 +148,7 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
                        "shared memory)",
                        schedule.blockM, schedule.blockN, schedule.stages, schedule.warps,
                        overrides.empty() ? row->reason : StringRef("as asked for"),
-                       predictRegisters(schedule, op.getValueRowLength()), bytes)
+                       predictRegisters(op, schedule), bytes)
              .str());
   return success();
 }

@@ -25,8 +25,13 @@ static constexpr int64_t kOtherRegisters = 30;
 static constexpr int64_t kMostRegisters = 255;
 static constexpr int64_t kRegisterFile = 65536;
 
+/// Elements that only a sum along columns takes are added one by one as they are computed.
+static bool isSummedAtOnce(Value value) {
+  return value.getDefiningOp<tile::MapOp>() && value.hasOneUse() && isa<tile::ReduceOp>(*value.user_begin());
+}
+
 static int64_t registersOf(Value value) {
-  if (value.getDefiningOp<tile::SplatOp>())
+  if (value.getDefiningOp<tile::SplatOp>() || isSummedAtOnce(value))
     return 0;
   if (auto inflight = dyn_cast<tile::InflightType>(value.getType()))
     return tile::registersPerThread(inflight.getFragType());
