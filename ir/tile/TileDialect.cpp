@@ -17,7 +17,57 @@ using namespace attn::tile;
 #define GET_ATTRDEF_CLASSES
 #include "ir/tile/TileAttrs.cpp.inc"
 
+namespace {
+/// Types repeat on every line: print them by a name at the top that says the layout and the shape, `acc_128x64xf32`.
+struct AliasInterface final : OpAsmDialectInterface {
+  using OpAsmDialectInterface::OpAsmDialectInterface;
+  AliasResult getAlias(Type type, raw_ostream &stream) const override;
+};
+} // namespace
+
+static void printShape(raw_ostream &stream, ArrayRef<int64_t> shape, Type element) {
+  for (int64_t size : shape)
+    stream << size << 'x';
+  stream << element;
+}
+
+static StringRef layoutName(Attribute layout) {
+  return llvm::TypeSwitch<Attribute, StringRef>(layout)
+      .Case<AccAttr, LhsAttr, RowAttr, RowPartialAttr, LaneRowAttr>([](auto attribute) { return attribute.getMnemonic(); })
+      .Default(StringRef("frag"));
+}
+
+AliasInterface::AliasResult AliasInterface::getAlias(Type type, raw_ostream &stream) const {
+  return llvm::TypeSwitch<Type, AliasResult>(type)
+      .Case([&](TileTensorType) {
+        stream << "tensor";
+        return AliasResult::OverridableAlias;
+      })
+      .Case([&](FragType fragment) {
+        stream << (fragment.getLayout() ? layoutName(fragment.getLayout()) : "frag") << '_';
+        printShape(stream, fragment.getShape(), fragment.getElementType());
+        return AliasResult::OverridableAlias;
+      })
+      .Case([&](InflightType inflight) {
+        stream << "inflight_";
+        printShape(stream, inflight.getShape(), inflight.getElementType());
+        return AliasResult::OverridableAlias;
+      })
+      .Case([&](BufferType buffer) {
+        stream << "buffer_";
+        printShape(stream, buffer.getShape(), buffer.getElementType());
+        return AliasResult::OverridableAlias;
+      })
+      .Case([&](RingType ring) {
+        stream << "ring" << ring.getStages() << '_';
+        printShape(stream, ring.getShape(), ring.getElementType());
+        return AliasResult::OverridableAlias;
+      })
+      .Default(AliasResult::NoAlias);
+}
+
 void TileDialect::initialize() {
+  addInterfaces<AliasInterface>();
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "ir/tile/TileAttrs.cpp.inc"

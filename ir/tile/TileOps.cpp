@@ -4,6 +4,8 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
 
+#include "llvm/ADT/StringExtras.h"
+
 using namespace mlir;
 using namespace attn::tile;
 
@@ -20,6 +22,37 @@ static void printKeyword(OpAsmPrinter &printer, Operation *, StringAttr name) { 
 
 #define GET_OP_CLASSES
 #include "ir/tile/TileOps.cpp.inc"
+
+//===----------------------------------------------------------------------===//
+// Names in printed IR
+//===----------------------------------------------------------------------===//
+
+void ForeachWorkOp::getAsmBlockNames(OpAsmSetBlockNameFn setName) { setName(&getBody().front(), "work"); }
+
+/// (batch, heads, tiles of rows), as plans with three extents have them.
+void ForeachWorkOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setName) {
+  static constexpr StringRef kNames[] = {"b", "h", "t"};
+  if (getExtents().size() == std::size(kNames))
+    for (auto [argument, name] : llvm::zip(region.getArguments(), kNames))
+      setName(argument, name);
+}
+
+void MapOp::getAsmBlockNames(OpAsmSetBlockNameFn setName) { setName(&getBody().front(), "element"); }
+void MapOp::getAsmBlockArgumentNames(Region &, OpAsmSetValueNameFn) {}
+
+void RowOp::getAsmResultNames(OpAsmSetValueNameFn setName) { setName(getResult(), "row"); }
+void ColOp::getAsmResultNames(OpAsmSetValueNameFn setName) { setName(getResult(), "col"); }
+
+/// By the extent, where the size is one.
+void SizeOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  std::string size = getTensor().getType().getSizeText(getDim());
+  if (llvm::all_of(size, [](char c) { return llvm::isAlnum(c) || c == '_'; }) && !llvm::isDigit(size.front()))
+    setName(getResult(), size);
+}
+
+//===----------------------------------------------------------------------===//
+// Folding, memory effects
+//===----------------------------------------------------------------------===//
 
 OpFoldResult SizeOp::fold(FoldAdaptor) {
   if (auto size = getTensor().getType().getStaticSize(getDim()))

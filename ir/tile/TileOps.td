@@ -4,12 +4,17 @@
 
 include "ir/tile/TileTypes.td"
 include "mlir/IR/BuiltinAttributes.td"
+include "mlir/IR/OpAsmInterface.td"
 include "mlir/IR/RegionKindInterface.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
+
+/// Names in printed IR.
+def Tile_NamesResult : DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>;
+def Tile_NamesBlock : DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames", "getAsmBlockNames"]>;
 
 def Tile_ReduceKind : I32EnumAttr<"ReduceKind", "how columns are combined", [
     I32EnumAttrCase<"max", 0>, I32EnumAttrCase<"add", 1>, I32EnumAttrCase<"min", 2>]> {
@@ -25,7 +30,7 @@ def Tile_FenceKind : I32EnumAttr<"FenceKind", "which accesses a fence orders", [
 //===----------------------------------------------------------------------===//
 
 def Tile_ForeachWorkOp : Tile_Op<"foreach_work", [SingleBlockImplicitTerminator<"YieldOp">, RecursiveMemoryEffects,
-                                                  AttrSizedOperandSegments]> {
+                                                  AttrSizedOperandSegments, Tile_NamesBlock]> {
   let summary = "Runs its body for each of the role's work tiles, in schedule order";
   let description = [{
     The work tiles are the points of the box `$extents`, usually (batch, q_heads, row tiles). The body's arguments are
@@ -62,7 +67,7 @@ def Tile_RoleOp : Tile_Op<"role", [SingleBlockImplicitTerminator<"YieldOp">, Rec
   let arguments = (ins StrAttr:$name, I32Attr:$first_warp, I32Attr:$end_warp, OptionalAttr<I32Attr>:$registers);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    custom<Keyword>($name) `warps` `[` $first_warp `to` $end_warp `]` (`registers` $registers^)?
+    custom<Keyword>($name) `warps` ` ` `[` $first_warp `to` $end_warp `]` (`registers` $registers^)?
     attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;
@@ -79,7 +84,7 @@ def Tile_YieldOp : Tile_Op<"yield", [Pure, Terminator, ReturnLike]> {
 // Global memory
 //===----------------------------------------------------------------------===//
 
-def Tile_SizeOp : Tile_Op<"size", [Pure]> {
+def Tile_SizeOp : Tile_Op<"size", [Pure, Tile_NamesResult]> {
   let summary = "The size of a tensor's dimension";
   let description = [{
     Constraints: (C1) `dim` is less than the rank.
@@ -278,7 +283,7 @@ def Tile_SplatOp : Tile_Op<"splat", [Pure]> {
   let assemblyFormat = "$value attr-dict `:` type($result)";
 }
 
-def Tile_MapOp : Tile_Op<"map", [RecursiveMemoryEffects, RecursivelySpeculatable, SingleBlock]> {
+def Tile_MapOp : Tile_Op<"map", [RecursiveMemoryEffects, RecursivelySpeculatable, SingleBlock, Tile_NamesBlock]> {
   let summary = "A function of one element, applied to all";
   let description = [{
     The region's arguments are the element of a 2-D input, or the row's entry of a 1-D one, in the inputs' order; it
@@ -323,7 +328,7 @@ def Tile_RotateOp : Tile_Op<"rotate", [RecursiveMemoryEffects, RecursivelySpecul
   let hasVerifier = 1;
 }
 
-def Tile_RowOp : Tile_Op<"row", [Pure]> {
+def Tile_RowOp : Tile_Op<"row", [Pure, Tile_NamesResult]> {
   let summary = "The element's row in the tile";
   let description = [{Constraints: (C1) inside the region of `tile.map`.}];
   let results = (outs I32:$result);
@@ -331,7 +336,7 @@ def Tile_RowOp : Tile_Op<"row", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Tile_ColOp : Tile_Op<"col", [Pure]> {
+def Tile_ColOp : Tile_Op<"col", [Pure, Tile_NamesResult]> {
   let summary = "The element's column in the tile";
   let description = [{Constraints: (C1) inside the region of a `tile.map` with a 2-D result.}];
   let results = (outs I32:$result);

@@ -1,7 +1,13 @@
-// XFAIL: *
-// The expectations below and the tool's output do not agree yet: one of the two has to change.
 // RUN: attn-opt %s | attn-opt | FileCheck %s
 // Rotary positions, a causal mask, grouped queries: every kind of row and point region but `weight`.
+// Types of tensors are printed by names at the top.
+// CHECK-DAG: ![[Q:tensor[0-9_]*]] = !attn.tensor<[batch, q_len, 32, 128], bf16>
+// CHECK-DAG: ![[KV:tensor[0-9_]*]] = !attn.tensor<[batch, kv_len, 8, 128], bf16>
+// CHECK-DAG: ![[LSE:tensor[0-9_]*]] = !attn.tensor<[batch, 32, q_len], f32>
+// CHECK-DAG: ![[REL:tensor[0-9_]*]] = !attn.tensor<[33, 64], f16>
+// CHECK-DAG: ![[BIAS:tensor[0-9_]*]] = !attn.tensor<["2 * q_len - 1"], f32>
+// CHECK-DAG: ![[DOC:tensor[0-9_]*]] = !attn.tensor<[batch, kv_len], i32, ascending>
+// CHECK-DAG: ![[BO:tensor[0-9_]*]] = !attn.tensor<[batch, q_len, 4, 48], f16>
 
 !q = !attn.tensor<[batch, q_len, 32, 128], bf16>
 !kv = !attn.tensor<[batch, kv_len, 8, 128], bf16>
@@ -11,7 +17,7 @@
 // CHECK-SAME: attributes {attn.plan}
 func.func @llama3(%query: !q, %key: !kv, %value: !kv) -> (!q, !lse) attributes {attn.plan} {
   %scale = arith.constant 0.0883883461 : f32   %step = arith.constant dense<-0.295806> : vector<64xf32>
-  // CHECK: %[[OUT:.*]], %[[LSE:.*]] = attn.attention query(%{{.*}} : !attn.tensor<[batch, q_len, 32, 128], bf16>) key(%{{.*}} : !attn.tensor<[batch, kv_len, 8, 128], bf16>) value(%{{.*}} : !attn.tensor<[batch, kv_len, 8, 128], bf16>) -> !attn.tensor<[batch, q_len, 32, 128], bf16>, !attn.tensor<[batch, 32, q_len], f32>
+  // CHECK: %[[O:.*]], %[[L:.*]] = attn.attention query(%{{.*}} : ![[Q]]) key(%{{.*}} : ![[KV]]) value(%{{.*}} : ![[KV]]) -> ![[Q]], ![[LSE]]
   %out, %lse = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q, !lse
     // CHECK-NEXT: query {
     // CHECK-NEXT: ^row(%[[Q:.*]]: vector<128xf32>):
@@ -38,7 +44,7 @@ func.func @llama3(%query: !q, %key: !kv, %value: !kv) -> (!q, !lse) attributes {
     // CHECK-NEXT: attn.index q_idx
     mask { %i = attn.index q_idx   %j = attn.index kv_idx   %n = attn.size kv_len   %m = attn.size q_len   %d = arith.subi %n, %m : i32
       %pos = arith.addi %i, %d : i32   %v = arith.cmpi sle, %j, %pos : i32   attn.yield %v : i1 }
-  // CHECK: return %[[OUT]], %[[LSE]]
+  // CHECK: return %[[O]], %[[L]]
   return %out, %lse : !q, !lse
 }
 
@@ -55,7 +61,7 @@ func.func @shaw(%query: !sq, %key: !skv, %value: !skv, %rel_k: !rel, %rel_v: !re
     score { ^point(%q: vector<64xf32>, %k: vector<64xf32>):
       %i = attn.index q_idx   %j = attn.index kv_idx   %n = attn.size kv_len   %m = attn.size q_len   %d = arith.subi %n, %m : i32   %qp = arith.addi %i, %d : i32
       %x = arith.subi %j, %qp : i32   %c = arith.maxsi %x, %lo : i32   %u = arith.minsi %c, %hi : i32   %r = arith.addi %u, %hi : i32
-      // CHECK: attn.load %{{.*}}[%{{.*}}] : !attn.tensor<[33, 64], f16> -> vector<64xf32>
+      // CHECK: attn.load %{{.*}}[%{{.*}}] : ![[REL]] -> vector<64xf32>
       %row = attn.load %rel_k[%r] : !rel -> vector<64xf32>   %a = attn.dot %q, %k : vector<64xf32>   %e = attn.dot %q, %row : vector<64xf32>
       %s = arith.addf %a, %e : f32   %t = arith.mulf %s, %scale : f32   attn.yield %t : f32 }
     // CHECK: weight {
@@ -77,10 +83,10 @@ func.func @shaw(%query: !sq, %key: !skv, %value: !skv, %rel_k: !rel, %rel_v: !re
 
 // Attributes of a plan and its arguments; a sink, an `out` region, chosen outputs, sizes that are expressions.
 // CHECK-LABEL: func.func @attributes
-// CHECK-SAME: %{{.*}}: !attn.tensor<["2 * q_len - 1"], f32> {attn.in = ["0", "2 * q_len"], attn.name = "bias"}
-// CHECK-SAME: %{{.*}}: !attn.tensor<[batch, kv_len], i32, ascending> {attn.ascending, attn.name = "doc"}
+// CHECK-SAME: %{{.*}}: ![[BIAS]] {attn.in = ["0", "2 * q_len"], attn.name = "bias"}
+// CHECK-SAME: %{{.*}}: ![[DOC]] {attn.ascending, attn.name = "doc"}
 // CHECK-SAME: %{{.*}}: i32 {attn.default = 4 : i32, attn.in = ["1", "65536"], attn.name = "window"}
-// CHECK-SAME: -> (!attn.tensor<[batch, q_len, 4, 48], f16> {attn.name = "out"})
+// CHECK-SAME: -> (![[BO]] {attn.name = "out"})
 // CHECK-SAME: attributes {attn.layout = "bhsd", attn.plan}
 func.func @attributes(%query: !bq, %key: !bk, %value: !bkv,
                       %bias: !attn.tensor<["2 * q_len - 1"], f32> {attn.name = "bias", attn.in = ["0", "2 * q_len"]},

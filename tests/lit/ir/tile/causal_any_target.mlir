@@ -1,5 +1,3 @@
-// XFAIL: *
-// The expectations below and the tool's output do not agree yet: one of the two has to change.
 // RUN: attn-opt %s | attn-opt | FileCheck %s
 // Causal attention, 8 query heads on 2, head_dim 64, as AttnToTile leaves it: no layouts, no target but block sizes.
 !q = !tile.tensor<[batch, q_len, 8, 64], f16>
@@ -10,12 +8,16 @@
 !P = !tile.frag<128x128xf16>
 !O = !tile.frag<128x64xf32>
 !R = !tile.frag<128xf32>
+// Types are printed by names at the top, which say layout (none yet: frag) and shape.
+// CHECK-DAG: !frag_128x128xf32 = !tile.frag<128x128xf32>
+// CHECK-DAG: !frag_128xf32 = !tile.frag<128xf32>
+// CHECK-DAG: ![[Q:tensor[0-9]*]] = !tile.tensor<[batch, q_len, 8, 64], f16>
 // CHECK-LABEL: func.func @causal
-// CHECK: tile.splat 0xFF800000 : !tile.frag<128xf32>
+// CHECK: tile.splat 0xFF800000 : !frag_128xf32
 // CHECK: tile.foreach_work %{{.*}}, %{{.*}}, %{{.*}} {
-// CHECK: tile.load %{{.*}}[%{{.*}}] along 1 : !tile.tensor<[batch, q_len, 8, 64], f16> -> !tile.frag<128x64xf16>
-// CHECK: tile.dot %{{.*}}, trans %{{.*}}, %{{.*}} : !tile.frag<128x64xf16>, !tile.frag<128x64xf16> -> !tile.frag<128x128xf32>
-// CHECK: tile.softmax_step %{{.*}}, %{{.*}}, %{{.*}} scale %{{.*}} : !tile.frag<128x128xf32>, !tile.frag<128xf32>, !tile.frag<128xf32>
+// CHECK: tile.load %{{.*}}[%{{.*}}] along 1 : ![[Q]] -> !frag_128x64xf16
+// CHECK: tile.dot %{{.*}}, trans %{{.*}}, %{{.*}} : !frag_128x64xf16, !frag_128x64xf16 -> !frag_128x128xf32
+// CHECK: tile.softmax_step %{{.*}}, %{{.*}}, %{{.*}} scale %{{.*}} : !frag_128x128xf32, !frag_128xf32, !frag_128xf32
 // CHECK: tile.finish
 func.func @causal(%query: !q, %key: !kv, %value: !kv, %out: !q, %lse: !lse) attributes {tile.kernel, tile.warps = 8 : i32} {
   %c = arith.constant 0.180336878 : f32   %inf = arith.constant 0xFF800000 : f32   %c0 = arith.constant 0 : i32   %c1 = arith.constant 1 : i32

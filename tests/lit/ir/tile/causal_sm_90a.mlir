@@ -1,5 +1,3 @@
-// XFAIL: *
-// The expectations below and the tool's output do not agree yet: one of the two has to change.
 // RUN: attn-opt %s | attn-opt | FileCheck %s
 // The same kernel after PlaceTurns for sm_90a: 2 consumer warpgroups, 1 producer warpgroup.
 !q = !tile.tensor<[batch, q_len, 8, 64], f16>
@@ -17,6 +15,8 @@
 !fS = !tile.inflight<128x128xf32, #tile.acc<8>>
 !fO = !tile.inflight<128x64xf32, #tile.acc<8>>
 module attributes {tile.target = #tile.target<"sm_90a">} {
+// CHECK-DAG: !inflight_128x128xf32 = !tile.inflight<128x128xf32, #tile.acc<8>>
+// CHECK-DAG: !row_partial_128xf32 = !tile.frag<128xf32, #tile.row_partial<8>>
 // CHECK-LABEL: func.func @causal
 func.func @causal(%query: !q, %key: !kv, %value: !kv, %out: !q, %lse: !lse) attributes {tile.kernel} {
   %c = arith.constant 0.180336878 : f32   %inf = arith.constant 0xFF800000 : f32   %c0 = arith.constant 0 : i32   %c1 = arith.constant 1 : i32
@@ -51,7 +51,7 @@ func.func @causal(%query: !q, %key: !kv, %value: !kv, %out: !q, %lse: !lse) attr
       %jl = arith.subi %count, %c1 : i32   %kl = arith.muli %jl, %c128 : i32
       %s1 = arith.addi %s0, %count : i32   %sl = arith.subi %s1, %c1 : i32   %w1 = arith.addi %w, %c1 : i32
       %qb = tile.await %qr[%w] : !ring1 -> !B   %kb0 = tile.await %kr[%s0] : !ring2 -> !B
-      // CHECK: tile.dot_async %{{.*}}, trans %{{.*}}, %{{.*}} : {{.*}} -> !tile.inflight<128x128xf32, #tile.acc<8>>
+      // CHECK: tile.dot_async %{{.*}}, trans %{{.*}}, %{{.*}} : {{.*}} -> !inflight_128x128xf32
       %fs0 = tile.dot_async %qb, trans %kb0, %zs : !B, !B, !S -> !fS   %sv0 = tile.wait %fs0 : !fS -> !S   tile.release %kr[%s0] : !ring2
       %x0 = tile.map %sv0 : (!S) -> !S { ^element(%z: f32):
         %row = tile.row   %col = tile.col   %i0 = arith.addi %q0, %row : i32   %pos = arith.addi %i0, %d : i32   %j0 = arith.addi %kl, %col : i32
@@ -69,7 +69,7 @@ func.func @causal(%query: !q, %key: !kv, %value: !kv, %out: !q, %lse: !lse) attr
             %row = tile.row   %col = tile.col   %i0 = arith.addi %q0, %row : i32   %pos = arith.addi %i0, %d : i32   %j0 = arith.addi %k0, %col : i32
             %v = arith.cmpi sle, %j0, %pos : i32   %z1 = arith.select %v, %z, %inf : f32   tile.yield %z1 : f32 }   scf.yield %y : !S }
         %m3, %l3, %a3, %p3 = tile.softmax_step %x, %m2, %l2 scale %c : !S, !R, !L
-        // CHECK: tile.pin %{{.*}} : !tile.frag<128xf32, #tile.row_partial<8>>
+        // CHECK: tile.pin %{{.*}} : !row_partial_128xf32
         tile.pin %l3 : !L
         %o3 = tile.wait %fo : !fO -> !O   tile.release %vr[%sp] : !ring2
         %pb3 = tile.convert %p3 : !S -> !P   %o4 = tile.scale %o3, %a3 : !O, !R
