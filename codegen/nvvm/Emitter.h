@@ -108,6 +108,8 @@ public:
   //===--- Warp and block ---===//
   Value threadIndex(), blockIndex(int dimension), gridSize(int dimension);
   Value shuffleXor(Value a, int distance);
+  /// The value of lane `lane`.
+  Value shuffleFrom(Value a, Value lane);
   void barrier();
   void trap();
 

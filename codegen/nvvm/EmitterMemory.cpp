@@ -112,6 +112,11 @@ Value Emitter::shuffleXor(Value a, int distance) {
                               mlir::UnitAttr());
 }
 
+Value Emitter::shuffleFrom(Value a, Value lane) {
+  return NVVM::ShflOp::create(builder, location, a.getType(), i32(-1), a, lane, i32(31), NVVM::ShflKind::idx,
+                              mlir::UnitAttr());
+}
+
 void Emitter::barrier() { NVVM::BarrierOp::create(builder, location); }
 
 void Emitter::trap() { LLVM::Trap::create(builder, location); }

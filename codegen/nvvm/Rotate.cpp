@@ -1,5 +1,6 @@
-// Rotations of column pairs. Both columns of a pair lie in one thread: neighbours when interleaved, column tiles 8·k apart
-// otherwise.
+// Rotations of column pairs. Both columns of a pair lie in one thread when they are neighbours (interleaved) or column
+// tiles 8·k apart; otherwise each thread turns its own columns and gets their partners from the lane of the quad that
+// holds them (`rotateColumn`), at the price of a second sine and cosine a pair.
 //
 // Angles need more than f32: a position of 10^5 times a frequency known to 24 bits is off by hundredths of a radian. When the
 // region is position · frequency and the frequency depends on the pair and on constants alone, frequencies are computed
@@ -11,6 +12,8 @@
 #include "codegen/nvvm/Patterns.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+
+#include <algorithm>
 
 namespace attn::codegen {
 
@@ -37,9 +40,12 @@ public:
     bind(op, fragment, expander);
     AnglePlan plan = planAngle(e, op);
     llvm::SmallVector<Value> registers(adaptor.getInput());
+    bool isLocal = op.getInterleaved() || pairs(op) % 8 == 0;
     for (int row = 0; row < fragment.rowSlots() && !expander.failed(); ++row)
       for (int column = 0; column < fragment.columnSlots() && !expander.failed(); ++column)
-        if (startsPair(op, fragment, column))
+        if (!isLocal)
+          rotateColumn(e, op, fragment, expander, plan, {row, column}, adaptor.getInput(), registers);
+        else if (startsPair(op, fragment, column))
           rotatePair(e, op, fragment, expander, plan, {row, column}, registers);
     if (expander.failed())
       return mlir::failure();
@@ -48,10 +54,12 @@ public:
   }
 
 private:
-  /// The pair that the column of slot `column` begins, as a function of the thread.
+  /// The pair that the column of slot `column` begins, as a function of the thread. Counted on beyond the last slot: the
+  /// pair that the column ends.
   static ThreadForm pairOf(tile::RotateOp op, const Fragment &fragment, int column) {
-    ThreadForm form = fragment.columnOf(column);
-    form.constant -= static_cast<int>(op.getStart());
+    bool ends = column >= fragment.columnSlots();
+    ThreadForm form = fragment.columnOf(ends ? column - fragment.columnSlots() : column);
+    form.constant -= static_cast<int>(op.getStart()) + (ends ? pairs(op) : 0);
     if (op.getInterleaved()) {
       form.constant /= 2;
       form.thread /= 2;
@@ -76,6 +84,14 @@ private:
     expander.bindIndex(body.getArgument(1), ElementExpander::Column, [op, fragment, &expander](Slot slot) {
       return expander.threadForm(pairOf(op, fragment, slot.column));
     });
+  }
+
+  /// Whether an f64 number is exact in f32: an integer (positions are below 2^24), and what was f32 before.
+  static bool isSingle(Value number) {
+    if (auto choice = number.getDefiningOp<mlir::arith::SelectOp>())
+      return isSingle(choice.getTrueValue()) && isSingle(choice.getFalseValue());
+    mlir::Operation *op = number.getDefiningOp();
+    return op && mlir::isa<mlir::arith::SIToFPOp, mlir::arith::ExtFOp>(op);
   }
 
   AnglePlan planAngle(Emitter &e, tile::RotateOp op) const {
@@ -103,8 +119,13 @@ private:
     Value position = expander.evaluate(plan.position, slot);
     if (!position)
       return {};
-    if (position.getType().isF64())
-      position = e.narrow(position);
+    Value rest;
+    if (position.getType().isF64()) {
+      Value wide = position;
+      position = e.narrow(wide);
+      if (!isSingle(plan.position))
+        rest = e.narrow(e.fsub(wide, e.widen(position)));
+    }
     Value pointer;
     if (isPartial) {
       Value index = expander.materialize(expander.threadForm(pair));
@@ -118,7 +139,7 @@ private:
     }
     Value high = e.loadInvariant(e.f32Type(), pointer, 8);
     Value low = e.loadInvariant(e.f32Type(), e.offset(pointer, 4), 4);
-    return math::sineCosineOfProduct(e, position, high, low);
+    return math::sineCosineOfProduct(e, position, high, low, rest ? &rest : nullptr);
   }
 
   void rotatePair(Emitter &e, tile::RotateOp op, const Fragment &fragment, ElementExpander &expander, const AnglePlan &plan,
@@ -144,6 +165,55 @@ private:
     }
     at(slot.column) = turnedX;
     at(partner) = turnedY;
+  }
+
+  /// For each thread the element `distance` columns from its own in this slot; any number where there is no such column.
+  Value elementAt(Emitter &e, const Fragment &fragment, mlir::ValueRange registers, Slot slot, int distance) const {
+    int lanes = (distance % 8 + 8) % 8 / 2;               // to the right, within the quad
+    int tile = slot.column / 2 + (distance - 2 * lanes) / 8;
+    auto at = [&](int columnTile) -> Value {
+      int inside = std::clamp(columnTile, 0, fragment.columnTileCount() - 1);
+      return registers[fragment.registerOf(slot.row / 2, inside, slot.row % 2, slot.column % 2)];
+    };
+    if (lanes == 0)
+      return at(tile);
+    // The left lanes are asked by those for whom the column lies a tile further on.
+    Value own = kernel.quadLane();
+    Value sent = e.select(e.icmp(Compare::Lt, own, e.i32(lanes)), at(tile + 1), at(tile));
+    Value from = e.ior(e.iand(kernel.lane(), e.i32(28)), e.iand(e.iadd(own, e.i32(lanes)), e.i32(3)));
+    return e.shuffleFrom(sent, from);
+  }
+
+  /// Turns one column: the first of a pair, the second, or in some threads the one, in others the other.
+  void rotateColumn(Emitter &e, tile::RotateOp op, const Fragment &fragment, ElementExpander &expander, const AnglePlan &plan,
+                    Slot slot, mlir::ValueRange input, llvm::SmallVectorImpl<Value> &registers) const {
+    ThreadForm place = fragment.columnOf(slot.column);
+    place.constant -= static_cast<int>(op.getStart());
+    int count = pairs(op), first = place.constant, last = first + 3 * place.thread;
+    if (last < 0 || first >= 2 * count)
+      return;
+    int index = fragment.registerOf(slot.row / 2, slot.column / 2, slot.row % 2, slot.column % 2);
+    Value x = input[index];
+    auto turn = [&](bool ends) -> Value {
+      Slot at{slot.row, slot.column + (ends ? fragment.columnSlots() : 0)};
+      ThreadForm pair = pairOf(op, fragment, at.column);
+      bool isPartial = pair.constant < 0 || pair.constant + 3 * pair.thread >= count;
+      auto [sine, cosine] = sineCosine(e, expander, plan, pair, isPartial, count, at);
+      if (!sine)
+        return x;
+      Value product = e.fmul(elementAt(e, fragment, input, slot, ends ? -count : count), sine);
+      return e.fma(x, cosine, ends ? product : e.fneg(product));
+    };
+    Value column = expander.materialize(expander.threadForm(place)), turned;
+    if (last < count)
+      turned = turn(false);
+    else if (first >= count)
+      turned = turn(true);
+    else
+      turned = e.select(e.icmp(Compare::Lt, column, e.i32(count)), turn(false), turn(true));
+    if (first < 0 || last >= 2 * count)
+      turned = e.select(e.icmp(Compare::UnsignedLt, column, e.i32(2 * count)), turned, x);
+    registers[index] = turned;
   }
 };
 } // namespace

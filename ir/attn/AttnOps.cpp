@@ -23,6 +23,8 @@ static Block *addBlockTo(Region &region, TypeRange arguments, Location location)
   return block;
 }
 
+static int64_t rowLength(AttnTensorType type) { return *type.getConstantSize(type.getRank() - 1); }
+
 /// Types that `region` yields, or a stored row where it is absent.
 static SmallVector<Type> featureTypes(Region &region, MLIRContext *context, int64_t stored) {
   if (region.empty())
@@ -68,7 +70,9 @@ Type AttentionOp::getProbsElementType() { return probsElementType(*this); }
 SmallVector<Type> AttentionOp::getQueryFeatureTypes() {
   return featureTypes(getQueryRegion(), getContext(), getHeadDim());
 }
-SmallVector<Type> AttentionOp::getKeyFeatureTypes() { return featureTypes(getKeyRegion(), getContext(), getHeadDim()); }
+SmallVector<Type> AttentionOp::getKeyFeatureTypes() {
+  return featureTypes(getKeyRegion(), getContext(), rowLength(getKeyType()));
+}
 Block *AttentionOp::addBlock(Region &region, TypeRange arguments) { return addBlockTo(region, arguments, getLoc()); }
 Value AttentionOp::getOutput(StringRef name) { return outputNamed(name, getOutputs(), getResults()); }
 
@@ -89,7 +93,7 @@ SmallVector<Type> OnlineAttentionOp::getQueryFeatureTypes() {
   return featureTypes(getQueryRegion(), getContext(), getHeadDim());
 }
 SmallVector<Type> OnlineAttentionOp::getKeyFeatureTypes() {
-  return featureTypes(getKeyRegion(), getContext(), getHeadDim());
+  return featureTypes(getKeyRegion(), getContext(), rowLength(getKeyType()));
 }
 Block *OnlineAttentionOp::addBlock(Region &region, TypeRange arguments) {
   return addBlockTo(region, arguments, getLoc());

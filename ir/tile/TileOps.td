@@ -311,10 +311,11 @@ def Tile_RotateOp : Tile_Op<"rotate", [RecursiveMemoryEffects, RecursivelySpecul
     Pair p of the `width` columns from `start` on is columns (start + p, start + p + width/2), or with `interleaved`
     (start + 2p, start + 2p + 1). The region gives its angle, in radians, for (row, p):
         x' = x·cos - y·sin,  y' = x·sin + y·cos
-    The other columns stay. Thread-local in layouts `acc` and `lhs` when interleaved or 16 divides `width`.
+    The other columns stay. Thread-local in layouts `acc` and `lhs` when interleaved or 16 divides `width`, else
+    partners are exchanged between the lanes of a quad.
 
     Constraints: (C1) `width` is even, positive, and start + width is within the columns; `start` is even. (C2)
-    arguments (i32 row, i32 pair), yields f32. (C3) 16 divides `width` unless interleaved. (C4) f32 elements.
+    arguments (i32 row, i32 pair), yields f32. (C3) 4 divides `width` unless interleaved. (C4) f32 elements.
     ```mlir
     %r = tile.rotate %x start 0 width 64 : !tile.frag<128x128xf32> { ^pair(%row: i32, %p: i32): … tile.yield %a : f32 }
     ```

@@ -197,8 +197,8 @@ LogicalResult RotateOp::verify() {
   if (width <= 0 || width % 2 != 0 || start < 0 || start % 2 != 0 || start + width > type.getColumns()) // (C1)
     return emitOpError("expects an even range of columns below ") << type.getColumns() << ", but got start " << start
                                                                   << " width " << width;
-  if (!getInterleaved() && width % 16 != 0) // (C3)
-    return emitOpError("expects a width that 16 divides unless interleaved, but got ") << width;
+  if (!getInterleaved() && width % 4 != 0) // (C3)
+    return emitOpError("expects a width that 4 divides unless interleaved, but got ") << width;
   Type i32 = IntegerType::get(getContext(), 32), f32 = Float32Type::get(getContext());
   if (failed(expectArguments(*this, getBody(), {i32, i32}))) // (C2)
     return failure();

@@ -104,9 +104,9 @@ bool RowRegion::prepareRotation(ir::RotateOp op) {
   Location location = op.getLoc();
   int64_t offset = naturalOffset(op.getRow()).value_or(0);
   int64_t width = 2 * lengthOf(op.getAngle());
-  if (offset < 0 || offset % 2 != 0 || offset + width > frame.columns || (!op.getInterleaved() && width % 16 != 0)) {
+  if (offset < 0 || offset % 2 != 0 || offset + width > frame.columns || (!op.getInterleaved() && width % 4 != 0)) {
     op.emitOpError("rotates ") << width << " channels from column " << offset
-                               << " on, which is not supported: half-split pairs need a multiple of 16";
+                               << " on, which is not supported: half-split pairs need a multiple of 4";
     return false;
   }
   Value source = fragmentOf(op.getRow(), offset);
