@@ -34,7 +34,7 @@ public:
                       &SupportChecker::checkOutputs})
       if (failed((this->*part)()))
         return failure();
-    return checkReads(op);
+    return checkRandom(op);
   }
 
 private:
@@ -46,7 +46,7 @@ private:
   LogicalResult checkScore();
   LogicalResult checkDot(ir::DotOp dot);
   LogicalResult checkOutputs();
-  LogicalResult checkReads(Operation *within);
+  LogicalResult checkRandom(Operation *within);
   LogicalResult checkTransform(ir::TransformOp transform);
   LogicalResult checkRowRegion(Region &region, StringRef name);
 
@@ -206,20 +206,9 @@ LogicalResult SupportChecker::checkOutputs() {
   return checkRowRegion(op.getOut(), "out");
 }
 
-/// Tensors of 64-bit and 8-bit floats have no reads.
-LogicalResult SupportChecker::checkReads(Operation *within) {
-  WalkResult result = within->walk([&](Operation *inner) {
-    if (isa<ir::RandomOp>(inner)) {
-      (void)refuse(inner, "`dropout` is");
-      return WalkResult::interrupt();
-    }
-    auto load = dyn_cast<ir::LoadOp>(inner);
-    if (!load)
-      return WalkResult::advance();
-    Type element = cast<ir::AttnTensorType>(load.getTensor().getType()).getElementType();
-    if (!element.isF64() && !(isa<FloatType>(element) && element.getIntOrFloatBitWidth() == 8))
-      return WalkResult::advance();
-    (void)refuse(inner, "a read of a tensor of `" + spell(element) + "` is");
+LogicalResult SupportChecker::checkRandom(Operation *within) {
+  WalkResult result = within->walk([&](ir::RandomOp random) {
+    (void)refuse(random, "`dropout` is");
     return WalkResult::interrupt();
   });
   return failure(result.wasInterrupted());
@@ -229,7 +218,7 @@ LogicalResult SupportChecker::checkReads(Operation *within) {
 LogicalResult SupportChecker::checkTransform(ir::TransformOp transform) {
   StringRef name = transform.getOver() == ir::RowSide::query ? "query" : "key";
   if (!transform.getTensor().getDefiningOp()) // an argument of the plan
-    return failed(checkRowRegion(transform.getRow(), name)) ? failure() : checkReads(transform);
+    return failed(checkRowRegion(transform.getRow(), name)) ? failure() : checkRandom(transform);
   return refuse(transform, "a transform of a transform is");
 }
 
