@@ -61,6 +61,13 @@ Value ExprEmitter::emitExact(const TypedExpr *expr, bool wide) {
   return emit(expr);
 }
 
+Value ExprEmitter::widen(Location location, Value narrow) {
+  mlir::Type wide = builder.getF64Type();
+  if (auto lanes = dyn_cast<VectorType>(narrow.getType()))
+    wide = lanes.clone(wide);
+  return narrow.getType() == wide ? narrow : arith::ExtFOp::create(builder, location, wide, narrow).getResult();
+}
+
 Value ExprEmitter::emitWide(const TypedExpr *expr) {
   if (Value known = emittedWide.lookup(expr); known && !expr->domain.bound)
     return known;
@@ -69,7 +76,7 @@ Value ExprEmitter::emitWide(const TypedExpr *expr) {
     value = emitNew(expr);
   } else {
     value = emitExact(expr, false);
-    value = value ? arith::ExtFOp::create(builder, locationOf(expr), builder.getF64Type(), value).getResult() : value;
+    value = value ? widen(locationOf(expr), value) : value;
   }
   return emittedWide[expr] = value;
 }
@@ -100,8 +107,10 @@ Value ExprEmitter::emitNew(const TypedExpr *expr) {
     return emitVariable(expr);
   case ExprKind::ToF32: {
     Value operand = emit(expr->operands[0]);
-    if (!operand || isa<VectorType>(operand.getType()) || operand.getType().isF32())
-      return operand; // lanes are f32 as it is
+    if (!operand)
+      return {};
+    if (isa<VectorType>(operand.getType()) || operand.getType().isF32()) // lanes are f32 as it is
+      return isWide ? widen(location, operand) : operand;
     mlir::Type wanted = isWide ? mlir::Type(builder.getF64Type()) : builder.getF32Type();
     return arith::SIToFPOp::create(builder, location, wanted, operand);
   }

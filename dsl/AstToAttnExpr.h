@@ -30,7 +30,7 @@ struct PlanArguments {
 /// (*unrolled*), for there a vector would be one per element of a tile.
 ///
 /// Numbers are f32, but for those that decide an integer or a bool and hold a constant that f32 does not: they are f64
-/// (*wide*), else `floor(log(x / 8) / log(16) * 8)` would miss its steps by the rounding of log(16).
+/// (*wide*), else `floor(log(x / 8) / log(16) * 8)` would miss its steps by the rounding of log(16). So are angles.
 class ExprEmitter {
 public:
   ExprEmitter(mlir::OpBuilder &builder, const TypedSpec &spec, const PlanArguments &arguments)
@@ -53,6 +53,7 @@ public:
 private:
   mlir::Value emitNew(const TypedExpr *expr);
   mlir::Value emitWide(const TypedExpr *expr);
+  mlir::Value widen(mlir::Location location, mlir::Value narrow);
   /// An operand of what gives an integer or a bool: in f64 where its constants need it (`needsWide`).
   mlir::Value emitExact(const TypedExpr *expr, bool wide);
   bool needsWide(const TypedExpr *expr);

@@ -5,6 +5,9 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
+
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 
@@ -192,9 +195,13 @@ Value ExprEmitter::emitRotate(const TypedExpr *expr) {
   int64_t pairs = expr->dim / 2;
   auto type = VectorType::get({pairs}, builder.getF32Type());
   Value channel = ir::ChannelOp::create(builder, location, type);
+  // Angles in f64: at a position of 10^6, frequencies and constants of f32 are off by hundredths of a radian.
+  llvm::SaveAndRestore mode(isWide, true);
   Value angle = emitLanes(expr, expr->operands[1], pairs, channel);
   if (!angle)
     return {};
+  if (getElementTypeOrSelf(angle.getType()).isF64())
+    angle = arith::TruncFOp::create(builder, location, type, angle);
   return ir::RotateOp::create(builder, location, row.getType(), row, angle, expr->interleaved);
 }
 

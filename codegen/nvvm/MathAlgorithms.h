@@ -254,10 +254,13 @@ template <class Ops, class V> SineCosine<V> sineCosine(Ops &o, V radians) {
   return sineCosineOfWide(o, o.widen(radians));
 }
 
-/// sin and cos of position · (high + low) quarter turns: exact reduction with two fma.
-template <class Ops, class V> SineCosine<V> sineCosineOfProduct(Ops &o, V position, V high, V low) {
+/// sin and cos of position · (high + low) quarter turns: exact reduction with two fma. With `rest`, what the position has
+/// beyond f32, a third adds rest · high.
+template <class Ops, class V> SineCosine<V> sineCosineOfProduct(Ops &o, V position, V high, V low, const V *rest = nullptr) {
   V n = o.rint(o.fmul(position, high));
   V f = o.fma(position, low, o.fma(position, high, o.fneg(n)));
+  if (rest)
+    f = o.fma(*rest, high, f);
   return sineCosineReduced(o, o.toInt(n), o.fmul(f, o.f32(1.57079632679489661923)));
 }
 
