@@ -392,6 +392,20 @@ static double meanSquare(const double *row, std::size_t length) {
   return sum / static_cast<double>(length);
 }
 
+static constexpr double kF32Rounding = 0x1p-24;
+
+static double finiteMagnitude(double x) { return std::isfinite(x) ? std::fabs(x) : 0; }
+
+/// What f32 makes of max_score + ln(sum) beside the errors of the scores, term by term as docs/numerics.md has it: the
+/// exponential's instruction, the logarithm, the constants and roundings that see the whole number, the sum.
+static double roundingOfLse(const RowResult &row, std::size_t keys) {
+  if (!std::isfinite(row.lse))
+    return 0;
+  double logarithm = std::max(1.0, finiteMagnitude(row.lse - row.maxScore));
+  double whole = std::max(finiteMagnitude(row.lse), finiteMagnitude(row.maxScore));
+  return kF32Rounding * (4 + 4 * logarithm + 4 * whole + std::sqrt(static_cast<double>(keys)) / 2);
+}
+
 RowNoise RowEvaluator::noise(const RowResult &row, const RowEvaluator &emulated) {
   const Properties &properties = program.spec.properties;
   RowNoise noise;
@@ -425,9 +439,8 @@ RowNoise RowEvaluator::noise(const RowResult &row, const RowEvaluator &emulated)
     noise.out *= ofOut / ofSum; // what `out` makes of the sum
   noise.out += square(unitRoundoff(properties.outDtype)) * ofOut + square(smallestStep(properties.outDtype)) +
                square(0x1p-20) * ofOut;
-  double f32 = square(0x1p-21) * (1 + (std::isfinite(row.lse) ? square(row.lse) : 0));
-  noise.lse += f32;
-  noise.maxScore += f32;
+  noise.lse += square(roundingOfLse(row, visible.size()));
+  noise.maxScore += square(4 * kF32Rounding * std::max(1.0, finiteMagnitude(row.maxScore)));
   return noise;
 }
 

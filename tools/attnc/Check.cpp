@@ -66,7 +66,17 @@ static std::vector<double> widen(const HostTensor &tensor) {
   return values;
 }
 
-static OutputError compare(const std::string &name, const ToleranceQuestion &question) {
+/// Row `row` of a tensor [batch, q_len, q_heads] (`out`) or [batch, q_heads, q_len] (numbers of a row).
+static std::string rowName(std::int64_t row, const dsl::EvaluationOutput &exact, bool isOut) {
+  if (row < 0)
+    return "";
+  std::int64_t heads = exact.rowShape[1], rows = exact.rowShape[2];
+  std::int64_t b = row / (heads * rows), rest = row % (heads * rows);
+  std::int64_t h = isOut ? rest % heads : rest / rows, qIdx = isOut ? rest / heads : rest % rows;
+  return fmt::format("b={}, h={}, q_idx={}", b, h, qIdx);
+}
+
+static OutputError compare(const std::string &name, const ToleranceQuestion &question, const dsl::EvaluationOutput &exact) {
   ToleranceAnswer answer = compareWithTolerance(question);
   OutputError error;
   error.name = name;
@@ -75,17 +85,15 @@ static OutputError compare(const std::string &name, const ToleranceQuestion &que
   error.emulatedRms = answer.rmsExact > 0 ? answer.rmsEmulated / answer.rmsExact : answer.rmsEmulated;
   error.maxAbsolute = answer.maxError;
   error.worstOfTolerance = answer.worstRatio;
+  error.worstRow = rowName(answer.worstRow, exact, name == "out");
   error.problem = answer.problem;
+  if (!answer.isWithin && !error.worstRow.empty())
+    error.problem += fmt::format(" (worst row: {})", error.worstRow);
   return error;
 }
 
-/// `[batch, q_len, q_heads]` noise of a row of `out` in that order; the evaluation keeps it so already.
-static ToleranceQuestion question(const std::vector<double> &actual, const std::vector<double> &exact, const std::vector<double> &emulated,
-                                  const std::vector<double> &noise, std::int64_t rowLength) {
-  return {.actual = actual, .exact = exact, .emulated = emulated, .noise = noise, .rowLength = static_cast<std::size_t>(rowLength)};
-}
-
-Result<CheckRecord> checkPlan(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input) {
+Result<NamedTensors> runOnInput(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input,
+                                MemoryOrder order) {
   PlanInputs inputs;
   for (const auto &[name, value] : input.extents)
     inputs.values[name] = static_cast<double>(value);
@@ -94,27 +102,38 @@ Result<CheckRecord> checkPlan(const Device &device, const Plan &plan, const dsl:
   for (const auto &[name, tensor] : input.tensors)
     if (plan.manifest().tensor(name))
       inputs.tensors.emplace(name, isSwapped(spec, name) ? swapRowsAndHeads(tensor) : tensor);
-  Result<NamedTensors> outputs = runPlan(device, plan, inputs);
+  return runPlan(device, plan, inputs, order);
+}
+
+Result<CheckRecord> compareOutputs(const dsl::TypedSpec &spec, const dsl::EvaluationInput &input, const NamedTensors &outputs,
+                                   const dsl::EvaluationOutput &exact) {
+  CheckRecord record;
+  record.shape = describeShape(input);
+  for (const auto &[name, tensor] : outputs) {
+    std::vector<double> actual = widen(isSwapped(spec, name) ? swapRowsAndHeads(tensor) : tensor);
+    ToleranceQuestion question;
+    if (name == "out") {
+      question = {actual, exact.out, exact.emulatedOut, exact.outNoise, static_cast<std::size_t>(exact.outShape.back())};
+    } else if (name == "lse") {
+      question = {actual, exact.lse, exact.emulatedLse, exact.lseNoise, 1};
+    } else if (name == "max_score") {
+      question = {actual, exact.maxScore, exact.emulatedMaxScore, exact.maxScoreNoise, 1};
+    } else {
+      return Status(StatusCode::Unsupported, fmt::format("output `{}`: has no reference to compare with", name));
+    }
+    record.outputs.push_back(compare(name, question, exact));
+  }
+  return record;
+}
+
+Result<CheckRecord> checkPlan(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input) {
+  Result<NamedTensors> outputs = runOnInput(device, plan, spec, input);
   if (!outputs)
     return outputs.status();
   Result<dsl::EvaluationOutput> exact = dsl::evaluate(spec, input, {.emulateKernel = true});
   if (!exact)
     return exact.status();
-
-  CheckRecord record;
-  record.shape = describeShape(input);
-  for (const auto &[name, tensor] : *outputs) {
-    if (name == "out") {
-      std::vector<double> actual = widen(isSwapped(spec, name) ? swapRowsAndHeads(tensor) : tensor);
-      record.outputs.push_back(compare(name, question(actual, exact->out, exact->emulatedOut, exact->outNoise, exact->outShape.back())));
-    } else if (name == "lse") {
-      std::vector<double> actual = widen(tensor);
-      record.outputs.push_back(compare(name, question(actual, exact->lse, exact->emulatedLse, exact->lseNoise, 1)));
-    } else {
-      return Status(StatusCode::Unsupported, fmt::format("output `{}`: has no reference to compare with", name));
-    }
-  }
-  return record;
+  return compareOutputs(spec, input, *outputs, *exact);
 }
 
 OutputError compareWithStored(const std::string &name, const HostTensor &actual, const HostTensor &expected, double limit) {

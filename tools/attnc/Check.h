@@ -20,6 +20,7 @@ struct OutputError {
   double maxAbsolute = 0;
   double emulatedRms = 0;        ///< rmsRelative of the FlashAttention-2 emulation on the same inputs; 0: not known
   double worstOfTolerance = 0;   ///< largest error of a row over what the row is allowed; 1 is the limit
+  std::string worstRow;          ///< the row that `worstOfTolerance` is of: `b=0, h=1, q_idx=17`
   std::string problem;           ///< in words, empty when within
 };
 
@@ -34,6 +35,13 @@ HostTensor swapRowsAndHeads(const HostTensor &tensor);
 
 /// Runs `plan` on `input` (layout bshd) and compares every output of the specification that has a reference.
 Result<CheckRecord> checkPlan(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input);
+
+/// The two halves of `checkPlan`, for callers that run one input several times: outputs in the caller's order, and their
+/// comparison with an evaluation of the same input that has `emulateKernel`.
+Result<NamedTensors> runOnInput(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input,
+                                MemoryOrder order = MemoryOrder::Contiguous);
+Result<CheckRecord> compareOutputs(const dsl::TypedSpec &spec, const dsl::EvaluationInput &input, const NamedTensors &outputs,
+                                   const dsl::EvaluationOutput &exact);
 
 /// Extents and scalars from `values`, tensors from `inputs` (in the caller's order).
 dsl::EvaluationInput evaluationInput(const dsl::TypedSpec &spec, const PlanManifest &manifest, const PlanInputs &inputs);

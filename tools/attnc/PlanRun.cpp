@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -83,12 +84,55 @@ Result<std::map<std::string, std::int64_t>> bindExtents(const PlanManifest &mani
 }
 
 namespace {
-struct DeviceTensor {
+/// Where the rows of one argument lie. `strides` count elements, or words of `bit`.
+struct Placement {
   const TensorArgument *argument;
-  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> shape, strides;
+  std::int64_t rowBytes;
+};
+struct DeviceTensor {
+  Placement placement;
   Buffer buffer;
 };
 } // namespace
+
+/// What fills the gaps of inputs (a NaN in every floating type, -1 in integers), and outputs before the launch.
+static constexpr std::byte kGap{0xFF};
+
+static std::int64_t unitBytes(ElementType type) { return std::max(1U, type == ElementType::Bit ? 4 : storageBits(type) / 8); }
+
+static std::vector<std::int64_t> stridesOf(const TensorArgument &argument, const std::vector<std::int64_t> &shape, MemoryOrder order) {
+  std::vector<std::int64_t> strides(shape.size(), 1);
+  if (shape.empty())
+    return strides;
+  std::int64_t unit = unitBytes(argument.type);
+  std::int64_t step = argument.type == ElementType::Bit ? (shape.back() + 31) / 32 : shape.back();
+  auto outer = static_cast<std::int64_t>(shape.size()) - 1;
+  for (std::int64_t i = 0; i < outer; ++i) {
+    std::int64_t d = order == MemoryOrder::Gaps ? i : outer - 1 - i;
+    if (order == MemoryOrder::Gaps) { // no more aligned than the plan asks for
+      std::int64_t multiple = std::max<std::int64_t>(1, argument.alignment / unit);
+      step = (step / multiple + 1) * multiple;
+    }
+    strides[static_cast<std::size_t>(d)] = step;
+    step *= std::max<std::int64_t>(1, shape[static_cast<std::size_t>(d)]);
+  }
+  return strides;
+}
+
+/// Calls `visit(packed, placed)` with the byte offsets of each row along the last dimension, packed and in memory.
+template <class Visit> static void forEachRow(const Placement &tensor, Visit visit) {
+  std::int64_t rows = 1, unit = unitBytes(tensor.argument->type);
+  std::size_t outer = tensor.shape.empty() ? 0 : tensor.shape.size() - 1;
+  for (std::size_t d = 0; d < outer; ++d)
+    rows *= tensor.shape[d];
+  for (std::int64_t row = 0; row < rows; ++row) {
+    std::int64_t rest = row, place = 0;
+    for (std::size_t d = outer; d-- > 0; rest /= tensor.shape[d])
+      place += rest % tensor.shape[d] * tensor.strides[d];
+    visit(static_cast<std::size_t>(row * tensor.rowBytes), static_cast<std::size_t>(place * unit));
+  }
+}
 
 static Result<std::vector<std::int64_t>> shapeOf(const TensorArgument &argument, const std::map<std::string, std::int64_t> &extents) {
   std::vector<std::int64_t> shape;
@@ -106,24 +150,77 @@ static Result<std::vector<std::int64_t>> shapeOf(const TensorArgument &argument,
   return shape;
 }
 
+static std::size_t spanBytes(const Placement &tensor) {
+  std::size_t end = 0;
+  forEachRow(tensor, [&](std::size_t, std::size_t place) { end = std::max(end, place + static_cast<std::size_t>(tensor.rowBytes)); });
+  return end;
+}
+
 static Result<DeviceTensor> makeDeviceTensor(const Device &device, const TensorArgument &argument, const PlanInputs &inputs,
-                                             const std::map<std::string, std::int64_t> &extents) {
+                                             const std::map<std::string, std::int64_t> &extents, MemoryOrder order) {
   Result<std::vector<std::int64_t>> shape = shapeOf(argument, extents);
   if (!shape)
     return shape.status();
-  auto given = inputs.tensors.find(argument.name);
   bool isInput = argument.role == ArgumentRole::Input;
-  std::size_t bytes = isInput ? given->second.bytes.size() : HostTensor(argument.type, *shape).bytes.size();
-  Result<Buffer> buffer = Buffer::allocate(device, bytes);
+  const HostTensor host = isInput ? inputs.tensors.find(argument.name)->second : HostTensor(argument.type, *shape);
+  Placement placement{&argument, *shape, stridesOf(argument, *shape, order), host.rowBytes()};
+  std::vector<std::byte> image(spanBytes(placement), kGap);
+  Result<Buffer> buffer = Buffer::allocate(device, image.size());
   if (!buffer)
     return buffer.status().withContext(argument.name);
-  if (isInput && bytes)
-    if (Status status = buffer->upload(given->second.bytes); !status)
+  if (isInput)
+    forEachRow(placement, [&](std::size_t packed, std::size_t place) {
+      std::memcpy(image.data() + place, host.bytes.data() + packed, static_cast<std::size_t>(host.rowBytes()));
+    });
+  // Contiguous outputs stay unwritten, so that the virtual GPU sees reads of what no kernel wrote.
+  if (!image.empty() && (isInput || order == MemoryOrder::Gaps))
+    if (Status status = buffer->upload(image); !status)
       return status.withContext(argument.name);
-  return DeviceTensor{&argument, std::move(*shape), std::move(*buffer)};
+  return DeviceTensor{std::move(placement), std::move(*buffer)};
 }
 
-Result<NamedTensors> runPlan(const Device &device, const Plan &plan, const PlanInputs &inputs) {
+static Result<HostTensor> readBack(const DeviceTensor &tensor) {
+  const Placement &placement = tensor.placement;
+  HostTensor host(placement.argument->type, placement.shape);
+  std::vector<std::byte> image(tensor.buffer.size());
+  if (image.empty())
+    return host;
+  if (Status status = tensor.buffer.download(image); !status)
+    return status.withContext(placement.argument->name);
+  forEachRow(placement, [&](std::size_t packed, std::size_t place) {
+    std::memcpy(host.bytes.data() + packed, image.data() + place, static_cast<std::size_t>(placement.rowBytes));
+    std::fill_n(image.begin() + static_cast<std::ptrdiff_t>(place), placement.rowBytes, kGap);
+  });
+  auto written = std::find_if(image.begin(), image.end(), [](std::byte byte) { return byte != kGap; });
+  if (written != image.end())
+    return Status(StatusCode::DeviceError,
+                  fmt::format("`{}`: byte {} lies between rows and was written", placement.argument->name, written - image.begin()));
+  return host;
+}
+
+/// Tensors by address, and numbers of the type that the plan takes.
+static std::vector<Argument> launchArguments(const PlanManifest &manifest, const std::vector<DeviceTensor> &tensors,
+                                             const std::map<std::string, double> &values) {
+  std::vector<Argument> arguments;
+  for (const auto &[placement, buffer] : tensors)
+    arguments.emplace_back(placement.argument->name,
+                           TensorView(buffer.address(), placement.argument->type, Dims(placement.shape), Dims(placement.strides)));
+  for (const auto &[name, value] : values) {
+    ElementType type = ElementType::I32;
+    for (const ScalarArgument &scalar : manifest.scalars)
+      if (scalar.name == name)
+        type = scalar.type;
+    if (type == ElementType::F32)
+      arguments.emplace_back(name, value);
+    else if (type == ElementType::Bool)
+      arguments.emplace_back(name, value != 0);
+    else
+      arguments.emplace_back(name, static_cast<std::int64_t>(value));
+  }
+  return arguments;
+}
+
+Result<NamedTensors> runPlan(const Device &device, const Plan &plan, const PlanInputs &inputs, MemoryOrder order) {
   const PlanManifest &manifest = plan.manifest();
   Result<std::map<std::string, std::int64_t>> extents = bindExtents(manifest, inputs);
   if (!extents)
@@ -132,23 +229,12 @@ Result<NamedTensors> runPlan(const Device &device, const Plan &plan, const PlanI
   for (const TensorArgument &argument : manifest.tensors) {
     if (argument.role == ArgumentRole::Workspace)
       continue;
-    Result<DeviceTensor> tensor = makeDeviceTensor(device, argument, inputs, *extents);
+    Result<DeviceTensor> tensor = makeDeviceTensor(device, argument, inputs, *extents, order);
     if (!tensor)
       return tensor.status();
     tensors.push_back(std::move(*tensor));
   }
-  std::vector<Argument> arguments;
-  for (const DeviceTensor &tensor : tensors)
-    arguments.emplace_back(tensor.argument->name, tensor.buffer.view(tensor.argument->type, Dims(tensor.shape)));
-  for (const auto &[name, value] : inputs.values) {
-    bool isFloat = false;
-    for (const ScalarArgument &scalar : manifest.scalars)
-      isFloat |= scalar.name == name && scalar.type == ElementType::F32;
-    if (isFloat)
-      arguments.emplace_back(name, value);
-    else
-      arguments.emplace_back(name, static_cast<std::int64_t>(value));
-  }
+  std::vector<Argument> arguments = launchArguments(manifest, tensors, inputs.values);
   Result<std::size_t> workspaceBytes = plan.workspaceBytes(arguments);
   if (!workspaceBytes)
     return workspaceBytes.status();
@@ -162,13 +248,12 @@ Result<NamedTensors> runPlan(const Device &device, const Plan &plan, const PlanI
     return status;
   NamedTensors outputs;
   for (const DeviceTensor &tensor : tensors) {
-    if (tensor.argument->role != ArgumentRole::Output)
+    if (tensor.placement.argument->role != ArgumentRole::Output)
       continue;
-    HostTensor host(tensor.argument->type, tensor.shape);
-    if (!host.bytes.empty())
-      if (Status status = tensor.buffer.download(host.bytes); !status)
-        return status.withContext(tensor.argument->name);
-    outputs.emplace(tensor.argument->name, std::move(host));
+    Result<HostTensor> host = readBack(tensor);
+    if (!host)
+      return host.status();
+    outputs.emplace(tensor.placement.argument->name, std::move(*host));
   }
   return outputs;
 }

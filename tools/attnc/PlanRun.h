@@ -25,7 +25,16 @@ Result<HostTensor> fitTensor(const HostTensor &tensor, const TensorArgument &arg
 /// Every extent that the tensors' shapes and `values` fix. Fails on a contradiction, a wrong rank, or a missing tensor.
 Result<std::map<std::string, std::int64_t>> bindExtents(const PlanManifest &manifest, const PlanInputs &inputs);
 
-/// Launches once and waits. The outputs in `outputs` (empty: all) come back in the caller's dimension order.
-Result<NamedTensors> runPlan(const Device &device, const Plan &plan, const PlanInputs &inputs);
+/// How tensors lie in device memory.
+enum class MemoryOrder : std::uint8_t {
+  Contiguous,
+  /// Rows apart from each other, and the outer dimensions in reverse order: what a view of a larger tensor looks like.
+  /// The gaps of inputs hold NaN; outputs that reach into their gaps fail the run.
+  Gaps,
+};
+
+/// Launches once and waits. All outputs come back, contiguous and in the caller's dimension order.
+Result<NamedTensors> runPlan(const Device &device, const Plan &plan, const PlanInputs &inputs,
+                             MemoryOrder order = MemoryOrder::Contiguous);
 
 } // namespace attn::tools

@@ -1,0 +1,188 @@
+// Runs the table of Cases.def: compile, run, compare with the float64 evaluation; or where a row says that the compiler
+// refuses it, hold the compiler to that. A test is one row at one type and is named GROUP.NAME_DTYPE_HEADDIM.
+//
+//   conformance_test [--device=emulator|cuda] [GoogleTest's options]
+//
+// On the virtual GPU each input runs twice: with asynchronous copies that land at once, and as late as the program allows.
+// Without a GPU the tests of `cuda` are skipped. A failed case leaves its specification, and unusual
+// inputs, in conformance_failures/ and prints the `attnc check` command that repeats it.
+#include "tests/conformance/Case.h"
+#include "tests/conformance/SpecialValues.h"
+
+#include "attn/Module.h"
+#include "driver/Compiler.h"
+#include "dsl/TypedSpec.h"
+#include "tools/attnc/Check.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <regex>
+
+namespace attn::conformance {
+
+namespace {
+/// A device, and the options of `attnc` that give it.
+struct TestDevice {
+  Device device;
+  std::string options;
+};
+
+class AttentionTest : public testing::Test {
+public:
+  AttentionTest(const Case &row, CaseType type, const std::string &deviceName) : row(row), type(std::move(type)), deviceName(deviceName) {}
+
+  void TestBody() override;
+
+private:
+  const Case &row;
+  CaseType type;
+  const std::string &deviceName;
+  std::string text;
+  std::unique_ptr<dsl::TypedSpec> spec;
+
+  std::string stem() const { return fmt::format("{}.{}_{}", row.group, row.name, type.name()); }
+  driver::CompileRequest request() const;
+  void checkRefusal(const Result<driver::CompiledPlan> &compiled);
+  void runShape(const std::vector<std::pair<const TestDevice *, Plan>> &plans, const std::string &shape, std::uint64_t seed);
+  std::string repetition(const TestDevice &on, const dsl::EvaluationInput &input, const std::string &shape, std::uint64_t seed);
+};
+} // namespace
+
+static Result<TestDevice> openEmulator(EmulatorOptions::Completion completion, std::string options) {
+  DeviceOptions deviceOptions;
+  deviceOptions.emulator.completion = completion;
+  deviceOptions.emulator.checks = EmulatorOptions::Checks::Memory;
+  deviceOptions.emulator.threads = 1; // ctest runs groups beside each other
+  Result<Device> device = Device::open("emulator", deviceOptions);
+  if (!device)
+    return device.status();
+  return TestDevice{std::move(*device), std::move(options)};
+}
+
+/// Opened once; on the virtual GPU there are two ways to run.
+static const std::vector<TestDevice> &devices(const std::string &name) {
+  static const std::vector<TestDevice> opened = [&] {
+    std::vector<TestDevice> list;
+    if (name == "emulator") {
+      list.push_back(*openEmulator(EmulatorOptions::Completion::Eager, "--device emulator"));
+      list.push_back(*openEmulator(EmulatorOptions::Completion::Lazy, "--device emulator --completion lazy"));
+    } else if (Result<Device> device = Device::open(name)) {
+      list.push_back({std::move(*device), "--device " + name});
+    }
+    return list;
+  }();
+  return opened;
+}
+
+driver::CompileRequest AttentionTest::request() const {
+  driver::CompileRequest request;
+  request.source = text;
+  request.fileName = stem() + ".attn";
+  return request;
+}
+
+void AttentionTest::checkRefusal(const Result<driver::CompiledPlan> &compiled) {
+  ASSERT_FALSE(compiled) << stem() << " compiles now: take its `refused` out of Cases.def\n" << text;
+  const std::string &message = compiled.status().message();
+  EXPECT_TRUE(std::regex_search(message, std::regex(R"(\.attn:\d+:\d+: error: )"))) << "has no place: " << message;
+  EXPECT_NE(message.find(row.refused), std::string::npos) << message;
+  EXPECT_EQ(message.find("could not be lowered"), std::string::npos) << message;
+}
+
+/// Leaves what a person needs to repeat the case, and says how.
+std::string AttentionTest::repetition(const TestDevice &on, const dsl::EvaluationInput &input, const std::string &shape, std::uint64_t seed) {
+  std::filesystem::path stemPath = std::filesystem::absolute("conformance_failures") / stem();
+  std::error_code ignored;
+  std::filesystem::create_directories(stemPath.parent_path(), ignored);
+  std::string path = stemPath.string() + ".attn";
+  if (Status status = tools::writeFile(path, text); !status)
+    return status.message();
+  if (row.values == Values::Normal)
+    return fmt::format("attnc check {} --shape {} --seed {} {}", path, shape, seed, on.options);
+  tools::NamedTensors tensors;
+  for (const auto &[name, tensor] : input.tensors)
+    tensors.emplace(name, spec->properties.layout == dsl::LayoutKind::Bhsd && tensor.shape.size() == 4 ? tools::swapRowsAndHeads(tensor) : tensor);
+  std::string inputs = stemPath.string() + ".safetensors";
+  if (Status status = tools::writeFile(inputs, tools::formatSafetensors(tensors)); !status)
+    return status.message();
+  return fmt::format("attnc check {} --input {} --shape {} {}", path, inputs, shape, on.options);
+}
+
+void AttentionTest::runShape(const std::vector<std::pair<const TestDevice *, Plan>> &plans, const std::string &shape, std::uint64_t seed) {
+  Result<dsl::EvaluationInput> input = makeInput(*spec, shape, row.values, seed);
+  ASSERT_TRUE(input) << input.status().message();
+  Result<dsl::EvaluationOutput> exact = dsl::evaluate(*spec, *input, {.emulateKernel = true, .threads = 1});
+  ASSERT_TRUE(exact) << exact.status().message();
+  tools::MemoryOrder order = row.memory == Memory::Gaps ? tools::MemoryOrder::Gaps : tools::MemoryOrder::Contiguous;
+  for (const auto &[on, plan] : plans) {
+    auto describe = [&, device = on] {
+      return fmt::format("\n{}at {}, seed {}; repeat with\n  {}", text, shape, seed, repetition(*device, *input, shape, seed));
+    };
+    Result<tools::NamedTensors> outputs = tools::runOnInput(on->device, plan, *spec, *input, order);
+    if (!outputs) {
+      ADD_FAILURE() << outputs.status().message() << describe();
+      continue;
+    }
+    Result<tools::CheckRecord> record = tools::compareOutputs(*spec, *input, *outputs, *exact);
+    ASSERT_TRUE(record) << record.status().message();
+    EXPECT_FALSE(record->outputs.empty());
+    for (const tools::OutputError &error : record->outputs)
+      if (!error.isWithin)
+        ADD_FAILURE() << fmt::format("`{}`: {}; relative error {:.3g}, that of the reference algorithm {:.3g}", error.name,
+                                     error.problem, error.rmsRelative, error.emulatedRms)
+                      << describe();
+  }
+}
+
+void AttentionTest::TestBody() {
+  text = specText(row, type);
+  const std::vector<TestDevice> &on = devices(deviceName);
+  if (on.empty())
+    GTEST_SKIP() << "there is no device `" << deviceName << "`";
+  Result<driver::CompiledPlan> compiled = driver::compileSpec(request());
+  if (row.refused)
+    return checkRefusal(compiled);
+  ASSERT_TRUE(compiled) << compiled.status().message();
+  Result<std::unique_ptr<dsl::TypedSpec>> analyzed = driver::analyzeSpec(request());
+  ASSERT_TRUE(analyzed) << analyzed.status().message();
+  spec = std::move(*analyzed);
+  std::vector<std::pair<const TestDevice *, Plan>> plans;
+  for (const TestDevice &device : on) {
+    Result<Module> module = Module::fromPtx(device.device, compiled->ptx, toJson(compiled->manifest));
+    ASSERT_TRUE(module) << module.status().message();
+    Result<Plan> plan = module->plan();
+    ASSERT_TRUE(plan) << plan.status().message();
+    plans.emplace_back(&device, std::move(*plan));
+  }
+  std::uint64_t seed = 0;
+  for (const std::string &shape : shapesOf(row))
+    runShape(plans, shape, ++seed);
+}
+
+static void registerCases(const std::string &deviceName) {
+  for (const Case &row : allCases())
+    for (const CaseType &type : typesOf(row)) {
+      std::string name = fmt::format("{}_{}", row.name, type.name());
+      testing::RegisterTest(row.group, name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                            [&row, type, &deviceName]() -> AttentionTest * { return new AttentionTest(row, type, deviceName); });
+    }
+}
+
+} // namespace attn::conformance
+
+int main(int argc, char **argv) {
+  testing::InitGoogleTest(&argc, argv);
+  std::string device = "emulator";
+  for (int i = 1; i < argc; ++i) {
+    std::string_view argument = argv[i];
+    if (!argument.starts_with("--device=")) {
+      fmt::print(stderr, "{}: unknown option; expects --device=emulator or --device=cuda\n", argument);
+      return 2;
+    }
+    device = argument.substr(std::string_view("--device=").size());
+  }
+  attn::conformance::registerCases(device);
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,92 @@
+#include "tests/conformance/SpecialValues.h"
+
+#include "dsl/RandomInputs.h"
+
+#include <limits>
+#include <sstream>
+
+namespace attn::conformance {
+
+static constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+static constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+static dsl::EvaluationInput boundBy(const dsl::TypedSpec &spec, const std::string &shape) {
+  dsl::EvaluationInput bound;
+  std::istringstream stream(shape);
+  for (std::string item; std::getline(stream, item, ',');) {
+    std::size_t equals = item.find('=');
+    std::string name = item.substr(0, equals);
+    double value = std::stod(item.substr(equals + 1));
+    bool isScalar = name == "softmax_scale";
+    for (const dsl::ScalarParameter &scalar : spec.scalars)
+      isScalar |= scalar.name == name;
+    if (isScalar)
+      bound.scalars[name] = value;
+    else
+      bound.extents[name] = static_cast<std::int64_t>(value);
+  }
+  bound.extents.emplace("batch", 1);
+  return bound;
+}
+
+/// Sets a row of key or value: all channels of all heads, or of one (request, head).
+static void fillRow(HostTensor &tensor, std::int64_t b, std::int64_t row, std::int64_t head, double value) {
+  std::int64_t width = tensor.shape[3], first = ((b * tensor.shape[1] + row) * tensor.shape[2] + head) * width;
+  for (std::int64_t c = 0; c < width; ++c)
+    tensor.set(first + c, value);
+}
+
+static void fillRows(HostTensor &tensor, std::int64_t b, std::int64_t row, double value) {
+  for (std::int64_t head = 0; head < tensor.shape[2]; ++head)
+    fillRow(tensor, b, row, head, value);
+}
+
+static void fillLastRows(HostTensor &tensor, double value) {
+  for (std::int64_t b = 0; b < tensor.shape[0]; ++b)
+    fillRows(tensor, b, tensor.shape[1] - 1, value);
+}
+
+static void fillPastLengths(dsl::EvaluationInput &input) {
+  const HostTensor &lengths = input.tensors.find("lengths")->second;
+  for (const char *name : {"key", "value"}) {
+    HostTensor &tensor = input.tensors.find(name)->second;
+    for (std::int64_t b = 0; b < tensor.shape[0]; ++b)
+      for (auto row = static_cast<std::int64_t>(lengths.get(b)); row < tensor.shape[1]; ++row)
+        fillRows(tensor, b, row, row % 2 == 0 ? kNaN : kInfinity);
+  }
+}
+
+Result<dsl::EvaluationInput> makeInput(const dsl::TypedSpec &spec, const std::string &shape, Values values, std::uint64_t seed) {
+  double scale = values == Values::Huge ? 40 : values == Values::Tiny ? 1e-6 : 1;
+  Result<dsl::EvaluationInput> input = dsl::randomInput(spec, boundBy(spec, shape), {.seed = seed, .varyScalars = false, .scale = scale});
+  if (!input)
+    return input;
+  auto tensor = [&](const char *name) -> HostTensor & { return input->tensors.find(name)->second; };
+  switch (values) {
+  case Values::Normal:
+  case Values::Huge:
+  case Values::Tiny:
+    break;
+  case Values::LastKeyNan:
+    fillLastRows(tensor("key"), kNaN);
+    break;
+  case Values::LastKeyInf:
+    fillLastRows(tensor("key"), kInfinity);
+    break;
+  case Values::LastValueNan:
+    fillLastRows(tensor("value"), kNaN);
+    break;
+  case Values::LastValueInf:
+    fillLastRows(tensor("value"), kInfinity);
+    break;
+  case Values::OneKeyNan:
+    fillRow(tensor("key"), 0, tensor("key").shape[1] / 2, 0, kNaN);
+    break;
+  case Values::PastLengths:
+    fillPastLengths(*input);
+    break;
+  }
+  return input;
+}
+
+} // namespace attn::conformance
