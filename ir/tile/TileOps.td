@@ -106,10 +106,10 @@ def Tile_ParamOp : Tile_Op<"param", [NoMemoryEffect, AttrSizedOperandSegments]> 
     depend on. With a predicate that is false nothing is read and the result is 0. The caller guarantees that the
     indices are in range where the predicate holds.
 
-    Stored floats become f32 (f64: f64), integers i32, `i8` read as `i1` is `!= 0`, element `i1` is the bit.
+    Stored floats become f32 (f64 also stays f64), integers i32, `i8` read as `i1` is `!= 0`, element `i1` is the bit.
     Not speculatable: hoisting it needs a reason why its indices stay in range.
 
-    Constraints: (C1) an index a dimension. (C2) the result is f32 (f64) for a float element; i32 or i1 for `i8`; i32
+    Constraints: (C1) an index a dimension. (C2) the result is f32 for a float element, or f64 for an f64 one; i32 or i1 for `i8`; i32
     for wider integers; i1 for `i1`.
     ```mlir
     %s = tile.param %bias[%bucket, %h] if %visible : !tile.tensor<[32, 8], f32> -> f32

@@ -110,7 +110,7 @@ LogicalResult ParamOp::verify() {
   if (getIndices().size() != tensor.getRank()) // (C1)
     return emitOpError("expects ") << tensor.getRank() << " indices, but got " << getIndices().size();
   Type element = tensor.getElementType(), result = getType();
-  bool agrees = isa<FloatType>(element) ? result.isF64() == element.isF64() && isa<FloatType>(result)
+  bool agrees = isa<FloatType>(element) ? isa<FloatType>(result) && (element.isF64() || !result.isF64())
                 : element.isInteger(1)  ? result.isInteger(1)
                 : element.isInteger(8)  ? result.isInteger(1) || result.isInteger(32)
                                         : result.isInteger(32);
