@@ -10,15 +10,19 @@
 #include "driver/Stage.h"
 #include "runtime/manifest/KernelManifest.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-namespace attn::dsl {
+namespace attn {
+struct HostTensor;
+namespace dsl {
 class TypedSpec;
 }
+} // namespace attn
 
 namespace attn::driver {
 
@@ -68,11 +72,16 @@ struct TileRanges {
 struct ScheduleSummary {
   std::int64_t blockM = 0, blockN = 0, stages = 0, warps = 0;
 };
-/// How the mask's analysis classifies the tiles of one (request, head) at concrete extents and scalar values.
+/// How the mask's analysis classifies the tiles at concrete extents and scalar values.
 struct TileClasses {
   ScheduleSummary schedule;
-  std::vector<TileRanges> tiles;               ///< a row of query tiles, top to bottom
+  std::vector<TileRanges> tiles;               ///< request 0, query head 0: a row of query tiles, top to bottom
+  std::vector<std::vector<TileRanges>> others; ///< other requests and heads, where the ranges differ by them
+  bool dependsOnRequest = false, dependsOnHead = false;
 };
-Result<TileClasses> classifyTiles(const CompileRequest &request, const std::map<std::string, double> &values);
+/// A tensor argument by name, as the caller has it; null if there is none. Asked only for what the mask's ranges read.
+using TensorLookup = std::function<const HostTensor *(std::string_view name)>;
+Result<TileClasses> classifyTiles(const CompileRequest &request, const std::map<std::string, double> &values,
+                                  const TensorLookup &tensor = {});
 
 } // namespace attn::driver

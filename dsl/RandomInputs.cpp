@@ -124,7 +124,7 @@ static void fillExtents(const TypedSpec &spec, EvaluationInput &input) {
     give(name, std::max(input.extents["q_len"], input.extents["kv_len"]));
 }
 
-Result<EvaluationInput> randomInput(const TypedSpec &spec, const EvaluationInput &bound, const RandomOptions &options) {
+Result<EvaluationInput> randomScalars(const TypedSpec &spec, const EvaluationInput &bound, const RandomOptions &options) {
   EvaluationInput input;
   input.extents = bound.extents;
   input.scalars = bound.scalars;
@@ -132,12 +132,45 @@ Result<EvaluationInput> randomInput(const TypedSpec &spec, const EvaluationInput
   Result<Extents> extents = boundExtents(spec, input);
   if (!extents)
     return extents.status();
-  auto generator = [&](std::string_view name) { return Random(options.seed ^ hashOf(name)); };
+  for (const ScalarParameter &parameter : spec.scalars) {
+    if (!parameter.used || input.scalars.contains(parameter.name) || (parameter.defaultValue && !options.varyScalars))
+      continue;
+    Random random(options.seed ^ hashOf(parameter.name));
+    input.scalars.emplace(parameter.name, randomScalar(parameter, random, *extents));
+  }
+  if (!spec.properties.softmaxScale)
+    input.scalars.try_emplace("softmax_scale", 1 / std::sqrt(static_cast<double>(spec.properties.headDim)));
+  return input;
+}
+
+Result<HostTensor> randomParameter(const TensorParameter &parameter, const Extents &extents, std::uint64_t seed) {
+  std::vector<std::int64_t> shape;
+  for (const SizeExpr &dim : parameter.dims) {
+    std::optional<std::int64_t> size = dim.evaluate(extents);
+    if (!size || *size < 1)
+      return Status(StatusCode::InvalidArgument, "the size `" + dim.text() + "` of `" + parameter.name +
+                                                     "` has no value of 1 or more at these extents");
+    shape.push_back(*size);
+  }
+  HostTensor tensor(parameter.element, shape);
+  Random random(seed ^ hashOf(parameter.name));
+  fillParameter(parameter, tensor, random, extents);
+  return tensor;
+}
+
+Result<EvaluationInput> randomInput(const TypedSpec &spec, const EvaluationInput &bound, const RandomOptions &options) {
+  Result<EvaluationInput> completed = randomScalars(spec, bound, options);
+  if (!completed)
+    return completed.status();
+  EvaluationInput input = std::move(*completed);
+  Result<Extents> extents = boundExtents(spec, input);
+  if (!extents)
+    return extents.status();
   auto addInput = [&](bool used, const char *name, ElementType type, const char *rows, const char *heads, std::int64_t dim) {
     if (!used)
       return;
     HostTensor tensor(type, {extents->at("batch"), extents->at(rows), extents->at(heads), dim});
-    Random random = generator(name);
+    Random random(options.seed ^ hashOf(name));
     fillNormal(tensor, random, options.scale);
     input.tensors.emplace(name, std::move(tensor));
   };
@@ -148,27 +181,11 @@ Result<EvaluationInput> randomInput(const TypedSpec &spec, const EvaluationInput
   for (const TensorParameter &parameter : spec.tensors) {
     if (!parameter.used)
       continue;
-    std::vector<std::int64_t> shape;
-    for (const SizeExpr &dim : parameter.dims) {
-      std::optional<std::int64_t> size = dim.evaluate(*extents);
-      if (!size || *size < 1)
-        return Status(StatusCode::InvalidArgument, "the size `" + dim.text() + "` of `" + parameter.name +
-                                                       "` has no value of 1 or more at these extents");
-      shape.push_back(*size);
-    }
-    HostTensor tensor(parameter.element, shape);
-    Random random = generator(parameter.name);
-    fillParameter(parameter, tensor, random, *extents);
-    input.tensors.emplace(parameter.name, std::move(tensor));
+    Result<HostTensor> tensor = randomParameter(parameter, *extents, options.seed);
+    if (!tensor)
+      return tensor.status();
+    input.tensors.emplace(parameter.name, std::move(*tensor));
   }
-  for (const ScalarParameter &parameter : spec.scalars) {
-    if (!parameter.used || input.scalars.contains(parameter.name) || (parameter.defaultValue && !options.varyScalars))
-      continue;
-    Random random = generator(parameter.name);
-    input.scalars.emplace(parameter.name, randomScalar(parameter, random, *extents));
-  }
-  if (!properties.softmaxScale)
-    input.scalars.try_emplace("softmax_scale", 1 / std::sqrt(static_cast<double>(properties.headDim)));
   return input;
 }
 

@@ -22,6 +22,13 @@ struct RandomOptions {
 /// a new name the longer of q_len and kv_len.
 Result<EvaluationInput> randomInput(const TypedSpec &spec, const EvaluationInput &bound, const RandomOptions &options = {});
 
+/// The same without tensors: extents that `bound` lacks, and scalars without a default.
+Result<EvaluationInput> randomScalars(const TypedSpec &spec, const EvaluationInput &bound, const RandomOptions &options = {});
+
+/// One tensor parameter, as `randomInput` with this seed makes it. `extents` are those of `boundExtents`.
+Result<HostTensor> randomParameter(const TensorParameter &parameter,
+                                   const std::map<std::string, std::int64_t, std::less<>> &extents, std::uint64_t seed);
+
 /// Extents (and heads, where nothing fixes them) on which kernels go wrong: one row, odd lengths, more rows than keys
 /// (with a causal mask: rows without a visible key), lengths beside multiples of tiles, group sizes of 1 and more. Fewer
 /// where the specification fixes many heads, so that all of them run on the virtual GPU in seconds.

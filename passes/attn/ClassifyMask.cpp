@@ -10,6 +10,7 @@
 #include "passes/Passes.h"
 #include "passes/Remarks.h"
 #include "passes/attn/EmitRanges.h"
+#include "passes/attn/PeriodicBounds.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -36,6 +37,19 @@ static bool isEverything(const mask::KeySet &set) {
          end->name == "kv_len";
 }
 
+/// What the reader of a remark calls `value`, and where it stands.
+static std::string describe(Value value) {
+  std::string text = "a condition";
+  if (auto load = value.getDefiningOp<ir::LoadOp>())
+    if (auto tensor = dyn_cast<BlockArgument>(load.getTensor()))
+      if (auto plan = dyn_cast<func::FuncOp>(tensor.getOwner()->getParentOp()))
+        if (auto name = plan.getArgAttrOfType<StringAttr>(tensor.getArgNumber(), ir::AttnDialect::kName))
+          text = "`" + name.getValue().str() + "`";
+  if (auto place = value.getLoc()->findInstanceOf<FileLineColLoc>())
+    text += " (line " + llvm::utostr(place.getLine()) + ", column " + llvm::utostr(place.getColumn()) + ")";
+  return text;
+}
+
 static void explain(ir::AttentionOp op, const mask::KeySets &sets, ArrayRef<Value> open) {
   auto say = [&](const Twine &text) { remark(op, RemarkCategory::Mask, text); };
   bool visitsAll = isEverything(sets.may);
@@ -47,7 +61,7 @@ static void explain(ir::AttentionOp op, const mask::KeySets &sets, ArrayRef<Valu
   else
     say(visited + ", the mask is not evaluated on " + count(sets.must.size(), "range") + " of them");
   for (Value value : open)
-    emitRemark(value.getLoc()) << "mask: this depends on row and key in a way that is settled at each point only";
+    emitRemark(value.getLoc()) << "mask: " << describe(value) << " is looked at for each row and key, not for a tile";
 }
 
 static LogicalResult classify(ir::AttentionOp op) {
@@ -58,7 +72,7 @@ static LogicalResult classify(ir::AttentionOp op) {
   mask::KeySets sets{solver.allKeys(), solver.allKeys()};
   if (!op.getMask().empty()) {
     Value visible = ir::yieldedBy(op.getMask()).front();
-    sets = solver.solve(expressions.predicateOf(visible));
+    sets = solver.solve(mask::tightenBounds(expressions, expressions.predicateOf(visible)));
     if (expressions.hasOverflowed())
       sets = {solver.allKeys(), {}};
     if (sets.may.empty())

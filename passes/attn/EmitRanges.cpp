@@ -1,7 +1,8 @@
 // Uniform expressions as operations of region `ranges`. Arithmetic is i32 where it provably fits, else i64 with the end
 // clamped to [0, kv_len] before it is narrowed: a bound such as `q_idx + window` may leave i32 although the mask's own
-// `q_idx - kv_idx < window` never does. Indices of loads are clamped to the tensor, for a tile's last row may lie beyond
-// it and a condition beside the load may have kept the index in range; along an ascending row that only widens.
+// `q_idx - kv_idx < window` never does. The tile's last row is taken as one that there is. Indices of loads are clamped
+// to the tensor, for a condition beside the load may have kept the index in range; along an ascending row that only
+// widens.
 #include "passes/attn/EmitRanges.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -161,8 +162,10 @@ Value RangeEmitter::emitNarrow(const Atom &atom) {
   switch (atom.kind) {
   case Atom::Kind::First:
     return block.getArgument(0);
-  case Atom::Kind::Last:
-    return block.getArgument(1);
+  case Atom::Kind::Last: { // a tile may reach beyond the last row
+    Linear end = expressions.add(expressions.extent("q_len"), Expressions::number(-1));
+    return arith::MinSIOp::create(builder, location, block.getArgument(1), emit(end, false));
+  }
   case Atom::Kind::Extent:
     return ir::SizeOp::create(builder, location, atom.name);
   case Atom::Kind::Symbol:

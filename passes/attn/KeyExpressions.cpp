@@ -3,6 +3,7 @@
 #include "passes/attn/KeyExpressions.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 using namespace mlir;
 
@@ -201,11 +202,33 @@ Linear Expressions::extremum(Atom::Kind kind, const Linear &a, const Linear &b) 
 Linear Expressions::minimum(const Linear &a, const Linear &b) { return extremum(Atom::Kind::Min, a, b); }
 Linear Expressions::maximum(const Linear &a, const Linear &b) { return extremum(Atom::Kind::Max, a, b); }
 
+/// With `condition` L ≤ 0 (so otherwise L ≥ 1) and yes - no = e - s·L for constants s > 0 and 0 ≤ e ≤ s, `yes` is chosen
+/// where it is not the smaller; with yes - no = s·L - e where it is not the greater.
+std::optional<Linear> Expressions::asExtremum(const Predicate *condition, const Linear &yes, const Linear &no) {
+  if (condition->kind != Predicate::Kind::NonPositive || condition->linear.isConstant())
+    return std::nullopt;
+  auto [atom, unit] = condition->linear.terms.front();
+  Linear difference = add(yes, no, -1);
+  auto term = llvm::find_if(difference.terms, [&](const auto &other) { return other.first == atom; });
+  if (term == difference.terms.end() || term->second % unit != 0)
+    return std::nullopt;
+  int64_t factor = term->second / unit;
+  Linear rest = add(difference, condition->linear, -factor);
+  if (!rest.isConstant())
+    return std::nullopt;
+  int64_t excess = factor < 0 ? rest.constant : -rest.constant;
+  if (excess < 0 || excess > std::abs(factor))
+    return std::nullopt;
+  return factor < 0 ? maximum(yes, no) : minimum(yes, no);
+}
+
 Linear Expressions::select(const Predicate *condition, const Linear &yes, const Linear &no) {
   if (condition->kind == Predicate::Kind::True || yes == no)
     return yes;
   if (condition->kind == Predicate::Kind::False)
     return no;
+  if (std::optional<Linear> extremum = asExtremum(condition, yes, no))
+    return *extremum;
   return atom({.kind = Atom::Kind::Select, .operands = {yes, no}, .condition = condition});
 }
 
@@ -307,10 +330,9 @@ NumberRange Expressions::rangeOf(const Atom &atom) {
   switch (atom.kind) {
   case Atom::Kind::Row:
   case Atom::Kind::First:
+  case Atom::Kind::Last:
   case Atom::Kind::Key:
     return {0, kMaxExtent - 1};
-  case Atom::Kind::Last: // a tile may reach beyond the last row
-    return {0, kMaxExtent + 1023};
   case Atom::Kind::Extent:
     return {0, kMaxExtent};
   case Atom::Kind::Symbol:
@@ -355,15 +377,17 @@ NumberRange Expressions::rangeOf(const Atom &atom) {
 bool Expressions::provablyNonPositive(const Linear &value) {
   if (rangeOf(value).hi <= 0)
     return true;
-  // first ≤ q_len - 1 and first ≤ last: put the larger for the smaller where that cancels.
+  // first ≤ last ≤ q_len - 1: put the larger for the smaller where that cancels.
+  Linear end = add(extent("q_len"), number(-1));
   for (auto [atom, coefficient] : value.terms) {
-    if (atom->kind != Atom::Kind::First || coefficient < 0)
+    bool isFirst = atom->kind == Atom::Kind::First;
+    if (coefficient < 0 || (!isFirst && atom->kind != Atom::Kind::Last))
       continue;
     Linear self;
     self.terms.emplace_back(atom, 1);
-    for (const Linear &upper : {add(extent("q_len"), number(-1)), last()})
-      if (rangeOf(add(value, add(upper, self, -1), coefficient)).hi <= 0)
-        return true;
+    if (rangeOf(add(value, add(end, self, -1), coefficient)).hi <= 0 ||
+        (isFirst && rangeOf(add(value, add(last(), self, -1), coefficient)).hi <= 0))
+      return true;
   }
   return false;
 }

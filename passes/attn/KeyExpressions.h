@@ -42,7 +42,7 @@ struct Atom {
   enum class Kind : std::uint8_t {
     Row,          ///< q_idx
     Key,          ///< kv_idx
-    First, Last,  ///< the tile's first and last q_idx
+    First, Last,  ///< the tile's first and last q_idx, both of rows that there are
     Extent,       ///< size `name`
     Symbol,       ///< `value`, uniform: head, argument, or any op on such
     FloorDiv,     ///< operand 0 // operand 1, the divisor uniform and at least 1
@@ -129,6 +129,8 @@ private:
   Linear unknown(mlir::Value value);
   Linear remainderOrDifference(mlir::Value lhs, mlir::Value rhs);
   Linear extremum(Atom::Kind kind, const Linear &a, const Linear &b);
+  /// max(yes, no) or min(yes, no), where that is what choosing by `condition` comes to.
+  std::optional<Linear> asExtremum(const Predicate *condition, const Linear &yes, const Linear &no);
   const Predicate *compare(mlir::Operation *op, bool negated);
   const Predicate *opaque(mlir::Value value, bool negated);
   const Predicate *intern(Predicate &&predicate);

@@ -228,9 +228,12 @@ KeySets MaskSolver::solveChoice(const Linear &sum, const Atom &choice, int64_t c
     return KeySets{unite(a.may, b.may, Side::May), unite(a.must, b.must, Side::Must)};
   };
   if (choice.kind == Atom::Kind::Select) {
-    KeySets yes = both(solve(choice.condition), solveWith(choice.operands[0]));
-    KeySets no = both(solve(expressions.negation(choice.condition)), solveWith(choice.operands[1]));
-    return either(yes, no);
+    KeySets first = solveWith(choice.operands[0]), second = solveWith(choice.operands[1]);
+    KeySets yes = both(solve(choice.condition), first), no = both(solve(expressions.negation(choice.condition)), second);
+    // Rows that choose differently still agree on what both choices show.
+    KeySets result{unite(yes.may, no.may, Side::May), intersect(first.must, second.must, Side::Must)};
+    result.must = unite(unite(result.must, yes.must, Side::Must), no.must, Side::Must);
+    return result;
   }
   bool isEither = (choice.kind == Atom::Kind::Min) == (coefficient > 0);
   KeySets result = solveWith(choice.operands[0]);
@@ -340,6 +343,31 @@ KeySets MaskSolver::solveSum(const Linear &sum) {
 // Conditions
 //===----------------------------------------------------------------------===//
 
+static void flatten(const Predicate *predicate, SmallVectorImpl<const Predicate *> &parts) {
+  if (predicate->kind != Predicate::Kind::And)
+    return parts.push_back(predicate);
+  for (const Predicate *operand : predicate->operands)
+    flatten(operand, parts);
+}
+
+/// Of (c and x) or (not c and y), `if c then x else y`: x and y, which is seen whichever way a row chooses. Else null.
+static const Predicate *commonToBranches(Expressions &expressions, const Predicate *either) {
+  SmallVector<const Predicate *> a, b;
+  flatten(either->operands[0], a);
+  flatten(either->operands[1], b);
+  for (const Predicate *&yes : a) {
+    auto no = llvm::find(b, expressions.negation(yes));
+    if (no == b.end())
+      continue;
+    yes = *no = expressions.always();
+    const Predicate *result = expressions.always();
+    for (const Predicate *part : llvm::concat<const Predicate *>(a, b))
+      result = expressions.conjunction(result, part);
+    return result;
+  }
+  return nullptr;
+}
+
 KeySets MaskSolver::solve(const Predicate *mask) {
   switch (mask->kind) {
   case Predicate::Kind::False:
@@ -352,7 +380,10 @@ KeySets MaskSolver::solve(const Predicate *mask) {
   }
   case Predicate::Kind::Or: {
     KeySets a = solve(mask->operands[0]), b = solve(mask->operands[1]);
-    return {unite(a.may, b.may, Side::May), unite(a.must, b.must, Side::Must)};
+    KeySet must = unite(a.must, b.must, Side::Must);
+    if (const Predicate *agreed = commonToBranches(expressions, mask))
+      must = unite(solve(agreed).must, must, Side::Must);
+    return {unite(a.may, b.may, Side::May), must};
   }
   case Predicate::Kind::NonPositive:
     return solveSum(mask->linear);

@@ -11,7 +11,6 @@
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <vector>
 
 extern char **environ;
 
@@ -51,12 +50,20 @@ static int runProgram(std::vector<std::string> words, const std::string &outputP
   return WEXITSTATUS(status);
 }
 
-static unsigned numberBefore(const std::string &text, const char *pattern) {
-  unsigned sum = 0;
-  std::regex expression(pattern);
-  for (std::sregex_iterator it(text.begin(), text.end(), expression), end; it != end; ++it)
-    sum += static_cast<unsigned>(std::stoul((*it)[1]));
-  return sum;
+/// What `ptxas -v` says about each entry: a line that names it, then its figures.
+static std::vector<KernelResources> parseResources(const std::string &text) {
+  static const std::regex line(R"(Compiling entry function '([^']+)'|(\d+) bytes spill|Used (\d+) registers)");
+  std::vector<KernelResources> kernels;
+  for (std::sregex_iterator it(text.begin(), text.end(), line), end; it != end; ++it) {
+    const std::smatch &match = *it;
+    if (match[1].matched)
+      kernels.push_back({.kernel = match[1]});
+    else if (!kernels.empty() && match[2].matched)
+      kernels.back().spillBytes += static_cast<unsigned>(std::stoul(match[2]));
+    else if (!kernels.empty())
+      kernels.back().registers = static_cast<unsigned>(std::stoul(match[3]));
+  }
+  return kernels;
 }
 
 Result<AssemblerReport> assemble(const std::string &ptx, const std::string &target) {
@@ -87,8 +94,7 @@ Result<AssemblerReport> assemble(const std::string &ptx, const std::string &targ
   std::filesystem::remove_all(directory, ignored);
   if (!status)
     return status;
-  report.registers = numberBefore(report.text, R"(Used (\d+) registers)");
-  report.spillBytes = numberBefore(report.text, R"((\d+) bytes spill)");
+  report.kernels = parseResources(report.text);
   return report;
 }
 

@@ -5,13 +5,19 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace attn::tools {
 
-struct AssemblerReport {
-  std::string cubin;          ///< the binary
+struct KernelResources {
+  std::string kernel;
   unsigned registers = 0;     ///< a thread
   unsigned spillBytes = 0;    ///< stores and loads
+};
+
+struct AssemblerReport {
+  std::string cubin;          ///< the binary
+  std::vector<KernelResources> kernels;
   std::string text;           ///< all that ptxas printed
 };
 

@@ -14,10 +14,17 @@ static bool covers(const Ranges &ranges, std::int64_t begin, std::int64_t end) {
   return std::any_of(ranges.begin(), ranges.end(), [&](const auto &range) { return range.first <= begin && end <= range.second; });
 }
 
-TileCount countTiles(const driver::TileClasses &classes, std::int64_t kvLen) {
+TileCount &TileCount::operator+=(const TileCount &other) {
+  lines.insert(lines.end(), other.lines.begin(), other.lines.end());
+  empty += other.empty;
+  partial += other.partial;
+  full += other.full;
+  return *this;
+}
+
+TileCount countTiles(const std::vector<driver::TileRanges> &tiles, std::int64_t blockN, std::int64_t kvLen) {
   TileCount count;
-  std::int64_t blockN = classes.schedule.blockN;
-  for (const driver::TileRanges &tile : classes.tiles) {
+  for (const driver::TileRanges &tile : tiles) {
     std::string line;
     for (std::int64_t begin = 0; begin < kvLen; begin += blockN) {
       bool isVisited = overlaps(tile.visit, begin, std::min(begin + blockN, kvLen));

@@ -27,9 +27,11 @@ func.func @causal(%query: !q, %key: !kv, %value: !kv) -> (!q, !lse) attributes {
     // CHECK-NEXT: ^tile(%[[FIRST:.*]]: i32, %[[LAST:.*]]: i32):
     // CHECK-DAG: %[[N:.*]] = attn.size kv_len
     // CHECK-DAG: %[[M:.*]] = attn.size q_len
-    // The first row of a tile is one of the tensor, so its last visible key is too: that end needs no bound.
-    // CHECK: %[[END:.*]] = arith.minsi
-    // CHECK-NOT: arith.minsi
+    // A tile's last row may lie beyond the tensor's; its first never does, so neither end needs a bound by kv_len.
+    // CHECK: %[[ROW:.*]] = arith.minsi %[[LAST]], %{{.*}}
+    // CHECK: arith.addi %[[N]], %[[ROW]]
+    // CHECK: %[[END:.*]] = arith.addi %{{.*}}, %[[ONE]]
+    // CHECK: arith.addi %[[N]], %[[FIRST]]
     // CHECK: %[[FULL:.*]] = arith.addi %{{.*}}, %[[ONE]]
     // CHECK-NEXT: attn.yield_ranges visit [%[[ZERO]], %[[END]]] full [%[[ZERO]], %[[FULL]]]
   // CHECK: %[[OUT:.*]], %[[LSE:.*]] = attn.finalize %[[S1]] : ![[ST]] -> ![[Q]], ![[L]]
