@@ -118,8 +118,11 @@ static Status checkGiven(const CheckOptions &options, const std::map<std::string
   for (const auto &[name, value] : input.scalars)
     classValues[name] = value;
   if (request)
-    if (Result<driver::TileClasses> classes = driver::classifyTiles(*request, classValues))
-      run.tiles = countTiles(*classes, input.extents["kv_len"]);
+    if (Result<driver::TileClasses> classes = driver::classifyTiles(*request, classValues, [&](std::string_view name) {
+          auto found = input.tensors.find(name);
+          return found == input.tensors.end() ? nullptr : &found->second;
+        }))
+      run.tiles = countTiles(classes->tiles, classes->schedule.blockN, input.extents["kv_len"]);
   return {};
 }
 
