@@ -51,6 +51,14 @@ static Result<std::string> emitBackEnd(Session &session, ModuleOp module, const 
   return *ptx;
 }
 
+/// `ptx`, unless it has no kernel: text given with `--from` may be anything.
+static Result<std::string> holdsKernel(const CompileRequest &request, std::string ptx) {
+  if (ptx.find(".entry") == std::string::npos)
+    return Status(StatusCode::CompileError, fmt::format("{}: holds no kernel in {}", request.fileName,
+                                                        request.from == Stage::Ptx ? "PTX" : "LLVM IR"));
+  return ptx;
+}
+
 static Result<std::string> emitFromLlvm(const CompileRequest &request, Stage stage) {
   std::string error;
   std::unique_ptr<codegen::LlvmModule> llvmModule = codegen::parseLlvm(request.source, request.fileName, &error);
@@ -61,7 +69,7 @@ static Result<std::string> emitFromLlvm(const CompileRequest &request, Stage sta
   std::optional<std::string> ptx = codegen::emitPtx(*llvmModule, {.target = request.target}, &error);
   if (!ptx)
     return Status(StatusCode::CompileError, error);
-  return *ptx;
+  return holdsKernel(request, std::move(*ptx));
 }
 
 Result<std::string> emitStage(const CompileRequest &request, Stage stage) {
@@ -77,7 +85,7 @@ Result<std::string> emitStage(const CompileRequest &request, Stage stage) {
     return dsl::printTypedSpec(**spec);
   }
   if (request.from == Stage::Ptx)
-    return request.source;
+    return holdsKernel(request, request.source);
   if (request.from == Stage::Llvm)
     return emitFromLlvm(request, stage);
   Session session(request);

@@ -4,6 +4,7 @@
 #include "dsl/Analyze.h"
 #include "dsl/AstToAttn.h"
 #include "ir/AllDialects.h"
+#include "ir/attn/AttnDialect.h"
 #include "passes/Pipelines.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -11,6 +12,8 @@
 #include "mlir/Pass/PassManager.h"
 
 #include <fmt/format.h>
+
+#include <optional>
 
 using namespace mlir;
 
@@ -63,12 +66,37 @@ Result<std::unique_ptr<dsl::TypedSpec>> Session::analyzeOne() {
   return std::move(specs->front());
 }
 
+/// The stage whose IR a module holds, by how its functions are marked; none without a kernel or plan.
+static std::optional<Stage> stageOf(ModuleOp module) {
+  for (Operation &op : module.getBody()->getOperations()) {
+    if (op.hasAttr(ir::AttnDialect::kPlan))
+      return Stage::Attn;
+    if (op.hasAttr("tile.kernel"))
+      return Stage::Tile;
+    if (op.getName().getStringRef() == "llvm.func")
+      return Stage::Nvvm;
+  }
+  return std::nullopt;
+}
+
+static Status checkStage(const CompileRequest &request, ModuleOp module) {
+  std::optional<Stage> found = stageOf(module);
+  if (found == request.from)
+    return {};
+  return Status(StatusCode::CompileError,
+                found ? fmt::format("{}: holds {} IR, not {} IR; read it with --from {}", request.fileName, spelling(*found),
+                                    spelling(request.from), spelling(*found))
+                      : fmt::format("{}: holds no kernel in {} IR", request.fileName, spelling(request.from)));
+}
+
 Result<OwningOpRef<ModuleOp>> Session::start() {
   if (request.from != Stage::Source) {
     ParserConfig config(&mlirContext);
     OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sourceMgr, config);
     if (!module)
       return failure(fmt::format("{}: is not readable as {} IR", request.fileName, spelling(request.from)));
+    if (Status status = checkStage(request, *module); !status)
+      return status;
     return module;
   }
   Result<std::unique_ptr<dsl::TypedSpec>> spec = analyzeOne();

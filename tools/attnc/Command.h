@@ -46,6 +46,9 @@ public:
   Result<std::map<std::string, double>> parse() const;
 };
 
+/// The text of a specification or of IR (`-`: standard input), without a byte order mark. Fails on what is no text.
+Result<std::string> readSource(const std::string &path);
+
 /// Prints the message to standard error, and returns the exit code for its kind.
 int fail(const Status &status);
 int fail(ExitCode code, std::string_view message);

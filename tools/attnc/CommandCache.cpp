@@ -22,7 +22,17 @@ static nlohmann::ordered_json toJson(const std::vector<CacheEntry> &entries) {
   return rows;
 }
 
+/// Where the cache is; fails where nothing says it.
+static Result<std::string> directory() {
+  std::string path = cacheDirectory();
+  if (path.empty())
+    return Status(StatusCode::NotFound, "the cache has no directory: none of ATTN_CACHE_DIR, XDG_CACHE_HOME and HOME is set");
+  return path;
+}
+
 static Status list(bool json) {
+  if (Result<std::string> path = directory(); !path)
+    return path.status();
   Result<std::vector<CacheEntry>> entries = listCache();
   if (!entries)
     return entries.status();
@@ -41,10 +51,20 @@ static Status list(bool json) {
 }
 
 static Status clear() {
+  if (Result<std::string> path = directory(); !path)
+    return path.status();
   Result<CacheCleared> cleared = clearCache();
   if (!cleared)
     return cleared.status();
   fmt::print("{} kernel{} removed, {} bytes\n", cleared->entries, cleared->entries == 1 ? "" : "s", cleared->bytes);
+  return {};
+}
+
+static Status printPath() {
+  Result<std::string> path = directory();
+  if (!path)
+    return path.status();
+  fmt::print("{}\n", *path);
   return {};
 }
 
@@ -62,7 +82,10 @@ void addCacheCommand(CLI::App &app, int &exitCode) {
     if (Status status = clear(); !status)
       exitCode = fail(status);
   });
-  command->add_subcommand("path", "where it is")->callback([] { fmt::print("{}\n", cacheDirectory()); });
+  command->add_subcommand("path", "where it is")->callback([&exitCode] {
+    if (Status status = printPath(); !status)
+      exitCode = fail(status);
+  });
 }
 
 } // namespace attn::tools

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <charconv>
 #include <cstring>
@@ -19,7 +20,7 @@ struct EmulateOptions {
   std::uint32_t sharedBytes = 0;
   std::uint64_t seed = 0, stepLimit = 0;
   unsigned threads = 0;
-  bool keepGoing = false, counters = false;
+  bool keepGoing = false, counters = false, json = false;
 };
 
 /// One kernel argument: the eight bytes passed, and what to store afterwards.
@@ -50,6 +51,13 @@ static Result<emulator::Dim3> parseDim3(std::string_view option, const std::stri
   return invalid(fmt::format("{} {}: expects one to three positive numbers such as 4,2,1", option, text));
 }
 
+/// Whether a number is one of `width` bits, signed or not.
+static bool fits(std::uint64_t bits, bool isNegative, bool isSigned, unsigned width) {
+  if (isNegative)
+    return isSigned && static_cast<std::int64_t>(bits) >= -(std::int64_t{1} << (width - 1)) && static_cast<std::int64_t>(bits) <= 0;
+  return bits <= (~std::uint64_t{0} >> (64 - width + (isSigned ? 1 : 0)));
+}
+
 /// `i32=5`, `u64=7`, `f32=0.5`, `f64=…`.
 static Result<Argument> parseScalar(const std::string &type, const std::string &text) {
   Argument argument;
@@ -63,10 +71,10 @@ static Result<Argument> parseScalar(const std::string &type, const std::string &
     std::memcpy(&argument.bits, &value, 8);
   } else {
     errno = 0;
-    argument.bits = text.starts_with('-') ? static_cast<std::uint64_t>(std::strtoll(text.c_str(), &end, 0))
-                                          : std::strtoull(text.c_str(), &end, 0);
+    bool isNegative = text.starts_with('-');
+    argument.bits = isNegative ? static_cast<std::uint64_t>(std::strtoll(text.c_str(), &end, 0)) : std::strtoull(text.c_str(), &end, 0);
     argument.size = type.ends_with("64") ? 8 : type.ends_with("16") ? 2 : type.ends_with("8") ? 1 : 4;
-    if (errno)
+    if (errno || !fits(argument.bits, isNegative, type.starts_with('i'), 8 * argument.size))
       return invalid(fmt::format("--arg {}={}: is out of range", type, text));
   }
   if (text.empty() || *end)
@@ -92,9 +100,12 @@ static Result<Argument> parseOutput(const std::string &text) {
     count *= size;
     at = comma + 1;
   }
+  std::string path = text.substr(close + 2);
+  if (Status status = checkWritable(path); !status)
+    return status;
   Argument argument;
   argument.tensor = HostTensor(*type, std::move(shape));
-  argument.outputPath = text.substr(close + 2);
+  argument.outputPath = std::move(path);
   return argument;
 }
 
@@ -116,9 +127,27 @@ static Result<Argument> parseArgument(const std::string &text) {
   if (!tensor)
     return tensor.status();
   argument.tensor = std::move(*tensor);
-  if (colon != std::string::npos)
+  if (colon != std::string::npos) {
     argument.outputPath = rest.substr(colon + 1);
+    if (Status status = checkWritable(argument.outputPath); !status)
+      return status;
+  }
   return argument;
+}
+
+static nlohmann::ordered_json toJson(const emulator::Counters &counters) {
+  nlohmann::ordered_json classes = nlohmann::ordered_json::object();
+  for (std::size_t i = 0; i < emulator::kInstructionClasses; ++i)
+    if (counters.warpInstructions[i])
+      classes[std::string(emulator::spelling(static_cast<emulator::InstructionClass>(i)))] = counters.warpInstructions[i];
+  return {{"warp_instructions", counters.totalWarpInstructions},
+          {"by_class", classes},
+          {"tensor_flop", counters.tensorFlop},
+          {"special_function_ops", counters.specialFunctionOps},
+          {"global_bytes", counters.globalBytes},
+          {"global_sectors", counters.globalSectors},
+          {"shared_wavefronts", counters.sharedWavefronts},
+          {"shared_bank_conflicts", counters.sharedBankConflicts}};
 }
 
 static void printCounters(const emulator::Counters &counters) {
@@ -150,7 +179,7 @@ static Result<emulator::LaunchOptions> launchOptions(const EmulateOptions &optio
   launch.threads = options.threads;
   launch.keepGoing = options.keepGoing;
   launch.stepLimit = options.stepLimit;
-  launch.countMemory = options.counters;
+  launch.countMemory = options.counters || options.json;
   return launch;
 }
 
@@ -229,7 +258,9 @@ static Status emulate(const EmulateOptions &options) {
     if (Status written = writeFile(argument.outputPath, formatNpy(argument.tensor)); !written)
       return written;
   }
-  if (options.counters)
+  if (options.json)
+    fmt::print("{}\n", toJson(report.counters).dump(2));
+  else if (options.counters)
     printCounters(report.counters);
   return {};
 }
@@ -252,6 +283,7 @@ void addEmulateCommand(CLI::App &app, int &exitCode) {
   command->add_option("--step-limit", options->stepLimit, "warp instructions of a block before it is stopped; 0: none")->capture_default_str();
   command->add_flag("--keep-going", options->keepGoing, "report further findings instead of stopping at the first");
   command->add_flag("--counters", options->counters, "print what was executed");
+  command->add_flag("--json", options->json, "print what was executed for machines");
   command->callback([options, &exitCode] {
     if (Status status = emulate(*options); !status)
       exitCode = fail(status);

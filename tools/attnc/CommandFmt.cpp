@@ -17,7 +17,7 @@ struct FmtOptions {
 /// Formats one file; sets `changed` when its text is not canonical.
 static Status formatFile(const std::string &path, const FmtOptions &options, bool &changed) {
   driver::CompileRequest request;
-  Result<std::string> text = readFile(path == "-" ? "/dev/stdin" : path);
+  Result<std::string> text = readSource(path);
   if (!text)
     return text.status();
   request.source = *text;

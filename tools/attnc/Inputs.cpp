@@ -97,6 +97,8 @@ Result<PlanInputs> InputOption::read(const PlanManifest &manifest) const {
     std::string name = item.substr(0, equals);
     if (std::find(names.begin(), names.end(), name) == names.end())
       return Status(StatusCode::InvalidArgument, fmt::format("--input {}: the specification has no input `{}`{}", item, name, nameHint(name, names)));
+    if (equals + 1 == item.size())
+      return Status(StatusCode::InvalidArgument, fmt::format("--input {}: expects name=FILE", item));
     Result<HostTensor> tensor = readTensor(item.substr(equals + 1), name);
     if (!tensor)
       return tensor.status();

@@ -7,7 +7,9 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <optional>
+#include <set>
 #include <unistd.h>
 
 namespace attn::tools {
@@ -22,9 +24,68 @@ void SpecOptions::addTo(CLI::App &command) {
   command.add_flag("--checked", checked, "trap on indices out of range");
 }
 
+/// The length of the UTF-8 sequence at `at`, or 0 where there is none.
+static std::size_t sequenceLength(std::string_view text, std::size_t at) {
+  auto byte = static_cast<unsigned char>(text[at]);
+  std::size_t length = byte < 0x80 ? 1 : byte >= 0xC2 && byte < 0xE0 ? 2 : (byte & 0xF0) == 0xE0 ? 3 : byte >= 0xF0 && byte < 0xF5 ? 4 : 0;
+  if (length == 0 || byte == 0 || at + length > text.size())
+    return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((static_cast<unsigned char>(text[at + i]) & 0xC0) != 0x80)
+      return 0;
+  return length;
+}
+
+Result<std::string> readSource(const std::string &path) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  Result<std::string> text = readFile(path == "-" ? "/dev/stdin" : path);
+  if (!text)
+    return text;
+  if (text->starts_with(kByteOrderMark))
+    text->erase(0, kByteOrderMark.size());
+  for (std::size_t at = 0; at < text->size();) {
+    std::size_t length = sequenceLength(*text, at);
+    if (length == 0)
+      return Status(StatusCode::InvalidArgument, fmt::format("{}: is no text: byte {} is not UTF-8", path == "-" ? "standard input" : path, at));
+    at += length;
+  }
+  return text;
+}
+
+/// What only specifications have, and what the IR of a stage has behind it.
+static Status checkFromOptions(const SpecOptions &options, driver::Stage from) {
+  auto settled = [&](std::string_view option) {
+    return Status(StatusCode::InvalidArgument, fmt::format("{}: does not go with --from {}, where that is settled", option, options.from));
+  };
+  if (!options.defines.empty())
+    return settled("-D " + options.defines.front());
+  if (!options.attention.empty())
+    return settled("--attention " + options.attention);
+  if (!options.schedule.empty() && from >= driver::Stage::Tile)
+    return settled("--schedule " + options.schedule);
+  return {};
+}
+
+/// That the items of `--schedule` are name=number and each stands once; what the names mean is the compiler's to say.
+static Status checkSchedule(const std::string &schedule) {
+  std::set<std::string> names;
+  for (std::size_t at = 0; !schedule.empty() && at <= schedule.size();) {
+    std::size_t comma = std::min(schedule.find(',', at), schedule.size());
+    std::string item = schedule.substr(at, comma - at);
+    at = comma + 1;
+    std::size_t equals = item.find('=');
+    std::string number = equals == std::string::npos ? "" : item.substr(equals + 1);
+    if (equals == 0 || number.empty() || number.find_first_not_of("0123456789") != std::string::npos)
+      return Status(StatusCode::InvalidArgument, fmt::format("--schedule: `{}` is not name=number", item));
+    if (!names.insert(item.substr(0, equals)).second)
+      return Status(StatusCode::InvalidArgument, fmt::format("--schedule: `{}` is given twice", item.substr(0, equals)));
+  }
+  return {};
+}
+
 Result<driver::CompileRequest> SpecOptions::request() const {
   driver::CompileRequest request;
-  Result<std::string> text = readFile(path == "-" ? "/dev/stdin" : path);
+  Result<std::string> text = readSource(path);
   if (!text)
     return text.status();
   request.source = std::move(*text);
@@ -46,7 +107,11 @@ Result<driver::CompileRequest> SpecOptions::request() const {
       return Status(StatusCode::InvalidArgument,
                     fmt::format("--from {}: expects one of {}", from, driver::stageList(driver::readsBack)));
     request.from = *stage;
+    if (Status status = checkFromOptions(*this, *stage); !status)
+      return status;
   }
+  if (Status status = checkSchedule(schedule); !status)
+    return status;
   return request;
 }
 
@@ -76,6 +141,11 @@ Result<std::map<std::string, double>> ShapeOption::parse() const {
     std::optional<double> value = equals == std::string::npos ? std::nullopt : parseNumber(item.substr(equals + 1));
     if (name.empty() || !value)
       return Status(StatusCode::InvalidArgument, fmt::format("--shape: `{}` is not name=number", item));
+    constexpr double kHighest = std::numeric_limits<std::int32_t>::max();
+    for (const char *extent : {"batch", "q_len", "kv_len", "q_heads", "kv_heads"})
+      if (name == extent && (*value != std::floor(*value) || *value < 0 || *value > kHighest))
+        return Status(StatusCode::InvalidArgument,
+                      fmt::format("--shape: `{}` is {}; an extent is a whole number from 0 to {:.0f}", name, *value, kHighest));
     if (!values.emplace(name, *value).second)
       return Status(StatusCode::InvalidArgument, fmt::format("--shape: `{}` is given twice", name));
   }

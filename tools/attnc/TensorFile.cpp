@@ -13,6 +13,8 @@
 namespace attn::tools {
 
 Result<std::string> readFile(const std::string &path) {
+  if (path.empty())
+    return Status(StatusCode::InvalidArgument, "the name of a file to read is empty");
   std::error_code error;
   if (std::filesystem::is_directory(path, error))
     return Status(StatusCode::InvalidArgument, fmt::format("{}: is a directory", path));
@@ -43,10 +45,33 @@ Status checkWritable(const std::string &path) {
   return ::access(touched.c_str(), W_OK) == 0 ? Status() : refused(std::strerror(errno));
 }
 
+/// Writes beside `path` and renames, keeping the permissions of a file that was there.
+static Status replaceFile(const std::string &path, std::string_view bytes) {
+  std::error_code error;
+  std::string temporary = fmt::format("{}.tmp{}", path, static_cast<long>(::getpid()));
+  std::ofstream file(temporary, std::ios::binary);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  Status status;
+  if (!file) {
+    status = Status(StatusCode::IoError, fmt::format("{}: cannot be written: {}", path, std::strerror(errno)));
+  } else {
+    std::filesystem::file_status old = std::filesystem::status(path, error);
+    if (std::filesystem::is_regular_file(old))
+      std::filesystem::permissions(temporary, old.permissions(), error);
+    std::filesystem::rename(temporary, path, error);
+    if (error)
+      status = Status(StatusCode::IoError, fmt::format("{}: cannot be written: {}", path, error.message()));
+  }
+  if (!status)
+    std::filesystem::remove(temporary, error);
+  return status;
+}
+
 Status writeFile(const std::string &path, std::string_view bytes) {
   if (path == "-" || path == "/dev/stdout") {
-    if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size())
-      return Status(StatusCode::IoError, "standard output: cannot be written");
+    if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() || std::fflush(stdout) != 0)
+      return Status(StatusCode::IoError, fmt::format("standard output: cannot be written: {}", std::strerror(errno)));
     return Status();
   }
   if (Status status = checkWritable(path); !status)
@@ -58,24 +83,10 @@ Status writeFile(const std::string &path, std::string_view bytes) {
     file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     return file ? Status() : Status(StatusCode::IoError, fmt::format("{}: cannot be written", path));
   }
-  std::string temporary = fmt::format("{}.tmp{}", path, static_cast<long>(::getpid()));
-  {
-    std::ofstream file(temporary, std::ios::binary);
-    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    file.close();
-    if (!file) {
-      Status status(StatusCode::IoError, fmt::format("{}: cannot be written: {}", path, std::strerror(errno)));
-      std::filesystem::remove(temporary, error);
-      return status;
-    }
-  }
-  std::filesystem::rename(temporary, path, error);
-  if (error) {
-    std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
-    return Status(StatusCode::IoError, fmt::format("{}: cannot be written: {}", path, error.message()));
-  }
-  return Status();
+  std::filesystem::path target = path;
+  if (std::filesystem::is_symlink(target, error)) // the file it leads to is replaced, not the link
+    target = std::filesystem::canonical(target, error);
+  return replaceFile(error ? path : target.string(), bytes);
 }
 
 static bool endsWith(std::string_view text, std::string_view end) {
