@@ -1,0 +1,127 @@
+// Every example and the kernels of Cases.def through ptxas, at the default schedules: each assembles, and where head_dim is
+// at most 128 none spills. Those that do today stand in Spills.def with their bytes, which none may exceed; a row whose
+// kernel no longer spills fails, so that the list can only shrink. Without ptxas all of it is skipped.
+#include "tests/conformance/Case.h"
+
+#include "driver/Compiler.h"
+#include "dsl/TypedSpec.h"
+#include "tools/attnc/Ptxas.h"
+#include "tools/attnc/TensorFile.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+namespace attn::conformance {
+
+/// Bytes of spill stores and loads that are known of a test, by its name.
+static const std::map<std::string, unsigned> kKnownSpills = {
+#define SPILL(test, bytes) {test, bytes},
+#include "tests/conformance/Spills.def"
+#undef SPILL
+};
+
+/// Lessons about what the compiler does not compile yet.
+static constexpr std::string_view kRefusedExamples[] = {"example.14_shaw"};
+
+namespace {
+class AssemblerTest : public testing::Test {
+public:
+  AssemblerTest(std::string name, driver::CompileRequest request, std::string target)
+      : name(std::move(name)), request(std::move(request)), target(std::move(target)) {}
+
+  void TestBody() override;
+
+private:
+  std::string name;
+  driver::CompileRequest request;
+  std::string target;
+
+  void checkSpills(const tools::AssemblerReport &report, std::int64_t longestRow) const;
+};
+} // namespace
+
+void AssemblerTest::TestBody() {
+  if (!tools::findPtxas())
+    GTEST_SKIP() << "ptxas is not installed";
+  Result<std::unique_ptr<dsl::TypedSpec>> spec = driver::analyzeSpec(request);
+  ASSERT_TRUE(spec) << spec.status().message();
+  Result<driver::CompiledPlan> compiled = driver::compileSpec(request);
+  if (std::find(std::begin(kRefusedExamples), std::end(kRefusedExamples), name) != std::end(kRefusedExamples)) {
+    EXPECT_FALSE(compiled) << name << " compiles now: take it out of kRefusedExamples";
+    return;
+  }
+  ASSERT_TRUE(compiled) << compiled.status().message();
+  Result<tools::AssemblerReport> report = tools::assemble(compiled->ptx, target);
+  ASSERT_TRUE(report) << report.status().message();
+  ASSERT_FALSE(report->kernels.empty()) << report->text;
+  checkSpills(*report, std::max((*spec)->properties.headDim, (*spec)->properties.headDimV));
+}
+
+void AssemblerTest::checkSpills(const tools::AssemblerReport &report, std::int64_t longestRow) const {
+  unsigned spills = 0;
+  for (const tools::KernelResources &kernel : report.kernels) {
+    EXPECT_GT(kernel.registers, 0U) << report.text;
+    spills += kernel.spillBytes;
+  }
+  RecordProperty("spill_bytes", static_cast<int>(spills));
+  if (longestRow > 128 || target != request.target)
+    return;
+  auto known = kKnownSpills.find(name);
+  unsigned limit = known == kKnownSpills.end() ? 0 : known->second;
+  EXPECT_LE(spills, limit) << name << " spills " << spills << " bytes:\n" << report.text;
+  if (limit > 0)
+    EXPECT_GT(spills, 0U) << name << " no longer spills: take it out of Spills.def";
+}
+
+/// `suite.name` is also the name in Spills.def.
+static void registerTest(const char *suite, const std::string &name, const driver::CompileRequest &request, const std::string &target) {
+  testing::RegisterTest(suite, name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                        [=, full = fmt::format("{}.{}", suite, name)]() -> AssemblerTest * { return new AssemblerTest(full, request, target); });
+}
+
+static void registerExamples() {
+  std::vector<std::filesystem::path> files;
+  for (const auto &entry : std::filesystem::directory_iterator(ATTN_SOURCE_DIR "/examples"))
+    if (entry.path().extension() == ".attn")
+      files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  for (const std::filesystem::path &file : files) {
+    Result<std::string> source = tools::readFile(file.string());
+    std::string stem = file.stem().string();
+    driver::CompileRequest request;
+    request.source = source ? *source : source.status().message();
+    request.fileName = file.filename().string();
+    registerTest("example", stem, request, request.target);
+    // Code for sm_80 runs on every later part of the line.
+    if (stem.starts_with("01_") || stem.starts_with("05_") || stem.starts_with("07_"))
+      for (const char *target : {"sm_86", "sm_89", "sm_90"})
+        registerTest("later", fmt::format("{}_{}", stem, target), request, target);
+  }
+}
+
+static void registerCases() {
+  for (const Case &row : allCases()) {
+    if (row.refused)
+      continue;
+    for (const CaseType &type : typesOf(row)) {
+      std::string name = fmt::format("{}_{}_{}", row.group, row.name, type.name());
+      driver::CompileRequest request;
+      request.source = specText(row, type);
+      request.fileName = name + ".attn";
+      registerTest("kernel", name, request, request.target);
+    }
+  }
+}
+
+} // namespace attn::conformance
+
+int main(int argc, char **argv) {
+  testing::InitGoogleTest(&argc, argv);
+  attn::conformance::registerExamples();
+  attn::conformance::registerCases();
+  return RUN_ALL_TESTS();
+}
