@@ -160,8 +160,6 @@ bool Decoder::decodeCreatePolicy() {
 
 bool Decoder::decodeAddressConvert() {
   countAs(InstructionClass::Integer);
-  if (type() != ScalarType::U64)
-    return refuse("32-bit generic addresses");
   Draft draft = make(addressConvertHandler);
   switch (memorySpace()) {
   case Space::Shared: draft.inst.imm = static_cast<std::int64_t>(kSharedWindow); break;
@@ -292,10 +290,12 @@ static MmaForm mmaForm(std::string_view shape, ScalarType d, ScalarType a, Scala
 bool Decoder::decodeMma() {
   countAs(InstructionClass::Tensor);
   ScalarType d = type(0), a = type(1), b = type(2), c = type(3);
+  if (d != c)
+    return refuse("accumulators of two types");
   MmaForm form = mmaForm(instruction->modifiers[2], d, a, c);
   origin().flop = 2 * form.m * 8 * form.k;
   Draft draft = make(alignedMmaHandler);
-  draft.inst.inner = lanes.mma(form.kind, form.k, d == ScalarType::F16, c == ScalarType::F16);
+  draft.inst.inner = lanes.mma(form.kind, form.k, d == ScalarType::F16);
   draft.inst.flags |= commonFlags();
   draft.inst.kind = static_cast<std::uint8_t>((a == ScalarType::S8 ? 1 : 0) | (b == ScalarType::S8 ? 2 : 0));
   const unsigned counts[4] = {form.countD, form.countA, form.countB, form.countC};

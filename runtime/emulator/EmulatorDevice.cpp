@@ -1,6 +1,7 @@
 #include "runtime/emulator/EmulatorDevice.h"
 
 #include "runtime/core/Config.h"
+#include "runtime/emulator/TensorMap.h"
 
 #include <fmt/format.h>
 
@@ -22,7 +23,7 @@ class EmulatorDevice final : public DeviceDriver {
 public:
   EmulatorDevice(const GpuTarget &limits, std::unique_ptr<emulator::VirtualGpu> gpu,
                  const emulator::LaunchOptions &options)
-      : gpu(std::move(gpu)), options(options) {
+      : gpu(std::move(gpu)), options(options), hasTma(limits.hasTma) {
     deviceInfo.name = "emulator";
     deviceInfo.description = fmt::format("virtual GPU, limits of {}", limits.name);
     deviceInfo.computeCapability = limits.computeCapability;
@@ -72,6 +73,19 @@ public:
     return std::chrono::duration<double, std::milli>(*to - *from).count();
   }
 
+  Status encodeTensorMap(const TensorMapSource &source, TensorMapObject &map) override {
+    if (!hasTma)
+      return {StatusCode::Unsupported, fmt::format("{} has no tensor memory accelerator", deviceInfo.description)};
+    emulator::TensorMap out{.address = source.address,
+                            .rank = source.rank,
+                            .elementBytes = storageBits(source.type) / 8,
+                            .extents = source.extents,
+                            .strides = source.strides,
+                            .box = source.box,
+                            .swizzle = source.swizzle};
+    return emulator::encodeTensorMap(out, map.bytes);
+  }
+
   Result<std::unique_ptr<DeviceCode>> load(const CodeImage &image) override;
 
   Status launch(const emulator::PtxModule &module, const std::string &entry, const LaunchShape &shape,
@@ -96,6 +110,7 @@ private:
   DeviceInfo deviceInfo;
   std::unique_ptr<emulator::VirtualGpu> gpu;
   emulator::LaunchOptions options;
+  bool hasTma;
   std::mutex mutex; // of `last`
   std::optional<emulator::LaunchReport> last;
 };
@@ -144,10 +159,16 @@ private:
     for (std::size_t i = 0; i < manifest.params.size(); ++i) {
       KernelParam::Kind kind = manifest.params[i].kind;
       bool wide = kind == KernelParam::Kind::Pointer || kind == KernelParam::Kind::Stride;
-      if (entry.parameters[i].size != (wide ? 8u : 4u))
+      std::size_t bytes = kind == KernelParam::Kind::TensorMap ? emulator::kTensorMapBytes : wide ? 8 : 4;
+      if (entry.parameters[i].size != bytes)
         return {StatusCode::InvalidArgument,
                 fmt::format("kernel `{}`: parameter {} (`{}`) has {} bytes, but the manifest says {}", manifest.name, i,
-                            manifest.params[i].name, entry.parameters[i].size, wide ? 8 : 4)};
+                            manifest.params[i].name, entry.parameters[i].size, bytes)};
+      if (kind == KernelParam::Kind::TensorMap && entry.parameters[i].alignment % emulator::kTensorMapAlignment != 0)
+        return {StatusCode::InvalidArgument,
+                fmt::format("kernel `{}`: parameter {} (`{}`) is a tensor map and must be aligned to {} bytes, not {}",
+                            manifest.name, i, manifest.params[i].name, emulator::kTensorMapAlignment,
+                            entry.parameters[i].alignment)};
     }
     return {};
   }

@@ -78,7 +78,7 @@ private:
 
   bool word() {
     std::size_t start = position;
-    while (continuesWord(at(0)) || (at(0) == ':' && at(1) == ':' && isLetter(at(2)) && position > start))
+    while (continuesWord(at(0)) || (at(0) == ':' && at(1) == ':' && (isLetter(at(2)) || isDigit(at(2))) && position > start))
       position += at(0) == ':' ? 2 : 1;
     tokens.push_back({Token::Kind::Word, text.substr(start, position - start), line});
     return true;

@@ -170,6 +170,26 @@ bool Warp::converge(const Inst &in, std::uint32_t needed) {
   return false;
 }
 
+bool Warp::joinWarpBarrier(const Inst &in, std::uint32_t members) {
+  auto waitsHere = [&](const Fragment &fragment) {
+    const Inst &other = launch.program->code[fragment.pc];
+    return fragment.state == Fragment::State::Parked && other.fn == in.fn &&
+           plane<std::uint32_t>(other.a)[std::countr_zero(fragment.mask)] == members;
+  };
+  std::uint32_t together = exec;
+  for (const Fragment &fragment : fragments)
+    together |= waitsHere(fragment) ? fragment.mask : 0;
+  if (together == exec || (members & live & ~together))
+    return false;
+  for (Fragment &fragment : fragments)
+    if (waitsHere(fragment)) {
+      fragment.state = Fragment::State::Ready;
+      ++fragment.pc;
+    }
+  updateLimit();
+  return true;
+}
+
 void Warp::wait(const Inst &in, unsigned barrier) {
   fragments.push_back({pc, exec, Fragment::State::Waiting, static_cast<std::uint8_t>(barrier), &in});
   active &= ~exec;

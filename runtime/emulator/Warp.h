@@ -52,6 +52,9 @@ public:
   void exitLanes();
   /// True when the executing lanes contain `needed`; else parks them here until the others come.
   bool converge(const Inst &in, std::uint32_t needed);
+  /// For bar.warp.sync: when the executing lanes and those parked at others with the same mask are all of `members`, these
+  /// go on, and so does the caller (true).
+  bool joinWarpBarrier(const Inst &in, std::uint32_t members);
   void wait(const Inst &in, unsigned barrier);        ///< exec lanes wait for a named barrier
   void release(unsigned barrier);                     ///< the barrier completed
   /// Called when nothing in the CTA can run: reports parked fragments (D02), else returns false.

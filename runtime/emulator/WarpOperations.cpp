@@ -178,7 +178,16 @@ void activeMaskHandler(LaneState &state, const Inst &in) {
   warp.setUndefined(in.d, 0);
 }
 
-void warpBarrierHandler(LaneState &state, const Inst &in) { members(warpOf(state), in, in.a); }
+/// bar.warp.sync may be reached at several places: the lanes wait for each other, not for an instruction.
+void warpBarrierHandler(LaneState &state, const Inst &in) {
+  Warp &warp = warpOf(state);
+  if (!warp.checkDefined(in, in.a, "member mask"))
+    return;
+  const std::uint32_t *masks = warp.plane<std::uint32_t>(in.a);
+  std::uint32_t mask = masks[std::countr_zero(warp.exec)];
+  if (!warp.joinWarpBarrier(in, mask))
+    members(warp, in, in.a);
+}
 
 void moveMatrixHandler(LaneState &state, const Inst &in) {
   Warp &warp = warpOf(state);

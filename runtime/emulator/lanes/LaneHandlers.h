@@ -45,8 +45,8 @@ struct LaneHandlers {
   /// The fast form of a conversion without modifiers, where there is one.
   Handler (*convertPlain)(ptx::ScalarType to, ptx::ScalarType from, Rounding rounding);
   Handler (*convertPack)(ptx::ScalarType to, Rounding rounding);
-  /// `halfD`, `halfC`: the f16 forms of the accumulators.
-  Handler (*mma)(MmaKind kind, unsigned k, bool halfD, bool halfC);
+  /// `halfSums`: the form with f16 accumulators.
+  Handler (*mma)(MmaKind kind, unsigned k, bool halfSums);
   Handler move32, move64, pack16, unpack16, pack64, unpack64, pack16x4, unpack16x4;
 };
 

@@ -180,10 +180,8 @@ ATTN_INLINE Registers registersOf(const Inst &in, unsigned countA, unsigned coun
   return {list, list + countC, list + countC + countA, list + countC + countA + countB, countA, countB, countC};
 }
 
-template <bool kBrain, unsigned kRuns, bool kHalfC, bool kHalfD> void mmaHalf(LaneState &state, const Inst &in) {
-  constexpr unsigned kCountC = kHalfC ? 2 : 4, kCountD = kHalfD ? 2 : 4;
-  Registers registers = registersOf(in, 2 * kRuns, kRuns, kCountD);
-  registers.countC = kCountC;
+template <bool kBrain, unsigned kRuns, bool kHalfSums> void mmaHalf(LaneState &state, const Inst &in) {
+  Registers registers = registersOf(in, 2 * kRuns, kRuns, kHalfSums ? 2 : 4);
   alignas(64) float a[128 * kRuns], columns[64 * kRuns];
   Vector8 b[8 * kRuns], c[16];
   for (unsigned r = 0; r < 2 * kRuns; ++r)
@@ -192,20 +190,14 @@ template <bool kBrain, unsigned kRuns, bool kHalfC, bool kHalfD> void mmaHalf(La
     widen<kBrain>(state.plane<std::uint32_t>(registers.b[r]), columns + 64 * r);
     transpose8(columns + 64 * r, b + 8 * r);
   }
-  if (kHalfC)
+  if (kHalfSums)
     loadHalves(state, registers.c, c);
   else
     loadSingles(state, registers.c, c);
   multiply<kRuns>(a, b, c);
   canonicalise(c);
-  if (kHalfC == kHalfD) {
-    propagate<2>(state, registers, kHalfC);
-  } else { // mixed accumulators: undefined anywhere in C makes all of D so
-    std::uint32_t mask = anyUndefined(state, registers.a, registers.countA + registers.countB + kCountC) ? kFullMask : 0;
-    for (unsigned i = 0; i < kCountD; ++i)
-      state.setUndefined(registers.d[i], mask);
-  }
-  if (kHalfD)
+  propagate<2>(state, registers, kHalfSums);
+  if (kHalfSums)
     storeHalves(state, registers.d, c);
   else
     storeSingles(state, registers.d, c);
@@ -271,18 +263,15 @@ void mmaDouble(LaneState &state, const Inst &in) {
     state.write(registers.d[i], result[i]);
 }
 
-template <unsigned kRuns> Handler halfForm(bool halfD, bool halfC) {
-  if (halfD)
-    return halfC ? mmaHalf<false, kRuns, true, true> : mmaHalf<false, kRuns, false, true>;
-  return halfC ? mmaHalf<false, kRuns, true, false> : mmaHalf<false, kRuns, false, false>;
-}
-
 } // namespace
 
-Handler mmaHandler(MmaKind kind, unsigned k, bool halfD, bool halfC) {
+Handler mmaHandler(MmaKind kind, unsigned k, bool halfSums) {
   switch (kind) {
-  case MmaKind::F16: return k == 16 ? halfForm<2>(halfD, halfC) : halfForm<1>(halfD, halfC);
-  case MmaKind::BF16: return k == 16 ? mmaHalf<true, 2, false, false> : mmaHalf<true, 1, false, false>;
+  case MmaKind::F16:
+    if (halfSums)
+      return k == 16 ? mmaHalf<false, 2, true> : mmaHalf<false, 1, true>;
+    return k == 16 ? mmaHalf<false, 2, false> : mmaHalf<false, 1, false>;
+  case MmaKind::BF16: return k == 16 ? mmaHalf<true, 2, false> : mmaHalf<true, 1, false>;
   case MmaKind::TF32: return k == 8 ? mmaTf32<2> : mmaTf32<1>;
   case MmaKind::Integer: return k == 32 ? mmaInteger<2> : mmaInteger<1>;
   case MmaKind::Double: return mmaDouble;

@@ -13,7 +13,7 @@ Handler selectBySignHandler(ptx::ScalarType type, ptx::ScalarType sign);
 Handler convertHandler(ptx::ScalarType to, ptx::ScalarType from, Rounding rounding, bool integral);
 Handler convertPlainHandler(ptx::ScalarType to, ptx::ScalarType from, Rounding rounding);
 Handler convertPackHandler(ptx::ScalarType to, Rounding rounding);
-Handler mmaHandler(MmaKind kind, unsigned k, bool halfD, bool halfC);
+Handler mmaHandler(MmaKind kind, unsigned k, bool halfSums);
 void fillMoves(LaneHandlers &handlers);
 
 const LaneHandlers *table() {

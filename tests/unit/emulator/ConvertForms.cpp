@@ -112,7 +112,8 @@ static void addFloatConversions(Forms &forms) {
   forms.add("convert_float", "cvt{.rn|.rz|.rm|.rp}.{f16.bf16|bf16.f16}", "U", {"T"}, floatToFloat);
   forms.add("convert_float", "cvt{.ftz|}{.sat|}.{f32.f16|f64.f32|f32.f32}", "U", {"T"}, floatToFloat);
   forms.add("convert_float", "cvt{.sat|}.{f64.f16|f64.f64|f16.f16}", "U", {"T"}, floatToFloat);
-  forms.add("convert_float", "cvt.{f32|f64}.bf16", "U", {"T"}, floatToFloat);
+  forms.add("convert_float", "cvt.{f32|f64|bf16}.bf16", "U", {"T"}, floatToFloat);
+  forms.add("convert_float", "cvt" + integrals + ".bf16.bf16", "U", {"T"}, floatToFloat);
   forms.add("convert_float", "cvt" + integrals + "{.ftz|}{.sat|}.f32.f32", "U", {"T"}, floatToFloat);
   forms.add("convert_float", "cvt" + integrals + "{.sat|}.{f64.f64|f16.f16}", "U", {"T"}, floatToFloat);
 }
