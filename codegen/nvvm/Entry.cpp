@@ -83,12 +83,14 @@ private:
       return builder.getI64Type();
     case KernelParam::Kind::Extent:
       return builder.getI32Type();
+    case KernelParam::Kind::TensorMap:
+      return LLVM::LLVMPointerType::get(builder.getContext());
     case KernelParam::Kind::Scalar: {
       mlir::Type type = argument(param.name).getType();
       return type.isInteger(1) ? builder.getI32Type() : type;
     }
     }
-    llvm_unreachable("four kinds");
+    llvm_unreachable("five kinds");
   }
 
   mlir::BlockArgument argument(llvm::StringRef name) {

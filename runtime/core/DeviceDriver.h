@@ -5,6 +5,7 @@
 #pragma once
 
 #include "attn/Device.h"
+#include "runtime/core/TensorMap.h"
 #include "runtime/manifest/KernelManifest.h"
 
 #include <array>
@@ -76,6 +77,9 @@ public:
   virtual Status synchronizeEvent(void *event) = 0;
   virtual Status streamWaitEvent(void *stream, void *event) = 0;
   virtual Result<double> elapsedMilliseconds(void *begin, void *end) = 0;
+
+  /// Writes what a kernel parameter of kind TensorMap holds. Fails when the device has no tensor memory accelerator.
+  virtual Status encodeTensorMap(const TensorMapSource &source, TensorMapObject &map) = 0;
 
   virtual Result<std::unique_ptr<DeviceCode>> load(const CodeImage &image) = 0;
 };

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <vector>
 
 namespace attn {
 
@@ -27,6 +28,7 @@ namespace {
 struct PackedParams {
   std::array<std::uint64_t, kMaxParams> values;
   std::array<void *, kMaxParams> pointers;
+  std::vector<runtime::TensorMapObject> maps; // as many as there are parameters, or none
 };
 
 } // namespace
@@ -51,8 +53,19 @@ static Status packParam(const PlanManifest &manifest, const PreparedParam &param
     else
       store(slot, static_cast<std::int32_t>(bound.scalars[param.index]));
     return {};
+  case KernelParam::Kind::TensorMap: return refuse("a tensor map does not fit a slot"); // packMap does these
   }
   return {};
+}
+
+/// A tensor without elements has nothing to copy from, and its map stays zero: no kernel may use it.
+static Status packMap(const PlanManifest &manifest, const PreparedParam &param, const BoundArguments &bound,
+                      runtime::DeviceDriver &device, runtime::TensorMapObject &map) {
+  const TensorView &tensor = bound.tensors[param.index];
+  if (tensor.spanBytes().value_or(0) == 0)
+    return {};
+  Status status = device.encodeTensorMap(runtime::tensorMapSource(*param.map, tensor), map);
+  return status.withContext(fmt::format("tensor map of `{}`", manifest.tensors[param.index].name));
 }
 
 /// Nothing when the grid is empty.
@@ -72,7 +85,7 @@ static Result<std::optional<runtime::LaunchShape>> shapeOf(const KernelManifest 
 }
 
 static Status launchKernel(const PlanManifest &manifest, const PreparedKernel &kernel, const BoundArguments &bound,
-                           void *stream) {
+                           runtime::DeviceDriver &device, void *stream) {
   auto shape = shapeOf(*kernel.manifest, bound);
   if (!shape)
     return shape.status();
@@ -80,6 +93,13 @@ static Status launchKernel(const PlanManifest &manifest, const PreparedKernel &k
     return {};
   PackedParams packed;
   for (std::size_t i = 0; i < kernel.params.size(); ++i) {
+    if (kernel.params[i].kind == KernelParam::Kind::TensorMap) {
+      packed.maps.resize(kernel.params.size());
+      if (Status status = packMap(manifest, kernel.params[i], bound, device, packed.maps[i]); !status)
+        return status;
+      packed.pointers[i] = &packed.maps[i];
+      continue;
+    }
     packed.values[i] = 0;
     if (Status status = packParam(manifest, kernel.params[i], bound, packed.values[i]); !status)
       return status;
@@ -119,7 +139,7 @@ Status Plan::launch(const Stream &stream, std::span<const Argument> arguments, c
   if (!bound)
     return bound.status().withContext(context());
   for (const PreparedKernel &kernel : plan->kernels())
-    if (Status status = launchKernel(plan->manifest, kernel, *bound, stream.native()); !status)
+    if (Status status = launchKernel(plan->manifest, kernel, *bound, *module->device, stream.native()); !status)
       return status.withContext(context());
   return {};
 }

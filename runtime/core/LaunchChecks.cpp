@@ -42,6 +42,21 @@ static Status checkStrides(const TensorArgument &expected, const TensorView &ten
   return {};
 }
 
+/// What tensor maps want beyond the alignment of their tensors.
+static Status checkTensorMaps(const PlanManifest &manifest, const BoundArguments &bound) {
+  for (const KernelManifest &kernel : manifest.kernels)
+    for (const KernelParam &param : kernel.params) {
+      if (param.kind != KernelParam::Kind::TensorMap)
+        continue;
+      const auto index = static_cast<std::size_t>(manifest.tensor(param.name) - manifest.tensors.data());
+      if (bound.tensors[index].spanBytes().value_or(0) == 0)
+        continue;
+      if (Status status = checkTensorMap(param.name, param.map, bound.tensors[index]); !status)
+        return status;
+    }
+  return {};
+}
+
 Status checkPlacement(const PlanManifest &manifest, const BoundArguments &bound) {
   for (std::size_t i = 0; i < manifest.tensors.size(); ++i) {
     const TensorArgument &expected = manifest.tensors[i];
@@ -68,7 +83,7 @@ Status checkPlacement(const PlanManifest &manifest, const BoundArguments &bound)
         return refuse(fmt::format("`{}` and `{}` lie at the same address {:#x}", expected.name,
                                   manifest.tensors[j].name, tensor.address()));
   }
-  return {};
+  return checkTensorMaps(manifest, bound);
 }
 
 template <typename T> static T readAs(const std::byte *bytes) {

@@ -61,6 +61,8 @@ static PreparedParam prepare(const PlanManifest &manifest, const KernelParam &pa
     out.index = indexOf(manifest.scalars, param.name);
   else
     out.index = indexOf(manifest.tensors, param.name);
+  if (param.kind == KernelParam::Kind::TensorMap)
+    out.map = &param.map;
   return out;
 }
 

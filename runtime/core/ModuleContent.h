@@ -19,6 +19,7 @@ struct PreparedParam {
   std::size_t index = 0; ///< of the tensor or scalar in the manifest
   std::uint32_t dim = 0; ///< of a stride
   SizeExpr size = SizeExpr::number(0); ///< of an extent
+  const TensorMapLayout *map = nullptr; ///< of a tensor map; in the manifest
 };
 
 struct PreparedKernel {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstring>
 #include <string>
 
 namespace attn::runtime {
@@ -123,6 +124,7 @@ public:
     return static_cast<double>(milliseconds);
   }
 
+  Status encodeTensorMap(const TensorMapSource &source, TensorMapObject &map) override;
   Result<std::unique_ptr<DeviceCode>> load(const CodeImage &image) override;
 
   /// Runs one driver call with the context current.
@@ -237,6 +239,45 @@ Result<std::unique_ptr<DeviceCode>> CudaDevice::load(const CodeImage &image) {
   if (!module)
     return module.status().withContext(fmt::format("PTX of `{}` for {}", image.name, image.target));
   return std::unique_ptr<DeviceCode>(std::make_unique<CudaCode>(*this, *module));
+}
+
+static TensorMapType tensorMapType(ElementType type) {
+  switch (type) {
+  case ElementType::F64: return kTensorMapF64;
+  case ElementType::F32: return kTensorMapF32;
+  case ElementType::BF16: return kTensorMapBF16;
+  case ElementType::F16: return kTensorMapF16;
+  case ElementType::I32: return kTensorMapI32;
+  case ElementType::I16: return kTensorMapU16; // copies care for width alone
+  case ElementType::E4M3:
+  case ElementType::E5M2:
+  case ElementType::I8:
+  case ElementType::Bool:
+  case ElementType::Bit: break; // no map of bits passes the manifest's checks
+  }
+  return kTensorMapU8;
+}
+
+Status CudaDevice::encodeTensorMap(const TensorMapSource &source, TensorMapObject &map) {
+  static_assert(sizeof(CudaTensorMap) == sizeof map.bytes);
+  static constexpr std::array<std::uint32_t, kMaxTensorMapRank> kEveryElement = {1, 1, 1, 1, 1};
+  if (!driver.cuTensorMapEncodeTiled)
+    return {StatusCode::Unsupported, "the CUDA driver has no `cuTensorMapEncodeTiled`; a driver of CUDA 12 or later is needed"};
+  const TensorMapSwizzle swizzle = source.swizzle == 128  ? kSwizzle128
+                                   : source.swizzle == 64 ? kSwizzle64
+                                   : source.swizzle == 32 ? kSwizzle32
+                                                          : kSwizzleNone;
+  CudaTensorMap encoded;
+  // The addresses are the device's; the driver's interface spells them as pointers.
+  Status status = call("cuTensorMapEncodeTiled", [&] {
+    return driver.cuTensorMapEncodeTiled(&encoded, tensorMapType(source.type), source.rank,
+                                         reinterpret_cast<void *>(source.address), source.extents.data(),
+                                         source.strides.data(), source.box.data(), kEveryElement.data(),
+                                         kInterleaveNone, swizzle, kPromotion256, kFillZero);
+  });
+  if (status)
+    std::memcpy(map.bytes.data(), &encoded, sizeof encoded);
+  return status;
 }
 
 static Result<DeviceInfo> describe(const CudaDriver &driver, int ordinal, CudaOrdinal device) {

@@ -18,6 +18,8 @@ static Result<std::unique_ptr<CudaDriver>> open(const std::string &path) {
     return Status(StatusCode::NotFound, fmt::format("the CUDA driver cannot be loaded: {}", dlerror()));
   auto driver = std::make_unique<CudaDriver>();
   // A table of addresses of differing function types can only be filled through void pointers, as dlsym gives them.
+#define CUDA_OPTIONAL_FUNCTION(name, ...)                                                                              \
+  driver->name = reinterpret_cast<CudaResult (*)(__VA_ARGS__)>(dlsym(library, #name));
 #define CUDA_FUNCTION(name, ...)                                                                                       \
   driver->name = reinterpret_cast<CudaResult (*)(__VA_ARGS__)>(dlsym(library, #name));                                 \
   if (!driver->name)                                                                                                   \

@@ -18,6 +18,9 @@ using CudaStream = struct CUstream_st *;
 using CudaEvent = struct CUevent_st *;
 using CudaModule = struct CUmod_st *;
 using CudaFunction = struct CUfunc_st *;
+struct alignas(64) CudaTensorMap {
+  std::uint64_t opaque[16];
+};
 
 inline constexpr CudaResult kSuccess = 0, kInvalidValue = 1, kMemoryError = 2, kNoDevice = 100, kInvalidImage = 200,
                             kNoBinaryForGpu = 209, kInvalidPtx = 218, kUnsupportedPtxVersion = 222, kNotFound = 500;
@@ -29,6 +32,17 @@ enum DeviceAttribute : int {
   kMaxSharedMemoryPerBlockOptin = 97,
 };
 enum FunctionAttribute : int { kMaxThreadsPerBlock = 0, kStaticSharedBytes = 1, kMaxDynamicSharedBytes = 8 };
+enum TensorMapType : int {
+  kTensorMapU8 = 0,
+  kTensorMapU16 = 1,
+  kTensorMapI32 = 3,
+  kTensorMapF16 = 6,
+  kTensorMapF32 = 7,
+  kTensorMapF64 = 8,
+  kTensorMapBF16 = 9
+};
+enum TensorMapSwizzle : int { kSwizzleNone = 0, kSwizzle32 = 1, kSwizzle64 = 2, kSwizzle128 = 3 };
+enum TensorMapChoices : int { kInterleaveNone = 0, kPromotion256 = 3, kFillZero = 0 };
 enum JitOption : int { kInfoLog = 3, kInfoLogBytes = 4, kErrorLog = 5, kErrorLogBytes = 6 };
 
 /// The entry points, of CudaFunctions.def.

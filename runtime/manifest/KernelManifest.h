@@ -43,6 +43,16 @@ struct ScalarArgument {
   std::optional<ValueRange> range;
 };
 
+/// How a tensor map cuts its tensor: PTX ISA, "Tensor maps"; CUDA driver, cuTensorMapEncodeTiled. Sizes and strides are
+/// the argument's at launch; elements beyond the tensor read as 0 and are not written.
+struct TensorMapLayout {
+  std::vector<std::uint32_t> dims;   ///< the tensor's dimensions (caller's order), the contiguous one first; 1 to 5
+  std::vector<std::uint32_t> box;    ///< elements of a copy along each of them, 1 to 256
+  std::uint32_t swizzle = 0;         ///< bytes of the pattern in shared memory: 0, 32, 64 or 128; box[0] elements take as many
+
+  friend bool operator==(const TensorMapLayout &, const TensorMapLayout &) = default;
+};
+
 /// What one kernel parameter carries, in order of declaration in the PTX.
 struct KernelParam {
   enum class Kind : std::uint8_t {
@@ -50,10 +60,12 @@ struct KernelParam {
     Stride,   ///< s64, stride of dimension `dim` (caller's order) of tensor `name`, in elements (bit: in 32-bit words)
     Extent,   ///< s32, value of the size expression in `name`
     Scalar,   ///< scalar argument `name`: s32, f32, or s32 0/1 for bool
+    TensorMap, ///< 128 bytes by value, aligned to 64: how the tensor memory accelerator sees tensor `name` (`map`)
   };
   Kind kind;
   std::string name;
   std::uint32_t dim = 0;
+  TensorMapLayout map = {};   ///< of a TensorMap only
 };
 
 /// One launch.

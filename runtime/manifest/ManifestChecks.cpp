@@ -10,6 +10,8 @@ namespace attn::manifest {
 
 static constexpr std::uint32_t kMaxThreads = 1024; // a block, on every target
 static constexpr std::size_t kMaxRank = 8;
+static constexpr std::size_t kMaxMapRank = 5;
+static constexpr std::uint32_t kMaxMapBox = 256, kMapGranule = 16; // elements; bytes (CUDA driver, cuTensorMapEncodeTiled)
 static constexpr std::size_t kMaxParameterBytes = 4096; // of one kernel, on every target (PTX ISA, "Kernel Function Parameters")
 
 static std::string checkNames(const PlanManifest &plan) {
@@ -41,6 +43,34 @@ static std::string checkScalar(const ScalarArgument &scalar, std::size_t index) 
   return {};
 }
 
+static std::string checkMap(const TensorArgument &tensor, const TensorMapLayout &map) {
+  const std::size_t rank = tensor.dims.size();
+  if (rank > kMaxMapRank)
+    return fmt::format("/dims: a tensor map has 1 to {} dimensions, but `{}` has {}", kMaxMapRank, tensor.name, rank);
+  std::vector<std::uint32_t> sorted = map.dims;
+  std::sort(sorted.begin(), sorted.end());
+  for (std::size_t i = 0; i < std::max(rank, sorted.size()); ++i)
+    if (sorted.size() != rank || sorted[i] != i)
+      return fmt::format("/dims: expects each of the {} dimensions of `{}` once", rank, tensor.name);
+  if (map.dims[0] + 1 != rank)
+    return fmt::format("/dims: expects the last dimension of `{}` first, but got {}", tensor.name, map.dims[0]);
+  if (map.box.size() != rank)
+    return fmt::format("/box: expects {} sizes, but got {}", rank, map.box.size());
+  for (std::uint32_t size : map.box)
+    if (size == 0 || size > kMaxMapBox)
+      return fmt::format("/box: expects sizes from 1 to {}, but got {}", kMaxMapBox, size);
+  if (tensor.type == ElementType::Bit)
+    return fmt::format("/name: `{}` holds bits, which a tensor map cannot describe", tensor.name);
+  if (map.swizzle != 0 && map.swizzle != 32 && map.swizzle != 64 && map.swizzle != 128)
+    return fmt::format("/swizzle: expects 0, 32, 64 or 128, but got {}", map.swizzle);
+  const std::uint32_t bytes = map.box[0] * storageBits(tensor.type) / 8;
+  if (bytes % kMapGranule != 0)
+    return fmt::format("/box: a row has {} bytes, which is no multiple of {}", bytes, kMapGranule);
+  if (map.swizzle != 0 && bytes != map.swizzle)
+    return fmt::format("/box: a row has {} bytes, but the swizzle {}", bytes, map.swizzle);
+  return {};
+}
+
 static std::string checkParam(const PlanManifest &plan, const KernelParam &param) {
   switch (param.kind) {
   case KernelParam::Kind::Pointer:
@@ -52,6 +82,10 @@ static std::string checkParam(const PlanManifest &plan, const KernelParam &param
     if (param.dim >= tensor->dims.size())
       return fmt::format("/dim: `{}` has {} dimensions, but got {}", param.name, tensor->dims.size(), param.dim);
     return {};
+  }
+  case KernelParam::Kind::TensorMap: {
+    const TensorArgument *tensor = plan.tensor(param.name);
+    return tensor ? checkMap(*tensor, param.map) : fmt::format("/name: there is no tensor `{}`", param.name);
   }
   case KernelParam::Kind::Scalar: {
     auto matches = [&](const ScalarArgument &scalar) { return scalar.name == param.name; };
@@ -66,6 +100,16 @@ static std::string checkParam(const PlanManifest &plan, const KernelParam &param
   return {};
 }
 
+/// At most; each parameter as wide as it can be for its kind.
+static std::size_t parameterBytes(const KernelManifest &kernel) {
+  std::size_t bytes = 0;
+  for (const KernelParam &param : kernel.params) {
+    const bool map = param.kind == KernelParam::Kind::TensorMap;
+    bytes = map ? (bytes + 63) / 64 * 64 + 128 : bytes + sizeof(std::uint64_t);
+  }
+  return bytes;
+}
+
 static std::string checkKernel(const PlanManifest &plan, const KernelManifest &kernel) {
   if (kernel.name.empty())
     return "/name: is empty";
@@ -73,9 +117,9 @@ static std::string checkKernel(const PlanManifest &plan, const KernelManifest &k
     return fmt::format("/grid: expects three sizes, but got {}", kernel.grid.size());
   if (kernel.threads == 0 || kernel.threads > kMaxThreads)
     return fmt::format("/threads: expects 1 to {}, but got {}", kMaxThreads, kernel.threads);
-  if (kernel.params.size() * sizeof(std::uint64_t) > kMaxParameterBytes)
-    return fmt::format("/params: {} parameters; the limit is {}", kernel.params.size(),
-                       kMaxParameterBytes / sizeof(std::uint64_t));
+  if (std::size_t bytes = parameterBytes(kernel); bytes > kMaxParameterBytes)
+    return fmt::format("/params: {} parameters take {} bytes; the limit is {}", kernel.params.size(), bytes,
+                       kMaxParameterBytes);
   for (std::size_t i = 0; i < kernel.params.size(); ++i)
     if (std::string wrong = checkParam(plan, kernel.params[i]); !wrong.empty())
       return fmt::format("/params/{}{}", i, wrong);

@@ -14,11 +14,12 @@ inline constexpr int kFormat = 1;
 inline constexpr std::array<std::pair<std::string_view, ArgumentRole>, 3> kRoles = {
     {{"input", ArgumentRole::Input}, {"output", ArgumentRole::Output}, {"workspace", ArgumentRole::Workspace}}};
 
-inline constexpr std::array<std::pair<std::string_view, KernelParam::Kind>, 4> kParamKinds = {
+inline constexpr std::array<std::pair<std::string_view, KernelParam::Kind>, 5> kParamKinds = {
     {{"pointer", KernelParam::Kind::Pointer},
      {"stride", KernelParam::Kind::Stride},
      {"extent", KernelParam::Kind::Extent},
-     {"scalar", KernelParam::Kind::Scalar}}};
+     {"scalar", KernelParam::Kind::Scalar},
+     {"tensor_map", KernelParam::Kind::TensorMap}}};
 
 /// The word for `value` in one of the tables above.
 template <typename Table, typename Value> constexpr std::string_view wordFor(const Table &table, Value value) {

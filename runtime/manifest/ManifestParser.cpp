@@ -149,6 +149,34 @@ static ScalarArgument readScalar(const Place &place) {
   return scalar;
 }
 
+static std::vector<std::uint32_t> readNaturals(const Place &place) {
+  std::vector<std::uint32_t> out;
+  for (const Place &item : place.items())
+    out.push_back(item.natural());
+  return out;
+}
+
+static KernelParam readParam(const Place &entry) {
+  entry.expectObject({"kind", "name", "dim", "dims", "box", "swizzle"});
+  KernelParam param;
+  param.kind = entry.field("kind").word(manifest::kParamKinds);
+  param.name = entry.field("name").text();
+  if (param.kind == KernelParam::Kind::Stride)
+    param.dim = entry.field("dim").natural();
+  else if (entry.has("dim"))
+    entry.fail("only a stride has a `dim`");
+  if (param.kind == KernelParam::Kind::TensorMap) {
+    param.map.dims = readNaturals(entry.field("dims"));
+    param.map.box = readNaturals(entry.field("box"));
+    param.map.swizzle = entry.field("swizzle").natural();
+    return param;
+  }
+  for (const char *name : {"dims", "box", "swizzle"})
+    if (entry.has(name))
+      entry.fail(fmt::format("only a tensor map has `{}`", name));
+  return param;
+}
+
 static KernelManifest readKernel(const Place &place) {
   place.expectObject({"name", "grid", "threads", "sharedBytes", "params"});
   KernelManifest kernel;
@@ -156,17 +184,8 @@ static KernelManifest readKernel(const Place &place) {
   kernel.grid = place.field("grid").sizes();
   kernel.threads = place.field("threads").natural();
   kernel.sharedBytes = place.field("sharedBytes").natural();
-  for (const Place &entry : place.field("params").items()) {
-    entry.expectObject({"kind", "name", "dim"});
-    KernelParam param;
-    param.kind = entry.field("kind").word(manifest::kParamKinds);
-    param.name = entry.field("name").text();
-    if (param.kind == KernelParam::Kind::Stride)
-      param.dim = entry.field("dim").natural();
-    else if (entry.has("dim"))
-      entry.fail("only a stride has a `dim`");
-    kernel.params.push_back(std::move(param));
-  }
+  for (const Place &entry : place.field("params").items())
+    kernel.params.push_back(readParam(entry));
   return kernel;
 }
 

@@ -56,6 +56,11 @@ static Json kernelJson(const KernelManifest &kernel) {
     Json entry = {{"kind", manifest::wordFor(manifest::kParamKinds, param.kind)}, {"name", param.name}};
     if (param.kind == KernelParam::Kind::Stride)
       entry["dim"] = param.dim;
+    if (param.kind == KernelParam::Kind::TensorMap) {
+      entry["dims"] = param.map.dims;
+      entry["box"] = param.map.box;
+      entry["swizzle"] = param.map.swizzle;
+    }
     params.push_back(std::move(entry));
   }
   return {{"name", kernel.name},

@@ -124,6 +124,8 @@ public:
     return std::chrono::duration<double, std::milli>(*to - *from).count();
   }
 
+  Status encodeTensorMap(const TensorMapSource &, TensorMapObject &) override { return {}; }
+
   Result<std::unique_ptr<DeviceCode>> load(const CodeImage &image) override {
     return std::unique_ptr<DeviceCode>(std::make_unique<NullCode>(image));
   }

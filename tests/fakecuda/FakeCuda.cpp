@@ -6,6 +6,7 @@
 // `fakeCudaFail` and count calls with `fakeCudaCalls`.
 #include "runtime/cuda/CudaDriver.h"
 #include "runtime/emulator/Emulator.h"
+#include "runtime/emulator/TensorMap.h"
 
 #include <chrono>
 #include <cstring>
@@ -322,6 +323,28 @@ CudaResult cuFuncSetAttribute(CudaFunction function, int attribute, int value) {
   reinterpret_cast<Function *>(function)->dynamicSharedLimit =
       std::max(kSharedWithoutOptIn, static_cast<std::uint32_t>(value));
   return kSuccess;
+}
+CudaResult cuTensorMapEncodeTiled(CudaTensorMap *map, int type, std::uint32_t rank, void *address,
+                                  const std::uint64_t *extents, const std::uint64_t *strides,
+                                  const std::uint32_t *box, const std::uint32_t *elementStrides, int interleave,
+                                  int swizzle, int, int fill) {
+  ENTER();
+  static constexpr std::array<unsigned, 13> kElementBytes = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2, 4, 4, 4}; // cuda.h, CUtensorMapDataType
+  if (type < 0 || static_cast<std::size_t>(type) >= kElementBytes.size() || rank > emulator::kMaxTensorRank ||
+      swizzle < kSwizzleNone || swizzle > kSwizzle128 || interleave != kInterleaveNone || fill != kFillZero)
+    return kInvalidValue;
+  emulator::TensorMap out{.address = reinterpret_cast<std::uint64_t>(address), .rank = rank};
+  out.elementBytes = kElementBytes[static_cast<std::size_t>(type)];
+  out.swizzle = swizzle == kSwizzleNone ? 0u : 16u << swizzle;
+  for (std::uint32_t i = 0; i < rank; ++i) {
+    if (elementStrides[i] != 1)
+      return kInvalidValue;
+    out.extents[i] = extents[i];
+    out.box[i] = box[i];
+    if (i > 0)
+      out.strides[i - 1] = strides[i - 1];
+  }
+  return resultOf(emulator::encodeTensorMap(out, std::as_writable_bytes(std::span<CudaTensorMap, 1>(map, 1))));
 }
 CudaResult cuLaunchKernel(CudaFunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
                           unsigned blockY, unsigned blockZ, unsigned sharedBytes, CudaStream, void **parameters,

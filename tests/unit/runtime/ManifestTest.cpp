@@ -113,4 +113,52 @@ TEST(Manifest, RefusesContradictions) {
   EXPECT_EQ(error, "manifest: /kernels: expects at least one");
 }
 
+static PlanManifest withMap() {
+  PlanManifest plan = example();
+  plan.kernels[0].params.push_back(
+      {KernelParam::Kind::TensorMap, "query", 0, {.dims = {3, 1, 2, 0}, .box = {64, 128, 1, 1}, .swizzle = 128}});
+  return plan;
+}
+
+TEST(Manifest, TensorMapsRoundTrip) {
+  const std::string json = toJson(withMap());
+  std::string error;
+  auto plan = parseManifest(json, &error);
+  ASSERT_TRUE(plan) << error;
+  EXPECT_EQ(toJson(*plan), json);
+  EXPECT_EQ(plan->kernels[0].params[4].kind, KernelParam::Kind::TensorMap);
+  EXPECT_EQ(plan->kernels[0].params[4].map, withMap().kernels[0].params[4].map);
+}
+
+TEST(Manifest, RefusesTensorMapsThatNoDeviceCouldEncode) {
+  auto refusal = [](auto change) {
+    PlanManifest plan = withMap();
+    change(plan.kernels[0].params[4]);
+    std::string error;
+    EXPECT_FALSE(parseManifest(toJson(plan), &error));
+    return error;
+  };
+  const std::string at = "manifest: /kernels/0/params/4/";
+  EXPECT_EQ(refusal([](auto &param) { param.name = "queri"; }), at + "name: there is no tensor `queri`");
+  EXPECT_EQ(refusal([](auto &param) { param.map.dims = {3, 1, 1, 0}; }),
+            at + "dims: expects each of the 4 dimensions of `query` once");
+  EXPECT_EQ(refusal([](auto &param) { param.map.dims = {3, 1, 2}; }),
+            at + "dims: expects each of the 4 dimensions of `query` once");
+  EXPECT_EQ(refusal([](auto &param) { param.map.dims = {0, 1, 2, 3}; }),
+            at + "dims: expects the last dimension of `query` first, but got 0");
+  EXPECT_EQ(refusal([](auto &param) { param.map.box = {64, 128}; }), at + "box: expects 4 sizes, but got 2");
+  EXPECT_EQ(refusal([](auto &param) { param.map.box[1] = 512; }), at + "box: expects sizes from 1 to 256, but got 512");
+  EXPECT_EQ(refusal([](auto &param) { param.map.swizzle = 16; }), at + "swizzle: expects 0, 32, 64 or 128, but got 16");
+  EXPECT_EQ(refusal([](auto &param) { param.map.box[0] = 32; }), at + "box: a row has 64 bytes, but the swizzle 128");
+  EXPECT_EQ(refusal([](auto &param) { param.map = {.dims = {3, 1, 2, 0}, .box = {20, 1, 1, 1}, .swizzle = 0}; }),
+            at + "box: a row has 40 bytes, which is no multiple of 16");
+  EXPECT_EQ(errorOf(toJson(example()), "\"dim\": 1", "\"dim\": 1, \"swizzle\": 0"),
+            "manifest: /kernels/0/params/1: only a tensor map has `swizzle`");
+  PlanManifest many = withMap();
+  many.kernels[0].params.assign(40, many.kernels[0].params[4]);
+  std::string error;
+  EXPECT_FALSE(parseManifest(toJson(many), &error));
+  EXPECT_EQ(error, "manifest: /kernels/0/params: 40 parameters take 5120 bytes; the limit is 4096");
+}
+
 } // namespace attn
