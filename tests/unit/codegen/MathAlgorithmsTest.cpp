@@ -167,5 +167,15 @@ TEST(MathAlgorithms, Angles) {
   }
   EXPECT_LT(absolute, 1.1e-7);
   EXPECT_LT(product, 1.4e-7);
+  double split = 0;
+  for (int i = -100000; i <= 100000; ++i) { // a position that f32 does not hold
+    double position = i * 0.3, frequency = std::exp2(-0.295806 * (i & 63)), quarters = frequency / 1.57079632679489661923;
+    float high = static_cast<float>(quarters), low = static_cast<float>(quarters - high);
+    float rest = static_cast<float>(position - static_cast<float>(position));
+    auto turned = math::sineCosineOfProduct(o, static_cast<float>(position), high, low, &rest);
+    split = std::fmax(split, std::fabs(turned.sine - std::sin(position * frequency)));
+    split = std::fmax(split, std::fabs(turned.cosine - std::cos(position * frequency)));
+  }
+  EXPECT_LT(split, 1.4e-7);
   EXPECT_LT(worst([&](float x) { return math::sineCosine(o, x).sine; }, [](double x) { return std::sin(x); }, -0.78f, 0.78f), 1.5);
 }
