@@ -1,5 +1,5 @@
 # What `cmake --install` puts where, and the CMake package `attnc`: target attnc::runtime, and with the compiler
-# attnc::jit. Components: runtime, jit, tools.
+# attnc::jit. Components: runtime, jit, tools (the command), developer (tools for work on the compiler itself).
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(ATTN_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/attnc)
@@ -47,8 +47,9 @@ if(TARGET attn_jit)
   install(TARGETS ${ATTN_JIT_TARGETS} EXPORT attncJitTargets ARCHIVE COMPONENT jit)
   install(EXPORT attncJitTargets NAMESPACE attnc:: DESTINATION ${ATTN_PACKAGE_DIR} COMPONENT jit)
 endif()
-foreach(tool attnc attn-opt)
-  if(TARGET ${tool})
-    install(TARGETS ${tool} RUNTIME COMPONENT tools)
-  endif()
-endforeach()
+if(TARGET attnc)
+  install(TARGETS attnc RUNTIME COMPONENT tools)
+endif()
+if(TARGET attn-opt)
+  install(TARGETS attn-opt RUNTIME COMPONENT developer)
+endif()
