@@ -5,6 +5,7 @@
 #include "codegen/Ptx.h"
 
 #include "codegen/LlvmModule.h"
+#include "support/GpuTarget.h"
 
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -16,6 +17,7 @@
 #include "llvm/Target/TargetOptions.h"
 #include "llvm/TargetParser/Triple.h"
 
+#include <algorithm>
 #include <mutex>
 
 extern "C" {
@@ -49,8 +51,10 @@ std::optional<std::string> emitPtx(LlvmModule &module, const PtxOptions &options
     *error = "this build of LLVM has no NVPTX back end: " + lookupError;
     return std::nullopt;
   }
+  const GpuTarget *gpu = findGpuTarget(options.target);
+  unsigned version = std::max<unsigned>(options.version, gpu ? gpu->ptxVersion : 0); // LLVM ends the process over less
   std::unique_ptr<llvm::TargetMachine> machine(
-      target->createTargetMachine(triple, options.target, "+ptx" + std::to_string(options.version), llvm::TargetOptions(),
+      target->createTargetMachine(triple, options.target, "+ptx" + std::to_string(version), llvm::TargetOptions(),
                                   std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Default));
   if (!machine) {
     *error = "LLVM has no target machine for `" + options.target + "`";
