@@ -16,6 +16,8 @@ config.environment["PATH"] = os.pathsep.join(path)
 config.environment["ATTN_CACHE"] = "off"
 config.environment["HOME"] = os.environ.get("HOME", "/nonexistent")
 config.substitutions.insert(0, ("%python", sys.executable))
+# `%exit 2 attnc …` fails unless the program ends with that code: a crash or another kind of failure is told apart.
+config.substitutions.append(("%exit", sys.executable + " " + os.path.join(config.test_source_root, "exit_code.py")))
 config.substitutions.append(("%examples", os.path.join(config.attn_source_dir, "examples")))
 
 if not config.ptxas.endswith("NOTFOUND") and config.ptxas:

@@ -56,9 +56,6 @@ int fail(ExitCode code, std::string_view message);
 /// A warning of the compiler or a remark of the cache, on standard error.
 void printNote(std::string_view text);
 
-/// True where colour may be used on standard output (a terminal, and NO_COLOR unset).
-bool useColour();
-
 /// A command declares its options and says what to run; `run` is called when it was chosen.
 void addCompileCommand(CLI::App &app, int &exitCode);
 void addRunCommand(CLI::App &app, int &exitCode);

@@ -1,5 +1,6 @@
 // `attnc emulate FILE.ptx`: runs any supported PTX on the virtual GPU, with checks and counters.
 #include "tools/attnc/Command.h"
+#include "tools/attnc/Progress.h"
 #include "tools/attnc/TensorFile.h"
 
 #include "runtime/emulator/Emulator.h"
@@ -241,7 +242,9 @@ static Status emulate(const EmulateOptions &options) {
   }
   for (Argument &argument : arguments)
     pointers.push_back(&argument.bits);
+  Progress progress(fmt::format("{} on the virtual GPU", kernel));
   emulator::LaunchReport report = (*gpu)->launch(*module, kernel, {*grid, block, options.sharedBytes}, pointers, *launch);
+  progress.finish();
   if (!report.output.empty())
     fmt::print("{}", report.output);
   for (const emulator::Finding &finding : report.findings)

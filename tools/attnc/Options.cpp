@@ -1,3 +1,4 @@
+#include "runtime/core/Config.h"
 #include "tools/attnc/Command.h"
 #include "tools/attnc/TensorFile.h"
 
@@ -6,7 +7,6 @@
 
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <optional>
 #include <set>
@@ -152,10 +152,33 @@ Result<std::map<std::string, double>> ShapeOption::parse() const {
   return values;
 }
 
+/// True where colour may be used on standard error: a terminal, and NO_COLOR unset or empty.
+static bool useColour() {
+  std::optional<std::string> noColour = runtime::textSetting(runtime::Setting::NoColor);
+  return ::isatty(STDERR_FILENO) && (!noColour || noColour->empty());
+}
+
+/// Prints a message; on a terminal the kind of each rendered diagnostic in it has a colour.
+static void printMessage(std::string_view prefix, std::string_view message) {
+  struct Kind {
+    std::string_view word, colour;
+  };
+  static constexpr Kind kKinds[] = {{": error: ", "\033[1;31m"}, {": warning: ", "\033[1;35m"}, {": note: ", "\033[1;36m"}};
+  std::string text = fmt::format("{}{}{}", prefix, message, message.ends_with('\n') ? "" : "\n");
+  if (useColour())
+    for (const Kind &kind : kKinds)
+      for (std::size_t at = text.find(kind.word); at != std::string::npos; at = text.find(kind.word, at)) {
+        std::string coloured = fmt::format(": {}{}\033[0m ", kind.colour, kind.word.substr(2, kind.word.size() - 3));
+        text.replace(at, kind.word.size(), coloured);
+        at += coloured.size();
+      }
+  fmt::print(stderr, "{}", text);
+}
+
 int fail(ExitCode code, std::string_view message) {
   // Diagnostics come rendered, with their own file, line and caret; plain messages get the tool's name.
   bool rendered = message.find("error:") != std::string_view::npos;
-  fmt::print(stderr, "{}{}{}", rendered ? "" : "attnc: ", message, message.ends_with('\n') ? "" : "\n");
+  printMessage(rendered ? "" : "attnc: ", message);
   return code;
 }
 
@@ -183,12 +206,7 @@ int fail(const Status &status) { return fail(exitCode(status.code()), status.mes
 
 void printNote(std::string_view text) {
   bool rendered = text.find("warning:") != std::string_view::npos;
-  fmt::print(stderr, "{}{}{}", rendered ? "" : "attnc: note: ", text, text.ends_with('\n') ? "" : "\n");
-}
-
-bool useColour() {
-  const char *noColour = std::getenv("NO_COLOR");
-  return isatty(STDOUT_FILENO) && !(noColour && *noColour);
+  printMessage(rendered ? "" : "attnc: note: ", text);
 }
 
 } // namespace attn::tools
