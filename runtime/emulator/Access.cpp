@@ -80,6 +80,23 @@ static std::uint32_t checkFlat(Warp &warp, const Inst &in, Space space, const st
   return mask & ~bad;
 }
 
+/// M05: ordinary accesses keep away from live mbarriers, whose bytes are opaque.
+static std::uint32_t checkBarriers(Warp &warp, const Inst &in, const std::uint64_t (&addresses)[32], std::uint32_t mask,
+                                   std::uint32_t bytes) {
+  if (mask == 0)
+    return 0;
+  AddressRange range = rangeOf(addresses, mask);
+  if (!warp.cta.async.overlapsBarrier(range.low, range.high + bytes))
+    return mask;
+  std::uint32_t bad = lanesWhere(addresses, mask, [&](std::uint64_t address) {
+    return warp.cta.async.overlapsBarrier(address, address + bytes);
+  });
+  if (bad)
+    warp.report(in, "M05", bad, fmt::format("ordinary access to the mbarrier at shared address {:#x}",
+                                            addresses[std::countr_zero(bad)]));
+  return mask & ~bad;
+}
+
 static std::uint32_t checkGlobalSlowly(Warp &warp, const Inst &in, const std::uint64_t (&addresses)[32],
                                        std::uint32_t mask, std::uint32_t bytes, Worker::Hit &hit) {
   GlobalMemory &memory = *warp.launch.memory;
@@ -173,6 +190,8 @@ void resolve(Warp &warp, const Inst &in, Space space, const std::uint64_t (&addr
   switch (space) {
   case Space::Shared:
     access.mask = checkFlat(warp, in, space, addresses, mask, bytes, kReservedSharedBytes, warp.launch.sharedBytes);
+    if (warp.launch.checked && !access.ofBarrier)
+      access.mask = checkBarriers(warp, in, addresses, access.mask, bytes);
     access.base = warp.cta.shared.data();
     access.shadow = warp.launch.checked ? warp.cta.sharedShadow.data() : nullptr;
     break;

@@ -13,6 +13,7 @@ struct Access {
   std::uint32_t mask = 0;       ///< lanes that passed the checks
   std::uint64_t offset[32];     ///< from `base`, and as a bit number from `shadow`
   ptx::Space space = ptx::Space::Global;
+  bool ofBarrier = false;       ///< set by those who may touch an mbarrier
 };
 
 enum class AccessKind : std::uint8_t { Read, Write, Update };
@@ -45,5 +46,8 @@ void forEachSpace(ptx::Space space, std::uint64_t (&addresses)[32], std::uint32_
 
 /// Counts sectors of a global access, or wavefronts of a shared one, when the launch asks for it.
 void countAccess(Warp &warp, const Inst &in, const Access &access, std::uint32_t bytes);
+
+/// Reports R01 (read) or R02 (write) for lanes whose shared bytes a cp.async has yet to deliver. False: the warp failed.
+bool checkInFlight(Warp &warp, const Inst &in, const Access &access, std::uint32_t bytes, AccessKind kind);
 
 } // namespace attn::emulator

@@ -4,6 +4,8 @@
 #include "runtime/emulator/Access.h"
 #include "runtime/emulator/Handlers.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -39,6 +41,21 @@ static void perform(Warp &warp, const PendingCopy &copy, std::uint32_t mask) {
   }
 }
 
+void finishCopies(Warp &warp, std::uint32_t lanes) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < warp.copies.size(); ++i) {
+    PendingCopy &copy = warp.copies[i];
+    perform(warp, copy, copy.mask & lanes);
+    copy.mask &= ~lanes;
+    if (copy.mask == 0)
+      continue;
+    if (kept != i)
+      warp.copies[kept] = copy;
+    ++kept;
+  }
+  warp.copies.resize(kept);
+}
+
 static void performSome(Warp &warp) {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < warp.copies.size(); ++i) {
@@ -51,6 +68,41 @@ static void performSome(Warp &warp) {
     ++kept;
   }
   warp.copies.resize(kept);
+}
+
+/// The lane and copy, of any warp of the CTA, that will write into [offset, offset + bytes); null when there is none.
+static const PendingCopy *findCopy(const Cta &cta, std::uint64_t offset, std::uint32_t bytes, unsigned &byWarp) {
+  for (const auto &warp : cta.warps)
+    for (const PendingCopy &copy : warp->copies)
+      for (std::uint32_t rest = copy.mask; rest; rest &= rest - 1) {
+        std::uint64_t target = copy.destination[std::countr_zero(rest)];
+        if (target < offset + bytes && offset < target + copy.instruction->bytes) {
+          byWarp = warp->index;
+          return &copy;
+        }
+      }
+  return nullptr;
+}
+
+bool checkInFlight(Warp &warp, const Inst &in, const Access &access, std::uint32_t bytes, AccessKind kind) {
+  if (warp.launch.options.completion == AsyncCompletion::Eager || access.space != Space::Shared || !access.shadow)
+    return true;
+  for (std::uint32_t rest = access.mask; rest; rest &= rest - 1) {
+    unsigned lane = static_cast<unsigned>(std::countr_zero(rest)), byWarp = 0;
+    if (allDefined(access.shadow, access.offset[lane], bytes)) // what is in flight counts as undefined
+      continue;
+    const PendingCopy *copy = findCopy(warp.cta, access.offset[lane], bytes, byWarp);
+    if (!copy)
+      continue;
+    bool reads = kind == AccessKind::Read;
+    warp.report(in, reads ? "R01" : "R02", 1u << lane,
+                fmt::format("shared {} race: {} bytes at shared address {:#x} that the cp.async at line {} of warp {} has not "
+                            "delivered; no wait covers it",
+                            reads ? "RAW" : "WAW", bytes, access.offset[lane],
+                            warp.launch.program->origins[copy->instruction->origin].instruction->line, byWarp));
+    return warp.state != Warp::State::Failed;
+  }
+  return true;
 }
 
 /// Bytes that each lane reads: all, the source-size operand, or none under ignore-src. False after a report.

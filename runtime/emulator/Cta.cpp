@@ -12,7 +12,8 @@ namespace attn::emulator {
 static constexpr std::uint64_t kQuantum = 20'000;
 
 Cta::Cta(Launch &launch, Worker &worker, Dim3 position, std::uint64_t linearIndex)
-    : launch(launch), position(position), random(launch.options.seed * 0x9E3779B97F4A7C15 + linearIndex) {
+    : launch(launch), position(position), random(launch.options.seed * 0x9E3779B97F4A7C15 + linearIndex),
+      async(*this) {
   // Fresh shared memory holds NaN patterns, so that reading it shows in results even where checks are off.
   shared.assign(launch.sharedBytes + 16, std::byte(0xFF));
   if (launch.checked)
@@ -84,8 +85,11 @@ bool Cta::run(std::uint64_t steps, Worker &onWorker) {
     Warp &warp = *warps[nextWarp];
     nextWarp = nextWarp + 1 == warps.size() ? 0 : nextWarp + 1;
     if (warp.state != Warp::State::Ready) {
-      if (++idle == warps.size())
+      if (++idle < warps.size())
+        continue;
+      if (!async.unblock())
         return finish();
+      idle = 0;
       continue;
     }
     idle = 0;
@@ -110,6 +114,8 @@ bool Cta::finish() {
     reportDeadlock();
   else if (waiting)
     warps[0]->report(launch.program->code[0], "D01", 0, "deadlock: no warp of the CTA can go on");
+  else if (launch.checked && !launch.stopped)
+    async.reportLeftovers();
   return true;
 }
 

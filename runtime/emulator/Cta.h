@@ -1,6 +1,7 @@
 // A CTA: its warps, shared memory and named barriers. Runs on one thread at a time and can be put aside and resumed.
 #pragma once
 
+#include "runtime/emulator/AsyncEngine.h"
 #include "runtime/emulator/Warp.h"
 
 #include <array>
@@ -46,6 +47,8 @@ public:
   std::vector<std::byte> shared; ///< from offset 0 of the window
   std::vector<std::uint8_t> sharedShadow;
   std::mt19937_64 random;
+  std::vector<std::unique_ptr<Warp>> warps;
+  AsyncEngine async;
   std::uint64_t executed = 0;
 
 private:
@@ -56,7 +59,6 @@ private:
   bool finish();
   void setSpecialRegisters(Warp &warp);
 
-  std::vector<std::unique_ptr<Warp>> warps;
   std::array<NamedBarrier, 16> barriers;
   std::size_t nextWarp = 0;
 };

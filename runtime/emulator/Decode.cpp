@@ -270,6 +270,17 @@ bool Decoder::decodeInstruction(Instance &made, const ptx::Instruction &each) {
   case Family::Return: done = decodeReturn(); break;
   case Family::Exit: done = decodeSimple(exitHandler, InstructionClass::Branch); break;
   case Family::Trap: done = decodeSimple(trapHandler, InstructionClass::Other); break;
+  case Family::StoreMatrix: done = decodeStoreMatrix(); break;
+  case Family::Mbarrier: done = decodeMbarrier(); break;
+  case Family::MbarrierWait: done = decodeMbarrierWait(); break;
+  case Family::CopyArrival: done = decodeCopyArrival(); break;
+  case Family::TensorCopy: done = decodeTensorCopy(); break;
+  case Family::BulkGroup: done = decodeBulkGroup(); break;
+  case Family::MapPrefetch: done = decodeMapPrefetch(); break;
+  case Family::Product: done = decodeProduct(); break;
+  case Family::ProductSync: done = decodeProductSync(); break;
+  case Family::Elect: done = decodeElect(); break;
+  case Family::MaxRegisters: done = decodeMaxRegisters(); break;
   case Family::Sleep: done = decodeSimple(nothingHandler, InstructionClass::Other); break;
   }
   if (!done || !error.message.empty())

@@ -17,6 +17,7 @@ namespace attn::emulator {
 struct VirtualRegister {
   bool wide = false;
   bool fixed = false;
+  bool pinned = false; ///< an operand of wgmma: keeps a slot of its own, since it is used after the instruction has passed
 };
 
 /// An Inst whose register fields are virtual, with what liveness needs to know.
@@ -120,6 +121,18 @@ private:
   bool decodeAsyncCopy();
   bool decodeAsyncWait();
   bool decodeLoadMatrix();
+  bool decodeStoreMatrix();
+  bool decodeMbarrier();
+  bool decodeMbarrierWait();
+  bool decodeCopyArrival();
+  bool decodeTensorCopy();
+  bool decodeBulkGroup();
+  bool decodeMapPrefetch();
+  bool decodeProduct();
+  bool decodeProductSync();
+  bool decodeElect();
+  bool decodeMaxRegisters();
+  bool addressRegister(const ptx::Operand &operand, ptx::Space space, std::uint32_t &reg, std::int64_t &displacement, bool &wide);
   bool decodeMma();
   bool decodeShuffle();
   bool decodeVote();

@@ -101,7 +101,7 @@ struct LaunchOptions {
 };
 
 struct LaunchConfig {
-  Dim3 grid, block;
+  Dim3 grid = {}, block = {};
   std::uint32_t dynamicSharedBytes = 0;
 };
 
@@ -111,7 +111,7 @@ struct SourcePosition {
   unsigned line = 0;
 };
 
-/// One thing the checks found: M01…M04, U01, U02, B01…B04, D01…D03, X02, X03 (trap). See docs/rationale/emulator.md.
+/// One thing the checks found: M01…M04, U01, R01, R02, B01…B04, D01…D03, X02, X03 (trap). See docs/emulator.md.
 struct Finding {
   std::string id;
   /// The whole sentence, with all of the below in it.

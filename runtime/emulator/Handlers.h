@@ -5,6 +5,8 @@
 
 namespace attn::emulator {
 
+class Warp;
+
 /// Inst::flags of the families below; the low 16 bits are InstFlag.
 inline constexpr std::uint32_t kWideAddress = 1 << 16; ///< the address register has 64 bits
 inline constexpr std::uint32_t kNoResult = 1 << 17; ///< red
@@ -15,6 +17,11 @@ inline constexpr std::uint32_t kHasIgnore = 1 << 21; ///< cp.async with an ignor
 inline constexpr std::uint32_t kArriveOnly = 1 << 22; ///< bar.arrive
 inline constexpr std::uint32_t kHasCount = 1 << 23; ///< a barrier with a thread count
 inline constexpr std::uint32_t kToSpace = 1 << 24; ///< cvta.to
+inline constexpr std::uint32_t kParity = 1 << 25; ///< a wait names a phase by its parity
+inline constexpr std::uint32_t kMayBlock = 1 << 26; ///< try_wait
+inline constexpr std::uint32_t kNoIncrement = 1 << 27; ///< cp.async.mbarrier.arrive.noinc
+inline constexpr std::uint32_t kWideBarrier = 1 << 28; ///< the barrier's address register has 64 bits
+inline constexpr std::uint32_t kReadOnly = 1 << 29; ///< cp.async.bulk.wait_group.read
 
 enum class AtomicOp : std::uint8_t { Add, Min, Max, Inc, Dec, And, Or, Xor, Exch, Cas, AddFloat, AddHalf, AddBrain };
 enum class ShuffleMode : std::uint8_t { Up, Down, Bfly, Idx };
@@ -44,6 +51,39 @@ void moveMatrixHandler(LaneState &, const Inst &);
 
 // Barriers.cpp. a id, b count; p1 predicate of a reduction; kind: NamedBarrier::Use
 void barrierHandler(LaneState &, const Inst &);
+
+// Mbarrier.cpp. Address in a; b: count, bytes, parity or state; d or p0: result; kind: MbarrierOp
+enum class MbarrierOp : std::uint8_t { Init, Invalidate, Arrive, ArriveDrop, ExpectBytes, ArriveExpectBytes, CompleteBytes };
+void mbarrierHandler(LaneState &, const Inst &);
+void mbarrierWaitHandler(LaneState &, const Inst &);
+void mbarrierPendingHandler(LaneState &, const Inst &);
+void copyArrivalHandler(LaneState &, const Inst &);
+
+// Tma.cpp. a shared address, b address of the tensor map, c barrier (imm, target: displacements of a and c); list:
+// coordinates, `count` of them; kind: Transfer::Kind
+void tensorCopyHandler(LaneState &, const Inst &);
+void tensorPrefetchHandler(LaneState &, const Inst &);
+void mapPrefetchHandler(LaneState &, const Inst &);
+void bulkCommitHandler(LaneState &, const Inst &);
+void bulkWaitHandler(LaneState &, const Inst &); ///< imm: groups that may stay pending
+
+// Wgmma.cpp. list: D (4 · count registers), then A unless it is in shared memory; a, b descriptors; p1 scale-d;
+// kind: kProduct… bits
+inline constexpr std::uint8_t kProductBrain = 1, kProductRegisterA = 2, kProductTransposeA = 4, kProductTransposeB = 8,
+                              kProductNegateA = 16, kProductNegateB = 32;
+void productHandler(LaneState &, const Inst &);
+void productFenceHandler(LaneState &, const Inst &);
+void productCommitHandler(LaneState &, const Inst &);
+void productWaitHandler(LaneState &, const Inst &); ///< imm: groups that may stay pending
+
+// WarpgroupOperations.cpp
+void storeMatrixHandler(LaneState &, const Inst &);
+void electHandler(LaneState &, const Inst &); ///< a member mask, d lane, p0 elected
+void maxRegistersHandler(LaneState &, const Inst &);
+
+// AsyncCopy.cpp
+/// Moves the bytes of all cp.async of these lanes.
+void finishCopies(Warp &warp, std::uint32_t lanes);
 
 // Control.cpp
 void alignedMmaHandler(LaneState &, const Inst &); ///< checks alignment, then runs Inst::inner

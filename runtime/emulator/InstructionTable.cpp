@@ -134,6 +134,8 @@ static bool fitsOperand(const Function &function, char code, const Operand &oper
     return fitsPredicateSource(function, operand);
   case 'A':
     return operand.kind == Operand::Kind::Address && operand.parts.size() == 1;
+  case 'T':
+    return operand.kind == Operand::Kind::Address && operand.parts.size() == 2 && isVector(function, operand.parts[1], false);
   case 'I':
     return operand.kind == Operand::Kind::Integer && !operand.negated;
   case 'L':
@@ -168,6 +170,9 @@ static std::string checkTarget(const Module &module, const Instruction &instruct
                                            module.version / 10, module.version % 10));
   if (module.smVersion < row.minSm)
     return refuse(instruction, fmt::format("it needs sm_{}, the module is for {}", row.minSm, module.target));
+  const bool onlyHopper = row.family == Family::Product || row.family == Family::ProductSync || row.family == Family::MaxRegisters;
+  if (onlyHopper && (!module.architectureSpecific || module.smVersion != 90))
+    return refuse(instruction, fmt::format("it needs sm_90a, the module is for {}", module.target));
   return {};
 }
 

@@ -15,7 +15,8 @@ enum class Family : std::uint8_t {
   Integer, Carry, PredicateLogic, Float, FloatTest, Half, Compare, Set, Select, Move, Convert, ConvertPack,
   AddressConvert, IsSpace, Load, Store, Nothing, Atomic, CreatePolicy, Shuffle, Vote, Match, WarpReduce, ActiveMask,
   WarpBarrier, MoveMatrix, Barrier, Fence, AsyncCopy, AsyncCommit, AsyncWait, LoadMatrix, Mma, Branch, BranchIndexed,
-  Call, Return, Exit, Trap, Sleep,
+  Call, Return, Exit, Trap, Sleep, StoreMatrix, Mbarrier, MbarrierWait, CopyArrival, TensorCopy, BulkGroup, MapPrefetch,
+  Product, ProductSync, Elect, MaxRegisters,
 };
 
 struct ModifierGroup {

@@ -106,6 +106,8 @@ void loadHandler(LaneState &state, const Inst &in) {
     if (warp.state == Warp::State::Failed)
       return;
     countAccess(warp, in, access, bytes);
+    if (!checkInFlight(warp, in, access, bytes, AccessKind::Read))
+      return;
     warp.exec = mask;
     if (in.count == 1)
       return loadElementOf(warp, in, access, 0, in.d);
@@ -151,6 +153,8 @@ void storeHandler(LaneState &state, const Inst &in) {
     if (warp.state == Warp::State::Failed)
       return;
     countAccess(warp, in, access, bytes);
+    if (!checkInFlight(warp, in, access, bytes, AccessKind::Write))
+      return;
     for (unsigned element = 0; element < in.count; ++element) {
       std::uint32_t slot = in.count == 1 ? in.d : in.list[element];
       warp.exec = access.mask;
@@ -226,6 +230,8 @@ void loadMatrixHandler(LaneState &state, const Inst &in) {
   if (warp.state == Warp::State::Failed || access.mask != lanes)
     return;
   countAccess(warp, in, access, 16);
+  if (!checkInFlight(warp, in, access, 16, AccessKind::Read))
+    return;
   for (unsigned matrix = 0; matrix < in.count; ++matrix) {
     std::uint16_t rows[8][8];
     for (unsigned row = 0; row < 8; ++row)

@@ -22,7 +22,8 @@ Result<std::unique_ptr<GlobalMemory>> GlobalMemory::create(std::uint64_t bytes) 
   std::unique_ptr<GlobalMemory> memory(new GlobalMemory);
   memory->budget = std::max<std::uint64_t>(bytes, 1 << 20);
   // Red zones take address space, not memory; where the host limits address space we take less.
-  for (std::uint64_t span = std::bit_ceil(memory->budget) * 4; span >= (std::uint64_t(1) << 28); span /= 2) {
+  constexpr std::uint64_t kLeast = std::uint64_t(1) << 28;
+  for (std::uint64_t span = std::max(std::bit_ceil(memory->budget) * 4, kLeast); span >= kLeast; span /= 2) {
     memory->hostBase = static_cast<std::byte *>(reserve(span));
     memory->shadowBase = static_cast<std::uint8_t *>(reserve(span / 8));
     memory->span = span;

@@ -54,6 +54,9 @@ struct Inst {
   std::uint8_t bytes = 0;   ///< of a memory element
   std::uint8_t space = 0;   ///< ptx::Space
   std::uint8_t kind = 0;    ///< an operation code of the family
+  bool definesD = false;    ///< d is a result
+  bool touchesPinned = false; ///< some operand is a pinned register
+  std::uint16_t listCount = 0, listDefines = 0; ///< of `list`; the first ones are results
 };
 
 /// The PTX instruction that decoded instructions came from.
@@ -99,6 +102,7 @@ struct Program {
   std::vector<std::unique_ptr<std::uint32_t[]>> lists;
   std::vector<std::vector<std::uint32_t>> branchTables;
   std::uint32_t slots = 0;
+  bool hasProducts = false; ///< wgmma
   std::uint32_t predicates = 0;
   std::vector<ConstantSlot> constants;
   std::vector<SymbolSlot> symbols;

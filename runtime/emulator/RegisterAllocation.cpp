@@ -172,6 +172,11 @@ private:
       forEachUse(drafts[i], [&](std::uint32_t reg) { all[reg].cover(2 * i); });
       forEachDefinition(drafts[i], [&](std::uint32_t reg) { all[reg].cover(2 * i + 1); });
     }
+    for (std::uint32_t reg = 0; reg < registers.size(); ++reg)
+      if (registers[reg].pinned) {
+        all[reg].cover(0);
+        all[reg].cover(2 * std::uint64_t(drafts.size()) + 1);
+      }
     std::vector<Interval> kept;
     for (std::uint32_t reg = 0; reg < registers.size(); ++reg) {
       all[reg].reg = reg;
@@ -216,6 +221,12 @@ private:
   void rewrite() {
     for (Draft &draft : drafts) {
       Inst inst = draft.inst;
+      auto pinned = [&](std::uint32_t reg) { return reg != kNoRegister && registers[reg].pinned; };
+      inst.touchesPinned = pinned(inst.d) || pinned(inst.a) || pinned(inst.b) || pinned(inst.c) ||
+                           std::any_of(draft.list.begin(), draft.list.end(), pinned);
+      inst.definesD = draft.definesD;
+      inst.listCount = static_cast<std::uint16_t>(draft.list.size());
+      inst.listDefines = static_cast<std::uint16_t>(draft.listDefines);
       inst.d = place(inst.d), inst.a = place(inst.a), inst.b = place(inst.b), inst.c = place(inst.c);
       if (!draft.list.empty()) {
         auto list = std::make_unique<std::uint32_t[]>(draft.list.size());

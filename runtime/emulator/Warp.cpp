@@ -51,6 +51,8 @@ std::uint64_t Warp::run(std::uint64_t steps) {
     Worker::Counts &count = counts[pc];
     ++count.executed;
     count.lanes += static_cast<unsigned>(std::popcount(lanes));
+    if (in.touchesPinned && lanes && !checkPinned(in))
+      break;
     ++pc;
     if (lanes) {
       exec = lanes;
@@ -233,8 +235,10 @@ std::string Warp::describeWait() const {
   const Program &program = *launch.program;
   for (const Fragment &fragment : fragments)
     if (fragment.state == Fragment::State::Waiting)
-      return fmt::format("warp {} waits at line {} for barrier {}", index,
-                         program.origins[fragment.instruction->origin].instruction->line, fragment.barrier);
+      return fmt::format("warp {} waits at line {} for {}", index,
+                         program.origins[fragment.instruction->origin].instruction->line,
+                         fragment.barrier < 16 ? fmt::format("barrier {}", fragment.barrier)
+                                               : cta.async.describeWait(*this, fragment));
   return fmt::format("warp {} has nothing to run", index);
 }
 

@@ -24,6 +24,7 @@ struct Fragment {
   State state = State::Ready;
   std::uint8_t barrier = 0;
   const Inst *instruction = nullptr; ///< of a Waiting fragment
+  std::uint32_t address = 0;         ///< of the mbarrier that a fragment waits for
 };
 
 /// A cp.async that has not moved its bytes yet.
@@ -57,6 +58,10 @@ public:
   bool joinWarpBarrier(const Inst &in, std::uint32_t members);
   void wait(const Inst &in, unsigned barrier);        ///< exec lanes wait for a named barrier
   void release(unsigned barrier);                     ///< the barrier completed
+  /// The executing lanes wait here and execute `in` again when woken (AsyncEngine.h: kinds of waiting).
+  void waitAgain(const Inst &in, std::uint8_t kind, std::uint32_t address);
+  /// Wakes the fragments that wait like that; true when there are any.
+  bool wake(std::uint8_t kind, std::uint32_t address);
   /// Called when nothing in the CTA can run: reports parked fragments (D02), else returns false.
   bool reportParked();
   void fail() { state = State::Failed; }
@@ -85,10 +90,25 @@ public:
   std::vector<std::uint8_t> localShadow;
   std::vector<PendingCopy> copies;
   std::uint32_t commits[32] = {}; ///< groups committed, by lane
+  std::uint32_t bulkCommits[32] = {}; ///< groups of bulk copies, by lane
+  std::uint32_t expired = 0;      ///< lanes whose wait for a phase has timed out
+  std::uint32_t failedTests = 0;  ///< tests of phases that found them unfinished, in a row
+
+  /// wgmma: the numbers of products and groups, and for each slot what it is part of.
+  struct Products {
+    std::uint64_t issued = 0;               ///< products of the warpgroup that this warp has issued
+    std::vector<std::uint64_t> groupEnds;   ///< `issued` at each commit
+    std::uint64_t waited = 0;               ///< products before this number have been waited for
+    std::uint64_t fences = 0;
+    std::vector<std::uint64_t> accumulator, factor; ///< by slot: one past the number of the last product that has it
+    std::vector<std::uint64_t> touched;     ///< by slot: one past the fences passed when it was last accessed
+    std::vector<std::uint8_t> shape;        ///< by slot: columns / 8 of the last product that accumulated in it
+  } products;
 
 private:
   void select();
   void updateLimit();
+  bool checkPinned(const Inst &in);
 
   std::uint32_t limit = ~0u; ///< the place where the running fragment meets another
   std::uint32_t rotation = 0;

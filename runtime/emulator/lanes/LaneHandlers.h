@@ -30,6 +30,17 @@ enum class Combine : std::uint8_t { None, And, Or, Xor };
 
 enum class MmaKind : std::uint8_t { F16, BF16, TF32, Integer, Double };
 
+/// One wgmma.mma_async (lanes/Wgmma.cpp). Units are addresses of 16 bytes in shared memory.
+struct ProductTile {
+  const std::byte *shared = nullptr;
+  const std::uint32_t *unitsA = nullptr; ///< null when A is in registers
+  const std::uint32_t *unitsB = nullptr;
+  const std::uint32_t *list = nullptr;   ///< slots of D, then of A
+  unsigned columns = 0;
+  bool brain = false, transposeA = false, transposeB = false, negate = false, accumulate = false;
+  LaneState *warps[4] = {};
+};
+
 /// Every function returns null when the combination does not exist.
 struct LaneHandlers {
   /// `b` distinguishes the second operand's signedness of dp4a/dp2a; elsewhere it equals `type`.
@@ -47,6 +58,7 @@ struct LaneHandlers {
   Handler (*convertPack)(ptx::ScalarType to, Rounding rounding);
   /// `halfSums`: the form with f16 accumulators.
   Handler (*mma)(MmaKind kind, unsigned k, bool halfSums);
+  void (*product)(const ProductTile &tile);
   Handler move32, move64, pack16, unpack16, pack64, unpack64, pack16x4, unpack16x4;
 };
 

@@ -14,6 +14,7 @@ Handler convertHandler(ptx::ScalarType to, ptx::ScalarType from, Rounding roundi
 Handler convertPlainHandler(ptx::ScalarType to, ptx::ScalarType from, Rounding rounding);
 Handler convertPackHandler(ptx::ScalarType to, Rounding rounding);
 Handler mmaHandler(MmaKind kind, unsigned k, bool halfSums);
+void warpgroupProduct(const ProductTile &tile);
 void fillMoves(LaneHandlers &handlers);
 
 const LaneHandlers *table() {
@@ -30,6 +31,7 @@ const LaneHandlers *table() {
     made.convertPlain = convertPlainHandler;
     made.convertPack = convertPackHandler;
     made.mma = mmaHandler;
+    made.product = warpgroupProduct;
     fillMoves(made);
     return made;
   }();

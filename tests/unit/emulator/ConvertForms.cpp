@@ -84,15 +84,15 @@ static Word integral(const Format &format, Word bits, Mode mode) {
 
 static Expected floatToFloat(const Opcode &op, const Word *s) {
   const Format &to = formatOf(op.type(1)), &from = formatOf(op.type());
-  bool ftz = op.has("ftz");
-  Word bits = ftz && op.type() != "f64" && op.type() != "bf16" ? oracle::flushed(from, s[0]) : s[0];
+  bool ftz = op.has("ftz"); // subnormal f32 inputs and results; those of f16 stay (as ptxas folds constants)
+  Word bits = ftz && op.type() == "f32" ? oracle::flushed(from, s[0]) : s[0];
   bool isIntegral = op.parts[0].size() == 3 && op.parts[0].ends_with("i");
   if (from.isNan(bits) && !op.has("sat"))
     return op.type(1) == "f64" || op.type(1) == op.type() ? Expected::anyNan() : Expected(to.nan());
   if (isIntegral)
     bits = integral(from, bits, modeOf(op));
   Word result = oracle::convert(to, from, bits, isIntegral ? Mode::Nearest : modeOf(op));
-  if (ftz && op.type(1) != "f64" && op.type(1) != "bf16")
+  if (ftz && op.type(1) == "f32")
     result = oracle::flushed(to, result);
   if (op.has("sat"))
     result = oracle::saturated(to, result);
