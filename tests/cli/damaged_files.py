@@ -49,7 +49,7 @@ def damage(contents, header, source):
 
 
 def main():
-    attnc, source = sys.argv[1], random.Random(20)
+    attnc, source = str(pathlib.Path(sys.argv[1]).resolve()), random.Random(20)
     counts = {"read": 0, "refused": 0}
     failures = []
     with tempfile.TemporaryDirectory() as directory:

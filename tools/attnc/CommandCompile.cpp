@@ -123,8 +123,8 @@ void addCompileCommand(CLI::App &app, int &exitCode) {
   auto options = std::make_shared<CompileOptions>();
   CLI::App *command = app.add_subcommand("compile", "compile a specification");
   options->spec.addTo(*command);
-  command->add_option("--emit", options->emit, "ast, attn, tile, nvvm, llvm, ptx, cubin, package or header")->capture_default_str();
-  command->add_option("-o,--output", options->output, "where to write; default: standard output");
+  command->add_option("--emit", options->emit, "ast, attn, tile, nvvm, llvm, ptx, cubin, package or header")->capture_default_str()->type_name("STAGE");
+  command->add_option("-o,--output", options->output, "where to write; default: standard output")->type_name("FILE");
   command->callback([options, &exitCode] {
     if (Status status = run(*options); !status)
       exitCode = fail(status);

@@ -116,7 +116,8 @@ void addRunCommand(CLI::App &app, int &exitCode) {
   CLI::App *command = app.add_subcommand("run", "run a specification or a package on tensors from files");
   options->spec.addTo(*command);
   options->inputs.addTo(*command);
-  command->add_option("--output", options->outputs, "where an output goes: out=FILE.npy, lse=FILE.safetensors")->allow_extra_args(false)->required();
+  command->add_option("--output", options->outputs, "where an output goes: out=FILE.npy, lse=FILE.safetensors")
+      ->allow_extra_args(false)->required()->type_name("NAME=FILE");
   options->shape.addTo(*command);
   options->device.addTo(*command);
   command->add_flag("--json", options->json, "print what was written for machines");

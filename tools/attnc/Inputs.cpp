@@ -14,7 +14,7 @@ namespace attn::tools {
 
 void InputOption::addTo(CLI::App &command) {
   command.add_option("--input", items, "query=FILE.npy, query=FILE.safetensors:NAME, or FILE.safetensors for all by their names")
-      ->allow_extra_args(false);
+      ->allow_extra_args(false)->type_name("[NAME=]FILE");
   command.add_flag("--cast", cast, "round floating-point inputs to the specification's types");
 }
 

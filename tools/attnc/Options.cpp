@@ -15,12 +15,12 @@
 namespace attn::tools {
 
 void SpecOptions::addTo(CLI::App &command) {
-  command.add_option("SPEC", path, "the specification, an .attn file (- for standard input)")->required();
-  command.add_option("--attention", attention, "which attention of the file, where it has several");
-  command.add_option("--target", target, "the GPU to compile for, as `attnc targets` lists them")->capture_default_str();
-  command.add_option("--from", from, "the stage that SPEC holds: attn or tile IR instead of a specification");
-  command.add_option("--schedule", schedule, "override parts of the schedule: block_m=128,block_n=64,stages=2,warps=4");
-  command.add_option("-D,--define", defines, "fix a parameter, extent or `any` when compiling: name=value")->allow_extra_args(false);
+  command.add_option("SPEC", path, "the specification, an .attn file (- for standard input)")->required()->type_name("FILE");
+  command.add_option("--attention", attention, "which attention of the file, where it has several")->type_name("NAME");
+  command.add_option("--target", target, "the GPU to compile for, as `attnc targets` lists them")->capture_default_str()->type_name("GPU");
+  command.add_option("--from", from, "the stage that SPEC holds, instead of a specification: attn, tile, nvvm, llvm or ptx")->type_name("STAGE");
+  command.add_option("--schedule", schedule, "override parts of the schedule: block_m=128,block_n=64,stages=2,warps=4")->type_name("NAME=N,…");
+  command.add_option("-D,--define", defines, "fix a parameter, extent or `any` when compiling")->allow_extra_args(false)->type_name("NAME=VALUE");
   command.add_flag("--checked", checked, "trap on indices out of range");
 }
 
@@ -116,7 +116,7 @@ Result<driver::CompileRequest> SpecOptions::request() const {
 }
 
 void ShapeOption::addTo(CLI::App &command) {
-  command.add_option("--shape", text, "extents and scalar parameters by name: batch=2,q_len=77,kv_len=130,radius=3");
+  command.add_option("--shape", text, "extents and scalar parameters by name: batch=2,q_len=77,kv_len=130,radius=3")->type_name("NAME=N,…");
 }
 
 /// A decimal number, `inf`, `-inf`, `true` or `false`.

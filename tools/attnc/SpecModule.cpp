@@ -13,9 +13,9 @@
 namespace attn::tools {
 
 void DeviceOption::addTo(CLI::App &command) {
-  command.add_option("--device", name, "auto, cuda, cuda:N, emulator or null")->capture_default_str();
-  command.add_option("--completion", completion, "emulator: when cp.async lands: eager, lazy or random")->capture_default_str();
-  command.add_option("--completion-seed", seed, "emulator: seed of --completion random");
+  command.add_option("--device", name, "auto, cuda, cuda:N, emulator or null")->capture_default_str()->type_name("NAME");
+  command.add_option("--completion", completion, "emulator: when cp.async lands: eager, lazy or random")->capture_default_str()->type_name("WHEN");
+  command.add_option("--completion-seed", seed, "emulator: seed of --completion random")->type_name("N");
   command.add_flag("--sanitize", sanitize, "emulator: all checks");
 }
 
