@@ -2,7 +2,8 @@
 //
 // Counted are the registers of all fragments live at a point of the program; an operation whose input dies works in
 // place, so a point lies between two operations, never inside one. A splat is a constant until a loop carries it. The
-// limit leaves 30 registers for addresses, positions and row slots: 225 of 255.
+// limit leaves 30 registers for addresses, positions and row slots: 225 of 255; in a role 26 of its own. A product in
+// flight holds its accumulator and its left operand's registers until it is waited for.
 // Requires: AssignLayouts. Changes nothing.
 #include "ir/tile/TileDialect.h"
 #include "ir/tile/TileLayouts.h"
@@ -22,6 +23,7 @@ namespace attn {
 
 /// Registers a thread that are not for fragments: addresses, positions, row slots.
 static constexpr int64_t kOtherRegisters = 30;
+static constexpr int64_t kOtherRegistersOfRole = 26;
 static constexpr int64_t kMostRegisters = 255;
 static constexpr int64_t kRegisterFile = 65536;
 
@@ -89,6 +91,9 @@ void Peak::visit(Block &block, LiveSet live) {
     for (Value operand : op.getOperands())
       if (registersOf(operand) > 0)
         live.insert(operand);
+    if (auto wait = dyn_cast<tile::WaitOp>(op))
+      if (auto dot = wait.getInput().getDefiningOp<tile::DotAsyncOp>())
+        live.insert(dot.getLhs());
     record(live, &op);
   }
 }
@@ -110,6 +115,20 @@ struct CheckBudget final : impl::CheckBudgetBase<CheckBudget> {
     func::FuncOp kernel = getOperation();
     auto warps = kernel->getAttrOfType<IntegerAttr>(tile::kWarpsAttr);
     if (!kernel->hasAttr(tile::kKernelAttr) || !warps)
+      return;
+    bool fits = true;
+    for (auto role : kernel.getOps<tile::RoleOp>()) {
+      Peak peak;
+      peak.visit(role.getBody().front(), {});
+      int64_t limit = role.getRegisters().value_or(kMostRegisters) - kOtherRegistersOfRole;
+      if (peak.registers > std::max<int64_t>(limit, 0)) { // a producer has none
+        report(kernel, peak, limit);
+        fits = false;
+      }
+    }
+    if (!fits)
+      return signalPassFailure();
+    if (!kernel.getOps<tile::RoleOp>().empty())
       return;
     int64_t share = kRegisterFile / (32 * warps.getInt()) / 8 * 8;
     int64_t limit = std::min(kMostRegisters, share) - kOtherRegisters;

@@ -1,5 +1,5 @@
-// Makes a block program without roles correct among its threads: counts which copies may still be in flight at each
-// await, and places barriers, as few as needed.
+// Makes a block program correct among its threads: counts which copies may still be in flight at each await, and places
+// barriers, as few as needed.
 //
 // Every thread copies a part of each tile and waits for its own copies only; others see them after a barrier. A slot
 // may be written again when all threads have passed a barrier behind their last read of it. Rather than reason about
@@ -8,8 +8,13 @@
 // without a barrier since, one is added, on the last await between the two if there is one (its threads wait there
 // anyway), else in front of the step, and the run starts again. `pending` is the least count seen at an await.
 //
+// In a kernel with roles mbarriers order producer and consumer, `acquire` and `release` stay, and what is awaited is seen
+// by all. Only what the consumers write themselves needs barriers, of the role's threads; and fences where the matrix
+// units read such bytes, or a copy will overwrite what threads have read (PTX ISA, "Async proxy").
+//
 // Shared bytes are compared, not buffers, so buffers that AllocateShared laid over each other are separated as well.
-// Requires: AllocateShared. Guarantees: `pending` on every await; no `acquire` and `release` left, they cost nothing.
+// Requires: AllocateShared. Guarantees, without roles: `pending` on every await; no `acquire` and `release` left, they
+// cost nothing.
 #include "ir/tile/TileDialect.h"
 #include "ir/tile/TileLayouts.h"
 #include "passes/Passes.h"
@@ -56,15 +61,16 @@ enum class Outcome { Done, Changed, Failed };
 /// One run of the program, every loop with the same number of iterations.
 class Run {
 public:
-  Run(func::FuncOp kernel, int64_t iterations, llvm::MapVector<Operation *, int64_t> &pending)
-      : kernel(kernel), iterations(iterations), pending(pending) {}
+  Run(Block &program, bool inRole, int64_t iterations, llvm::MapVector<Operation *, int64_t> &pending)
+      : program(program), inRole(inRole), iterations(iterations), pending(pending) {}
 
-  Outcome run() { return runBlock(kernel.front()); }
+  Outcome run() { return runBlock(program); }
 
 private:
   Outcome runBlock(Block &block);
   Outcome runOp(Operation &op);
   Outcome runLoop(scf::ForOp loop);
+  Outcome runWork(tile::ForeachWorkOp work);
   Outcome fill(tile::FillOp op);
   Outcome build(tile::BuildOp op);
   Outcome await(tile::AwaitOp op);
@@ -76,7 +82,8 @@ private:
   Place *slot(Value ring, Value entry, Operation *op);
   Place &buffer(Value value);
 
-  func::FuncOp kernel;
+  Block &program;
+  bool inRole;
   int64_t iterations;
   llvm::MapVector<Operation *, int64_t> &pending;
   int64_t time = 0, lastBarrier = 0, groups = 0;
@@ -150,7 +157,7 @@ Place &Run::buffer(Value value) {
 
 /// Adds a barrier between the moment `since` and `op`.
 Outcome Run::separate(Operation *op, int64_t since) {
-  if (lastAwait && lastAwaitTime >= since && !lastAwait.getBarrier()) {
+  if (!inRole && lastAwait && lastAwaitTime >= since && !lastAwait.getBarrier()) {
     lastAwait.setBarrier(true);
     return Outcome::Changed;
   }
@@ -222,6 +229,11 @@ Outcome Run::await(tile::AwaitOp op) {
   Place *place = slot(op.getRing(), op.getEntry(), op);
   if (!place)
     return Outcome::Failed;
+  if (inRole) { // filled by the producer, after all reads of what lay there were released
+    *place = {Place::Copy, place->begin, place->end, 0, /*hasLanded=*/true, {}, {}};
+    buffers[op.getResult()] = place;
+    return Outcome::Done;
+  }
   if (place->content == Place::Nothing) {
     op.emitOpError("waits for an entry that nothing has filled");
     return Outcome::Failed;
@@ -288,9 +300,24 @@ Outcome Run::runLoop(scf::ForOp loop) {
   return Outcome::Done;
 }
 
+/// Two work tiles one after the other, where a block does more than one: entries count on.
+Outcome Run::runWork(tile::ForeachWorkOp work) {
+  Block &body = work.getBody().front();
+  size_t carried = work.getInits().size();
+  for (int64_t tile = 0; tile < (carried ? 2 : 1); ++tile) {
+    for (auto [argument, yielded] : llvm::zip(body.getArguments().take_back(carried), body.getTerminator()->getOperands()))
+      numbers[argument] = tile == 0 ? 0 : evaluate(yielded).value_or(0);
+    if (Outcome outcome = runBlock(body); outcome != Outcome::Done)
+      return outcome;
+  }
+  return Outcome::Done;
+}
+
 Outcome Run::runOp(Operation &op) {
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return runLoop(loop);
+  if (auto work = dyn_cast<tile::ForeachWorkOp>(op))
+    return runWork(work);
   if (auto fillOp = dyn_cast<tile::FillOp>(op))
     return fill(fillOp);
   if (auto buildOp = dyn_cast<tile::BuildOp>(op))
@@ -309,7 +336,7 @@ Outcome Run::runOp(Operation &op) {
   }
   if (isa<tile::MapOp, tile::RotateOp>(op))
     return readInRegions(op);
-  if (isa<tile::DotOp, tile::StoreOp>(op))
+  if (isa<tile::DotOp, tile::DotAsyncOp, tile::StoreOp>(op))
     for (Value operand : op.getOperands())
       if (isa<tile::BufferType>(operand.getType()))
         if (Outcome outcome = touch(&op, buffer(operand), /*isWrite=*/false, {}); outcome != Outcome::Done)
@@ -322,12 +349,12 @@ Outcome Run::runOp(Operation &op) {
 }
 
 /// Runs the program until no run asks for another barrier.
-static LogicalResult simulate(func::FuncOp kernel) {
+static LogicalResult simulate(func::FuncOp kernel, Block &program, bool inRole) {
   int64_t deepest = 1;
   kernel.walk([&](tile::RingOp ring) { deepest = std::max<int64_t>(deepest, ring.getType().getStages()); });
   llvm::MapVector<Operation *, int64_t> pending;
   for (int64_t iterations = 0; iterations <= 2 * deepest + 2;) {
-    Outcome outcome = Run(kernel, iterations, pending).run();
+    Outcome outcome = Run(program, inRole, iterations, pending).run();
     if (outcome == Outcome::Failed)
       return failure();
     if (outcome == Outcome::Done)
@@ -339,13 +366,52 @@ static LogicalResult simulate(func::FuncOp kernel) {
   return success();
 }
 
+/// Fences between what threads do with shared memory themselves and what matrix units and copies do with it.
+static void placeFences(tile::RoleOp role) {
+  auto isRead = [](Operation *op) { return isa<tile::ReadOp, tile::WriteOp, tile::AtOp>(op); };
+  auto multiplies = [](Operation *op) { return isa<tile::DotOp, tile::DotAsyncOp>(op); };
+  llvm::SmallPtrSet<Operation *, 4> touched; // rings
+  role.walk([&](tile::AwaitOp await) {
+    if (llvm::any_of(await->getUsers(), isRead))
+      touched.insert(await.getRing().getDefiningOp());
+  });
+  role.walk([&](Operation *op) {
+    OpBuilder builder(op);
+    if (auto write = dyn_cast<tile::WriteOp>(op); write && llvm::any_of(write.getBuffer().getUsers(), multiplies)) {
+      builder.setInsertionPointAfter(op);
+      tile::FenceOp::create(builder, op->getLoc(), tile::FenceKind::async_proxy);
+    }
+    if (auto release = dyn_cast<tile::ReleaseOp>(op); release && touched.contains(release.getRing().getDefiningOp()))
+      tile::FenceOp::create(builder, op->getLoc(), tile::FenceKind::async_proxy);
+  });
+}
+
+static LogicalResult orderRoles(func::FuncOp kernel, ArrayRef<tile::RoleOp> roles) {
+  for (tile::RoleOp role : roles) {
+    bool computes = role.walk([](Operation *op) { return isa<tile::AwaitOp>(op) ? WalkResult::interrupt() : WalkResult::advance(); })
+                        .wasInterrupted();
+    if (!computes)
+      continue;
+    if (failed(simulate(kernel, role.getBody().front(), /*inRole=*/true)))
+      return failure();
+    placeFences(role);
+  }
+  return success();
+}
+
 namespace {
 struct InsertBarriers final : impl::InsertBarriersBase<InsertBarriers> {
   void runOnOperation() override {
     func::FuncOp kernel = getOperation();
     if (!kernel->hasAttr(tile::kKernelAttr))
       return;
-    if (failed(simulate(kernel)))
+    SmallVector<tile::RoleOp> roles(kernel.getOps<tile::RoleOp>());
+    if (!roles.empty()) {
+      if (failed(orderRoles(kernel, roles)))
+        signalPassFailure();
+      return;
+    }
+    if (failed(simulate(kernel, kernel.front(), /*inRole=*/false)))
       return signalPassFailure();
     SmallVector<Operation *> free;
     kernel.walk([&](Operation *op) {

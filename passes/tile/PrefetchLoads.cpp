@@ -136,7 +136,7 @@ namespace {
 struct PrefetchLoads final : impl::PrefetchLoadsBase<PrefetchLoads> {
   void runOnOperation() override {
     func::FuncOp kernel = getOperation();
-    if (!kernel->hasAttr(tile::kKernelAttr))
+    if (!kernel->hasAttr(tile::kKernelAttr) || !kernel.getOps<tile::RoleOp>().empty())
       return;
     kernel.walk([&](tile::FillOp fill) {
       if (!fill.getVia())

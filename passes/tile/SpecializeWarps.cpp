@@ -1,0 +1,284 @@
+// Splits a kernel into two roles that run at the same time: a producer, one warpgroup of which a lane starts the copies
+// into rings, and consumers, which do all else.
+//
+//   foreach_work { acquire, fill, await, …, release }
+//     →  role producer { foreach_work { acquire, fill } }   role consumer { foreach_work { await, …, release } }
+//
+// The producer's fills keep the order of the program, in which each stands before its await: what a consumer waits for is
+// never behind something that waits for the consumer. Entries count on from work tile to work tile: those of rings filled
+// in the loop over blocks from the number of blocks so far, the others from the number of tiles.
+// Requires: OverlapDots. Changes nothing in kernels without matrix products.
+#include "ir/tile/TileDialect.h"
+#include "passes/Passes.h"
+#include "support/GpuTarget.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/RegionUtils.h"
+
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+
+namespace attn {
+#define GEN_PASS_DEF_SPECIALIZEWARPS
+#include "passes/Passes.h.inc"
+
+static constexpr int32_t kWarpsOfGroup = 4;
+
+namespace {
+
+/// Registers a thread of each role, by the number of consumer warpgroups: with 128 threads a warpgroup their sum fits the
+/// register file (hopper kernels: 56/256, 24/240, 32/160).
+struct RoleRegisters {
+  int32_t producer, consumer;
+};
+
+class Specialization {
+public:
+  Specialization(func::FuncOp kernel, tile::ForeachWorkOp work, int32_t consumerWarps)
+      : kernel(kernel), work(work), consumerWarps(consumerWarps), builder(work) {}
+
+  LogicalResult run();
+
+private:
+  LogicalResult findLoop();
+  bool isLoopRing(Value ring) const { return loopRings.contains(ring); }
+  tile::ForeachWorkOp openWork(tile::RoleOp role, IRMapping &mapping);
+  void closeWork(tile::ForeachWorkOp copy, IRMapping &mapping);
+  void writeProducer(RoleRegisters registers);
+  void writeConsumer(RoleRegisters registers);
+  void produce(Block &block, IRMapping &mapping);
+  void need(Value value, IRMapping &mapping);
+  void countOn(Operation *op, Value tiles, Value blocks);
+
+  func::FuncOp kernel;
+  tile::ForeachWorkOp work;
+  int32_t consumerWarps;
+  OpBuilder builder;
+  scf::ForOp loop;                       ///< over blocks of keys
+  llvm::SetVector<Value> loopRings;
+  DenseMap<std::pair<Value, Value>, Value> countedEntries;
+};
+
+} // namespace
+
+/// The ring's entry of an operation on rings; null for others.
+static OpOperand *entryOf(Operation *op) {
+  if (auto acquire = dyn_cast<tile::AcquireOp>(op))
+    return &acquire.getEntryMutable();
+  if (auto fill = dyn_cast<tile::FillOp>(op))
+    return &fill.getEntryMutable();
+  if (auto await = dyn_cast<tile::AwaitOp>(op))
+    return &await.getEntryMutable();
+  if (auto release = dyn_cast<tile::ReleaseOp>(op))
+    return &release.getEntryMutable();
+  return nullptr;
+}
+
+static bool fills(Operation *op) {
+  return op->walk([](Operation *inner) { return isa<tile::FillOp>(inner) ? WalkResult::interrupt() : WalkResult::advance(); })
+      .wasInterrupted();
+}
+
+LogicalResult Specialization::findLoop() {
+  WalkResult result = work.walk([&](scf::ForOp each) {
+    if (!fills(each))
+      return WalkResult::advance();
+    if (loop || each->getParentOp() != work) {
+      each.emitOpError("is a second loop that fills rings, which has no roles yet");
+      return WalkResult::interrupt();
+    }
+    loop = each;
+    return WalkResult::advance();
+  });
+  if (result.wasInterrupted())
+    return failure();
+  if (!loop)
+    return work.emitOpError("expects a loop that fills rings");
+  loop.walk([&](tile::FillOp fill) { loopRings.insert(fill.getRing()); });
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Both roles
+//===----------------------------------------------------------------------===//
+
+/// A copy of the work loop's head: two counts are carried, tiles and blocks so far.
+tile::ForeachWorkOp Specialization::openWork(tile::RoleOp role, IRMapping &mapping) {
+  Location location = work.getLoc();
+  if (role.getBody().empty())
+    role.getBody().emplaceBlock();
+  builder.setInsertionPointToEnd(&role.getBody().front());
+  Value zero = arith::ConstantIntOp::create(builder, location, 0, 32);
+  Type i32 = builder.getI32Type();
+  auto copy = tile::ForeachWorkOp::create(builder, location, TypeRange{i32, i32}, work.getExtents(),
+                                          ValueRange{zero, zero}, work.getDescending());
+  tile::YieldOp::create(builder, location, ValueRange());
+  Block *body = &copy.getBody().emplaceBlock();
+  for (BlockArgument argument : work.getBody().getArguments())
+    mapping.map(argument, body->addArgument(argument.getType(), argument.getLoc()));
+  body->addArguments({i32, i32}, {location, location});
+  builder.setInsertionPointToEnd(body);
+  return copy;
+}
+
+void Specialization::closeWork(tile::ForeachWorkOp copy, IRMapping &mapping) {
+  Location location = work.getLoc();
+  Block *body = &copy.getBody().front();
+  unsigned count = body->getNumArguments();
+  Value tiles = body->getArgument(count - 2), blocks = body->getArgument(count - 1);
+  copy.walk([&](Operation *op) { countOn(op, tiles, blocks); });
+  need(loop.getUpperBound(), mapping);
+  Value one = arith::ConstantIntOp::create(builder, location, 1, 32);
+  Value moreTiles = arith::AddIOp::create(builder, location, tiles, one);
+  Value moreBlocks = arith::AddIOp::create(builder, location, blocks, mapping.lookupOrDefault(loop.getUpperBound()));
+  tile::YieldOp::create(builder, location, ValueRange{moreTiles, moreBlocks});
+}
+
+void Specialization::countOn(Operation *op, Value tiles, Value blocks) {
+  OpOperand *entry = entryOf(op);
+  if (!entry)
+    return;
+  Value base = isLoopRing(op->getOperand(0)) ? blocks : tiles;
+  Value &counted = countedEntries[{base, entry->get()}]; // one for an await and its release
+  if (!counted) {
+    OpBuilder before(op);
+    counted = arith::AddIOp::create(before, op->getLoc(), base, entry->get());
+  }
+  entry->set(counted);
+}
+
+/// Copies what `value` is computed from, if it is computed in the work tile.
+void Specialization::need(Value value, IRMapping &mapping) {
+  if (mapping.contains(value))
+    return;
+  Operation *op = value.getDefiningOp();
+  if (!op || !work->isProperAncestor(op))
+    return;
+  for (Value operand : op->getOperands())
+    need(operand, mapping);
+  llvm::SetVector<Value> captured;
+  getUsedValuesDefinedAbove(op->getRegions(), captured);
+  for (Value outer : captured)
+    need(outer, mapping);
+  builder.clone(*op, mapping);
+}
+
+//===----------------------------------------------------------------------===//
+// Producer
+//===----------------------------------------------------------------------===//
+
+/// The fills of a block, in order, and what they need.
+void Specialization::produce(Block &block, IRMapping &mapping) {
+  for (Operation &op : block) {
+    if (isa<tile::AcquireOp, tile::FillOp>(op)) {
+      for (Value operand : op.getOperands())
+        need(operand, mapping);
+      Operation *copy = builder.clone(op, mapping);
+      if (auto fill = dyn_cast<tile::FillOp>(copy))
+        fill.setVia("tma");
+      continue;
+    }
+    if (&op != loop)
+      continue;
+    for (Value bound : {loop.getLowerBound(), loop.getUpperBound(), loop.getStep()})
+      need(bound, mapping);
+    auto at = [&](Value value) { return mapping.lookupOrDefault(value); };
+    auto copy = scf::ForOp::create(builder, loop.getLoc(), at(loop.getLowerBound()), at(loop.getUpperBound()), at(loop.getStep()));
+    mapping.map(loop.getInductionVar(), copy.getInductionVar());
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(copy.getBody()->getTerminator());
+    produce(*loop.getBody(), mapping);
+  }
+}
+
+void Specialization::writeProducer(RoleRegisters registers) {
+  OpBuilder::InsertionGuard guard(builder);
+  auto role = tile::RoleOp::create(builder, work.getLoc(), "producer", consumerWarps, consumerWarps + kWarpsOfGroup,
+                                   builder.getI32IntegerAttr(registers.producer));
+  IRMapping mapping;
+  tile::ForeachWorkOp copy = openWork(role, mapping);
+  produce(work.getBody().front(), mapping);
+  closeWork(copy, mapping);
+}
+
+//===----------------------------------------------------------------------===//
+// Consumer
+//===----------------------------------------------------------------------===//
+
+/// Scalars that only the producer needed.
+static void eraseUnused(Operation *root) {
+  SmallVector<Operation *> inside;
+  root->walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (op != root)
+      inside.push_back(op);
+  });
+  for (Operation *op : llvm::reverse(inside)) // users before what they use
+    if (isOpTriviallyDead(op))
+      op->erase();
+}
+
+void Specialization::writeConsumer(RoleRegisters registers) {
+  OpBuilder::InsertionGuard guard(builder);
+  auto role = tile::RoleOp::create(builder, work.getLoc(), "consumer", 0, consumerWarps,
+                                   builder.getI32IntegerAttr(registers.consumer));
+  IRMapping mapping;
+  tile::ForeachWorkOp copy = openWork(role, mapping);
+  for (Operation &op : work.getBody().front().without_terminator())
+    builder.clone(op, mapping);
+  SmallVector<Operation *> produced;
+  copy.walk([&](Operation *op) {
+    if (isa<tile::AcquireOp, tile::FillOp>(op))
+      produced.push_back(op);
+  });
+  for (Operation *op : produced)
+    op->erase();
+  closeWork(copy, mapping);
+  eraseUnused(role);
+}
+
+LogicalResult Specialization::run() {
+  if (failed(findLoop()))
+    return failure();
+  RoleRegisters registers = consumerWarps == kWarpsOfGroup       ? RoleRegisters{56, 256}
+                            : consumerWarps == 2 * kWarpsOfGroup ? RoleRegisters{24, 240}
+                                                                 : RoleRegisters{32, 160};
+  writeProducer(registers);
+  writeConsumer(registers);
+  work.erase();
+  kernel->setAttr(tile::kWarpsAttr, builder.getI32IntegerAttr(consumerWarps + kWarpsOfGroup));
+  return success();
+}
+
+namespace {
+struct SpecializeWarps final : impl::SpecializeWarpsBase<SpecializeWarps> {
+  void runOnOperation() override {
+    func::FuncOp kernel = getOperation();
+    auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
+    const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
+    auto warps = kernel->getAttrOfType<IntegerAttr>(tile::kWarpsAttr);
+    if (!kernel->hasAttr(tile::kKernelAttr) || !warps || !gpu || gpu->mmaFamily != MmaFamily::Wgmma)
+      return;
+    bool multiplies = kernel.walk([](Operation *op) {
+                              return isa<tile::DotOp, tile::DotAsyncOp>(op) ? WalkResult::interrupt() : WalkResult::advance();
+                            }).wasInterrupted();
+    if (!multiplies)
+      return;
+    int64_t consumers = warps.getInt();
+    auto works = kernel.getOps<tile::ForeachWorkOp>();
+    if (consumers % kWarpsOfGroup != 0 || consumers > 3 * kWarpsOfGroup || works.empty() || !llvm::hasSingleElement(works)) {
+      kernel.emitError() << "expects 4, 8 or 12 warps and one loop over work for roles, but got " << consumers << " warps";
+      return signalPassFailure();
+    }
+    if (failed(Specialization(kernel, *works.begin(), static_cast<int32_t>(consumers)).run()))
+      signalPassFailure();
+  }
+};
+} // namespace
+
+} // namespace attn
