@@ -151,6 +151,7 @@ struct VisibleKey {
   std::int64_t kvIdx = 0;
   double argument = 0, by = 0;
   double magnitude = 0;  ///< of the products behind the argument, times softmax_scale
+  double rounding = 0;   ///< what the rounding of computed operands does to them, likewise
 };
 
 /// A row's results and, for the noise, its parts.
@@ -227,6 +228,7 @@ void RowEvaluator::collect(std::int64_t qIdx) {
     if (emulates) {
       entry.argument = static_cast<float>(entry.argument);
       entry.magnitude = evaluator.takeProductMagnitude() * program.softmaxScale;
+      entry.rounding = std::sqrt(evaluator.takeProductVariance()) * program.softmaxScale;
     }
     if (roots.by >= 0)
       entry.by = roots.by == roots.argument ? entry.argument : evaluator.scalar(roots.by);
@@ -354,23 +356,7 @@ RowResult RowEvaluator::evaluate(std::int64_t qIdx) {
 // Noise
 //===----------------------------------------------------------------------===//
 
-/// Half a unit in the last place at 1, and the same for the subnormal numbers.
-static double unitRoundoff(ElementType type) {
-  switch (type) {
-  case ElementType::F64:
-    return 0x1p-53;
-  case ElementType::F32:
-    return 0x1p-24;
-  case ElementType::BF16:
-    return 0x1p-8;
-  case ElementType::F16:
-    return 0x1p-11;
-  case ElementType::E4M3:
-    return 0x1p-4;
-  default:
-    return 0x1p-3;
-  }
-}
+/// Half of the distance of the subnormal numbers.
 static double smallestStep(ElementType type) {
   switch (type) {
   case ElementType::F16:
@@ -420,7 +406,8 @@ RowNoise RowEvaluator::noise(const RowResult &row, const RowEvaluator &emulated)
     if (roots.kind == WeightKind::Normalize)
       scaleOfWeights += key.by;
     double magnitude = std::max({1.0, std::fabs(key.argument), emulated.visible[i].magnitude});
-    double scoreError = square(emulated.visible[i].argument - key.argument) + square(0x1p-21 * magnitude);
+    double scoreError = square(emulated.visible[i].argument - key.argument) + square(0x1p-21 * magnitude) +
+                        square(emulated.visible[i].rounding);
     evaluator.moveToColumn(key.kvIdx);
     double weight = roots.kind == WeightKind::Direct ? base : weightOf(base);
     double ofValue = meanSquare(evaluator.vector(roots.value), row.sum.size());

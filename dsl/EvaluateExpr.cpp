@@ -286,6 +286,23 @@ double ExprEvaluator::binary(const Node &node, BinaryOp op, double x, double y) 
 // Memory, products, scans
 //===----------------------------------------------------------------------===//
 
+double unitRoundoff(ElementType type) {
+  switch (type) {
+  case ElementType::F64:
+    return 0x1p-53;
+  case ElementType::F32:
+    return 0x1p-24;
+  case ElementType::BF16:
+    return 0x1p-8;
+  case ElementType::F16:
+    return 0x1p-11;
+  case ElementType::E4M3:
+    return 0x1p-4;
+  default:
+    return 0x1p-3;
+  }
+}
+
 std::size_t ExprEvaluator::readOffset(const Node &node) {
   const WideTensor &tensor = program.tensors[node.expr->parameter];
   std::size_t offset = 0;
@@ -307,22 +324,30 @@ double ExprEvaluator::readScalar(const Node &node) {
   return program.tensors[node.expr->parameter].elements[readOffset(node)];
 }
 
+/// The relative size of what rounding does to an operand: nothing where it is an input as it is stored.
+double ExprEvaluator::roundingOf(const Node &operand) const {
+  return operand.isRounded ? unitRoundoff(operand.rounding) : 0;
+}
+
 double ExprEvaluator::dot(const Node &node) {
   const double *x = vector(node.operands[0]), *y = vector(node.operands[1]);
   std::int64_t length = program.nodes[node.operands[0]].expr->type.length;
   if (emulates && node.expr->domain.inputs) {
     // A tensor core: sums of 16 products are added up in f32.
     float sum = 0;
-    double magnitude = 0;
+    double magnitude = 0, squares = 0;
     for (std::int64_t c = 0; c < length;) {
       double part = 0;
       for (std::int64_t end = std::min(c + 16, length); c < end; ++c) {
         part += x[c] * y[c];
         magnitude += std::fabs(x[c] * y[c]);
+        squares += x[c] * y[c] * x[c] * y[c];
       }
       sum += static_cast<float>(part);
     }
     productMagnitude = std::max(productMagnitude, magnitude);
+    double left = roundingOf(program.nodes[node.operands[0]]), right = roundingOf(program.nodes[node.operands[1]]);
+    productVariance = std::max(productVariance, squares * (left * left + right * right));
     return sum;
   }
   double sums[4] = {};

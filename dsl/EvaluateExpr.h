@@ -69,6 +69,9 @@ private:
   std::unordered_map<const TypedExpr *, std::int32_t> indices;
 };
 
+/// Half a unit in the last place at 1.
+double unitRoundoff(ElementType type);
+
 class ExprEvaluator {
 public:
   /// With `emulates`, operands of products are rounded, and products and scores are f32.
@@ -87,6 +90,8 @@ public:
 
   /// The largest sum of |a·b| of a product since it was last taken: what its f32 sum may have lost.
   double takeProductMagnitude() { return std::exchange(productMagnitude, 0); }
+  /// The largest variance that the rounding of computed operands gives a product since it was last taken.
+  double takeProductVariance() { return std::exchange(productVariance, 0); }
   /// `b=0, h=1, q_idx=3, kv_idx=2`.
   std::string describePoint() const;
 
@@ -102,6 +107,7 @@ private:
   double binary(const Node &node, BinaryOp op, double x, double y);
   double checkI32(const Node &node, double value);
   double dot(const Node &node);
+  double roundingOf(const Node &operand) const;
   double suffixSum(const Node &node);
   double dropout(const Node &node);
   double bodyAt(const Node &node, std::int32_t body, double variable);
@@ -125,7 +131,7 @@ private:
   std::vector<std::uint64_t> keptStamps;       ///< node-major, a key
   const double *weightedSum = nullptr;
   double weight = 0;
-  double productMagnitude = 0;
+  double productMagnitude = 0, productVariance = 0;
   struct SuffixRow {
     std::uint64_t stamp = 0;
     std::vector<double> sums;

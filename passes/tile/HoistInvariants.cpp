@@ -18,6 +18,8 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
 
+#include "llvm/ADT/SmallVectorExtras.h"
+
 using namespace mlir;
 
 namespace attn {
@@ -44,7 +46,7 @@ private:
   bool isInvariant(Value value);
   bool isCostly(Value value);
   bool usesRow(Value value);
-  void moveOut(Value value);
+  Value copyOut(Value value);
 
   tile::MapOp map;
   scf::ForOp loop;
@@ -98,7 +100,8 @@ static Value copyInto(OpBuilder &builder, Region &from, Value value, IRMapping &
   return mapping.lookup(value);
 }
 
-void RowValues::moveOut(Value value) {
+/// The 1-D map before the loop that computes `value`, from what the map's body holds now.
+Value RowValues::copyOut(Value value) {
   OpBuilder builder(loop);
   Location location = value.getLoc();
   auto type = tile::FragType::get(value.getContext(), {map.getType().getRows()}, value.getType(), {});
@@ -107,8 +110,7 @@ void RowValues::moveOut(Value value) {
   IRMapping mapping;
   Value copy = copyInto(body, map.getBody(), value, mapping);
   tile::YieldOp::create(body, location, copy);
-  map.getInputsMutable().append(rows.getResult());
-  value.replaceAllUsesWith(map.getBody().addArgument(value.getType(), location));
+  return rows.getResult();
 }
 
 void RowValues::hoist() {
@@ -125,7 +127,12 @@ void RowValues::hoist() {
     if (fits && used && isInvariant(value) && isCostly(value) && usesRow(value))
       found.push_back(value);
   }
-  llvm::for_each(found, [&](Value value) { moveOut(value); });
+  // All copies first: one such value may be made of another, which is to be an input of this map only.
+  SmallVector<Value> rows = llvm::map_to_vector(found, [&](Value value) { return copyOut(value); });
+  for (auto [value, fragment] : llvm::zip(found, rows)) {
+    map.getInputsMutable().append(fragment);
+    value.replaceAllUsesWith(map.getBody().addArgument(value.getType(), value.getLoc()));
+  }
 }
 
 namespace {

@@ -73,8 +73,9 @@ void AssemblerTest::checkSpills(const tools::AssemblerReport &report, std::int64
   auto known = kKnownSpills.find(name);
   unsigned limit = known == kKnownSpills.end() ? 0 : known->second;
   EXPECT_LE(spills, limit) << name << " spills " << spills << " bytes:\n" << report.text;
-  if (limit > 0)
+  if (limit > 0) {
     EXPECT_GT(spills, 0U) << name << " no longer spills: take it out of Spills.def";
+  }
 }
 
 /// `suite.name` is also the name in Spills.def.

@@ -12,6 +12,7 @@ enum class Values : std::uint8_t {
   Normal,          ///< normal numbers, rounded to the type
   Huge,            ///< 40 times as large: scores of thousands, weights of one key each
   Tiny,            ///< a millionth: subnormal numbers of f16
+  TinyParameters,  ///< floating tensor parameters are subnormal numbers of f16
   LastKeyNan,      ///< the last key row is NaN: only rows that see it may become so
   LastKeyInf,
   LastValueNan,    ///< likewise the last value row

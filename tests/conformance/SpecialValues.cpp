@@ -46,6 +46,14 @@ static void fillLastRows(HostTensor &tensor, double value) {
     fillRows(tensor, b, tensor.shape[1] - 1, value);
 }
 
+/// Multiples of 2^-24 up to 2^-14.
+static void fillTiny(dsl::EvaluationInput &input) {
+  for (auto &[name, tensor] : input.tensors)
+    if (isFloat(tensor.type) && name != "query" && name != "key" && name != "value")
+      for (std::int64_t i = 0; i < tensor.elementCount(); ++i)
+        tensor.set(i, static_cast<double>(i * 37 % 1024) * 0x1p-24);
+}
+
 static void fillPastLengths(dsl::EvaluationInput &input) {
   const HostTensor &lengths = input.tensors.find("lengths")->second;
   for (const char *name : {"key", "value"}) {
@@ -66,6 +74,9 @@ Result<dsl::EvaluationInput> makeInput(const dsl::TypedSpec &spec, const std::st
   case Values::Normal:
   case Values::Huge:
   case Values::Tiny:
+    break;
+  case Values::TinyParameters:
+    fillTiny(*input);
     break;
   case Values::LastKeyNan:
     fillLastRows(tensor("key"), kNaN);
