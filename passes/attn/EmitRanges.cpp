@@ -60,6 +60,15 @@ private:
 
 /// Whether i32 holds every partial result.
 bool RangeEmitter::fits(const Linear &value) {
+  auto operandsFit = [&](const Atom &atom) {
+    // Loads and searches take care of their indices themselves.
+    bool isRead = atom.kind == Atom::Kind::Load || atom.kind == Atom::Kind::LowerBound;
+    return isRead || llvm::all_of(atom.operands, [&](const Linear &operand) { return fits(operand); });
+  };
+  if (const Atom *atom = value.asAtom()) {
+    NumberRange range = expressions.rangeOf(value);
+    return range.lo >= INT32_MIN && range.hi <= INT32_MAX && operandsFit(*atom);
+  }
   __int128 magnitude = value.constant < 0 ? -static_cast<__int128>(value.constant) : value.constant;
   for (auto [atom, coefficient] : value.terms) {
     Linear self;
@@ -68,9 +77,7 @@ bool RangeEmitter::fits(const Linear &value) {
     __int128 largest = std::max<__int128>(range.hi < 0 ? -static_cast<__int128>(range.hi) : range.hi,
                                           range.lo < 0 ? -static_cast<__int128>(range.lo) : range.lo);
     magnitude += largest * (coefficient < 0 ? -static_cast<__int128>(coefficient) : coefficient);
-    // Loads and searches take care of their indices themselves.
-    bool isRead = atom->kind == Atom::Kind::Load || atom->kind == Atom::Kind::LowerBound;
-    if (!isRead && !llvm::all_of(atom->operands, [&](const Linear &operand) { return fits(operand); }))
+    if (!operandsFit(*atom))
       return false;
   }
   return magnitude <= INT32_MAX;
