@@ -82,8 +82,10 @@ static Value compareFloats(Emitter &e, arith::CmpFPredicate predicate, Value a, 
 
 /// ⌊a / b⌋ (`up`: ⌈a / b⌉) from the quotient towards zero: one step where the remainder has the wrong sign.
 static Value divideRounding(Emitter &e, Value a, Value b, bool up) {
-  if (auto divisor = Emitter::constantOf(b); !up && divisor && *divisor > 0 && (*divisor & (*divisor - 1)) == 0)
-    return e.ashr(a, e.i32(__builtin_ctzll(*divisor)));
+  if (auto divisor = Emitter::constantOf(b); !up && divisor && *divisor > 0 && (*divisor & (*divisor - 1)) == 0) {
+    int shift = __builtin_ctzll(*divisor);
+    return e.ashr(a, a.getType().isInteger(64) ? e.i64(shift) : e.i32(shift));
+  }
   Value quotient = e.sdiv(a, b), remainder = e.isub(a, e.imul(quotient, b));
   Value zero = e.zero(a.getType());
   Value sameSign = e.icmp(Compare::Ge, e.ixor(remainder, b), zero);
