@@ -1,5 +1,6 @@
 """The demo's second half: runs `attnc` and prints what came out. Called by scripts/demo; needs only Python itself."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -14,7 +15,9 @@ VARIANTS = ["attention", "window", "softcap", "alibi", "t5"]
 
 
 def attnc(*arguments):
-    return subprocess.run([str(ATTNC), *map(str, arguments)], capture_output=True, text=True, cwd=ROOT)
+    """Without the disk cache, so that compile times are those of compiling."""
+    return subprocess.run([str(ATTNC), *map(str, arguments)], capture_output=True, text=True, cwd=ROOT,
+                          env=dict(os.environ, ATTN_CACHE="off"))
 
 
 def heading(text):

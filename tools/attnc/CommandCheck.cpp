@@ -1,6 +1,7 @@
 // `attnc check`: compile, run on random, hostile or given inputs, compare with a float64 evaluation.
 #include "tools/attnc/Check.h"
 #include "tools/attnc/Inputs.h"
+#include "tools/attnc/Progress.h"
 #include "tools/attnc/SpecModule.h"
 #include "tools/attnc/TileCount.h"
 
@@ -57,23 +58,6 @@ static std::vector<dsl::EvaluationInput> boundInputs(const dsl::TypedSpec &spec,
   bound.extents.emplace("q_len", 64);
   bound.extents.emplace("kv_len", bound.extents["q_len"]);
   return {bound};
-}
-
-static Status checkNames(const dsl::TypedSpec &spec, const PlanManifest &manifest, const std::map<std::string, double> &values) {
-  for (const auto &[name, value] : values) {
-    bool known = name == "batch" || name == "q_len" || name == "kv_len" || name == "q_heads" || name == "kv_heads" || name == "softmax_scale";
-    for (const dsl::ScalarParameter &scalar : spec.scalars)
-      known |= scalar.name == name;
-    for (const TensorArgument &tensor : manifest.tensors)
-      for (const SizeExpr &dim : tensor.dims)
-        for (const std::string &used : dim.names())
-          known |= used == name;
-    if (!known)
-      return Status(StatusCode::InvalidArgument, fmt::format("--shape: the specification has no extent or scalar `{}`", name));
-    if (value < 0 && spec.scalars.empty())
-      return Status(StatusCode::InvalidArgument, fmt::format("--shape: `{}` is {}", name, value));
-  }
-  return {};
 }
 
 static Status compareExpected(const CheckOptions &options, const NamedTensors &outputs, CheckRun &run) {
@@ -139,11 +123,11 @@ static Status prepare(const CheckOptions &options, CheckRun &run) {
     return spec.status();
   run.spec = std::move(*spec);
   auto start = std::chrono::steady_clock::now();
-  Result<driver::CompiledPlan> compiled = driver::compileSpec(*request);
+  Result<jit::JitSession::Kernel> compiled = compiledKernel(*request);
   run.compileMs = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   if (!compiled)
     return compiled.status();
-  Result<Module> module = Module::fromPtx(*run.device, compiled->ptx, toJson(compiled->manifest));
+  Result<Module> module = Module::fromPtx(*run.device, (*compiled)->ptx, (*compiled)->manifestJson);
   if (!module)
     return module.status();
   Result<Plan> plan = module->plan();
@@ -198,7 +182,7 @@ static int check(const CheckOptions &options) {
   CheckRun run;
   if (Status status = prepare(options, run); !status)
     return fail(status);
-  if (Status status = checkNames(*run.spec, run.plan->manifest(), *values); !status)
+  if (Status status = checkValues(*values, run.plan->manifest()); !status)
     return fail(status);
   bool isWithin = true;
   if (!options.inputs.empty()) {
@@ -207,13 +191,17 @@ static int check(const CheckOptions &options) {
   } else {
     if (!options.expected.empty())
       return fail(kBadUsage, "--expected: goes with --input");
-    for (const dsl::EvaluationInput &bound : boundInputs(*run.spec, *values)) {
+    std::vector<dsl::EvaluationInput> shapes = boundInputs(*run.spec, *values);
+    Progress progress(run.spec->name + " checked", shapes.size());
+    for (const dsl::EvaluationInput &bound : shapes) {
       Result<dsl::EvaluationInput> input = dsl::randomInput(*run.spec, bound, {.seed = options.seed, .varyScalars = false, .scale = 1});
       if (!input)
         return fail(input.status());
       Result<CheckRecord> record = checkPlan(*run.device, *run.plan, *run.spec, *input);
       if (!record)
         return fail(record.status());
+      progress.step();
+      progress.clear();
       if (!options.json)
         printRecord(run, *record);
       run.records.push_back(std::move(*record));
