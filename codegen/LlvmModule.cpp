@@ -126,7 +126,8 @@ std::unique_ptr<LlvmModule> translateToLlvm(mlir::ModuleOp module) {
 std::string printLlvm(LlvmModule &module) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  module.module().print(stream, nullptr);
+  // The order of uses decides the order of copies at joins: with it, text that is read back gives the same PTX.
+  module.module().print(stream, nullptr, /*ShouldPreserveUseListOrder=*/true);
   return text;
 }
 
