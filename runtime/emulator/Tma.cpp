@@ -201,8 +201,6 @@ static std::optional<Transfer> operandsOf(Warp &warp, const Inst &in, unsigned l
 
 /// M01: what lies inside the tensor must lie inside one allocation.
 static bool checkGlobal(Warp &warp, const Inst &in, const Transfer &transfer) {
-  if (!warp.launch.checked)
-    return true;
   DeviceAddress low = ~DeviceAddress(0), high = 0;
   forEachRow(transfer, [&](const BoxRow &row) {
     if (row.inside == 0)
@@ -212,12 +210,15 @@ static bool checkGlobal(Warp &warp, const Inst &in, const Transfer &transfer) {
   });
   if (low >= high)
     return true;
-  const Allocation *allocation = warp.launch.memory->find(low);
+  const GlobalMemory &memory = *warp.launch.memory;
+  if (!warp.launch.checked && low >= memory.begin() && high <= memory.end())
+    return true;
+  const Allocation *allocation = memory.find(low);
   const std::uint32_t lane = 1u << transfer.lane;
   if (!allocation || high > allocation->end()) {
     warp.report(in, "M01", lane, fmt::format("out of bounds: the tensor map reaches global addresses {:#x} to {:#x}; {:#x} is {}",
                                              low, high, allocation ? allocation->end() : low,
-                                             warp.launch.memory->describe(allocation ? allocation->end() : low)));
+                                             memory.describe(allocation ? allocation->end() : low)));
     return false;
   }
   if (transfer.kind == Transfer::Kind::Store && !allocation->writable) {
