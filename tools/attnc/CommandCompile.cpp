@@ -10,7 +10,9 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <span>
+#include <system_error>
 #include <unistd.h>
 
 namespace attn::tools {
@@ -104,6 +106,9 @@ static Status run(const CompileOptions &options) {
                   fmt::format("--emit {}: expects one of {}", options.emit, driver::stageList([](driver::Stage) { return true; })));
   if (Status status = checkWritable(options.output.empty() ? "-" : options.output); !status)
     return status;
+  std::error_code ignored;
+  if (!options.output.empty() && std::filesystem::equivalent(options.output, options.spec.path, ignored))
+    return Status(StatusCode::InvalidArgument, fmt::format("-o {}: is the file that is compiled", options.output));
   Result<driver::CompileRequest> request = options.spec.request();
   if (!request)
     return request.status();
