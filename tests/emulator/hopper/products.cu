@@ -3,6 +3,9 @@
 //
 // The names say: element type, N, how A and B lie in memory (k: k contiguous; m or n: the other dimension), and the swizzle
 // in bytes; `registers` has A in registers.
+//
+// The compiled text contains code of CUTLASS (https://github.com/NVIDIA/cutlass), copyright NVIDIA CORPORATION & AFFILIATES,
+// BSD 3-clause licence, in LICENSE-CUTLASS beside this file.
 #include <cuda.h>
 #include <cute/arch/mma_sm90_gmma.hpp>
 #include <cute/atom/mma_traits_sm90_gmma.hpp>
