@@ -28,20 +28,13 @@ IntegerForm IntegerForm::of(Value base, bool isPosition) { return {{{base, 1}}, 
 
 IntegerForm IntegerForm::plus(const IntegerForm &other, std::int64_t factor) const {
   IntegerForm sum{{}, static_cast<std::int32_t>(constant + factor * other.constant), isPosition && other.isPosition};
-  auto a = terms.begin();
-  auto b = other.terms.begin();
-  auto less = [](const auto &x, const auto &y) { return x.first.getAsOpaquePointer() < y.first.getAsOpaquePointer(); };
-  while (a != terms.end() || b != other.terms.end()) {
-    if (b == other.terms.end() || (a != terms.end() && less(*a, *b))) {
-      sum.terms.push_back(*a++);
-    } else if (a == terms.end() || less(*b, *a)) {
-      sum.terms.emplace_back(b->first, factor * b->second);
-      ++b;
-    } else {
-      if (std::int64_t coefficient = a->second + factor * b->second)
-        sum.terms.emplace_back(a->first, coefficient);
-      ++a, ++b;
-    }
+  sum.terms = terms;
+  for (auto [base, coefficient] : other.terms) {
+    auto same = llvm::find_if(sum.terms, [base = base](const auto &term) { return term.first == base; });
+    if (same == sum.terms.end())
+      sum.terms.emplace_back(base, factor * coefficient);
+    else if ((same->second += factor * coefficient) == 0)
+      sum.terms.erase(same);
   }
   return sum;
 }
@@ -240,10 +233,12 @@ IntegerForm ElementExpander::computeForm(Value value, Slot slot) {
   return computed ? IntegerForm::of(computed, kernel.isPosition(value)) : IntegerForm::of(0);
 }
 
+/// Equal for equal sums, in whatever order they were added up.
 static std::vector<std::pair<const void *, std::int64_t>> termKey(const IntegerForm &form) {
   std::vector<std::pair<const void *, std::int64_t>> key;
   for (auto [base, coefficient] : form.terms)
     key.emplace_back(base.getAsOpaquePointer(), coefficient);
+  llvm::sort(key);
   return key;
 }
 

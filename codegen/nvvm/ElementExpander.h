@@ -33,7 +33,7 @@ struct Slot {
 
 /// Σ coefficient · base + constant, modulo 2^32.
 struct IntegerForm {
-  std::vector<std::pair<mlir::Value, std::int64_t>> terms; ///< sorted by base, no zero coefficients
+  std::vector<std::pair<mlir::Value, std::int64_t>> terms; ///< in the order in which they were added, no zero coefficients
   std::int64_t constant = 0;
   bool isPosition = true; ///< known to lie within ±2^29: made of indices, sizes and small constants
 
