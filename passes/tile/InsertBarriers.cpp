@@ -42,6 +42,7 @@ namespace {
 struct Access {
   int64_t time = 0;
   Attribute layout;
+  Operation *op = nullptr;
 };
 
 /// A slot of a ring, or a buffer.
@@ -76,7 +77,7 @@ private:
   Outcome await(tile::AwaitOp op);
   Outcome readInRegions(Operation &op);
   Outcome touch(Operation *op, Place &place, bool isWrite, Attribute layout);
-  Outcome separate(Operation *op, int64_t since);
+  Outcome separate(Operation *op, const Access &since);
   void barrier() { lastBarrier = ++time; }
   std::optional<int64_t> evaluate(Value value);
   Place *slot(Value ring, Value entry, Operation *op);
@@ -155,10 +156,18 @@ Place &Run::buffer(Value value) {
 // Accesses
 //===----------------------------------------------------------------------===//
 
-/// Adds a barrier between the moment `since` and `op`.
-Outcome Run::separate(Operation *op, int64_t since) {
-  if (!inRole && lastAwait && lastAwaitTime >= since && !lastAwait.getBarrier()) {
+/// Adds a barrier between the access `since` and `op`.
+Outcome Run::separate(Operation *op, const Access &since) {
+  if (!inRole && lastAwait && lastAwaitTime >= since.time && !lastAwait.getBarrier()) {
     lastAwait.setBarrier(true);
+    return Outcome::Changed;
+  }
+  // Bytes written behind a uniform guard are waited for behind it too.
+  auto guard = since.op ? dyn_cast<scf::IfOp>(since.op->getParentOp()) : scf::IfOp();
+  if (inRole && guard && !guard->isAncestor(op)) {
+    OpBuilder behind(guard.getContext());
+    behind.setInsertionPointAfter(since.op);
+    tile::BarrierOp::create(behind, op->getLoc());
     return Outcome::Changed;
   }
   Operation *place = op;
@@ -181,13 +190,13 @@ Outcome Run::touch(Operation *op, Place &place, bool isWrite, Attribute layout) 
       return Outcome::Failed;
     }
     if (other.content != Place::Nothing && other.write.time > lastBarrier && !(&other == &place && byOneThread(other.write)))
-      return separate(op, other.write.time);
+      return separate(op, other.write);
     for (const Access &read : other.reads)
       if (isWrite && read.time > lastBarrier && !(&other == &place && byOneThread(read)))
-        return separate(op, read.time);
+        return separate(op, read);
   }
   if (!isWrite) {
-    place.reads.push_back({time, layout});
+    place.reads.push_back({time, layout, op});
     return Outcome::Done;
   }
   for (auto &[key, other] : places) // what lay there before is gone
@@ -196,7 +205,7 @@ Outcome Run::touch(Operation *op, Place &place, bool isWrite, Attribute layout) 
       other.reads.clear();
     }
   place.content = Place::Written;
-  place.write = {time, layout};
+  place.write = {time, layout, op};
   return Outcome::Done;
 }
 
@@ -230,7 +239,8 @@ Outcome Run::await(tile::AwaitOp op) {
   if (!place)
     return Outcome::Failed;
   if (inRole) { // filled by the producer, after all reads of what lay there were released
-    *place = {Place::Copy, place->begin, place->end, 0, /*hasLanded=*/true, {}, {}};
+    if (place->content == Place::Nothing)
+      *place = {Place::Copy, place->begin, place->end, 0, /*hasLanded=*/true, {}, {}};
     buffers[op.getResult()] = place;
     return Outcome::Done;
   }
@@ -329,6 +339,14 @@ Outcome Run::runOp(Operation &op) {
   if (auto write = dyn_cast<tile::WriteOp>(op))
     return touch(&op, buffer(write.getBuffer()), /*isWrite=*/true,
                  write.getTrans() ? Attribute() : write.getValue().getType().getLayout());
+  if (auto release = dyn_cast<tile::ReleaseOp>(op); release && inRole) {
+    Place *place = slot(release.getRing(), release.getEntry(), &op);
+    if (!place)
+      return Outcome::Failed;
+    place->content = Place::Nothing;
+    place->reads.clear();
+    return Outcome::Done;
+  }
   if (isa<tile::BarrierOp>(op)) {
     ++time;
     barrier();
@@ -370,14 +388,31 @@ static LogicalResult simulate(func::FuncOp kernel, Block &program, bool inRole) 
 static void placeFences(tile::RoleOp role) {
   auto isRead = [](Operation *op) { return isa<tile::ReadOp, tile::WriteOp, tile::AtOp>(op); };
   auto multiplies = [](Operation *op) { return isa<tile::DotOp, tile::DotAsyncOp>(op); };
-  llvm::SmallPtrSet<Operation *, 4> touched; // rings
-  role.walk([&](tile::AwaitOp await) {
-    if (llvm::any_of(await->getUsers(), isRead))
-      touched.insert(await.getRing().getDefiningOp());
+  llvm::SmallPtrSet<Operation *, 4> touched, multiplied; // rings and buffers
+  auto storageOf = [](Value buffer) {
+    auto await = buffer.getDefiningOp<tile::AwaitOp>();
+    return await ? await.getRing().getDefiningOp() : buffer.getDefiningOp();
+  };
+  // What a thread reads and then writes for the matrix units is fenced behind the write already.
+  auto isWrittenBehind = [&](Operation *op, Value buffer) {
+    return llvm::any_of(buffer.getUsers(), [&](Operation *user) {
+      return isa<tile::WriteOp>(user) && user->getBlock() == op->getBlock() && !user->isBeforeInBlock(op);
+    });
+  };
+  role.walk([&](Operation *op) {
+    for (Value operand : op->getOperands())
+      if (isa<tile::BufferType>(operand.getType()) && multiplies(op))
+        multiplied.insert(storageOf(operand));
+  });
+  role.walk([&](Operation *op) {
+    for (Value operand : op->getOperands())
+      if (isa<tile::BufferType>(operand.getType()) && isRead(op) &&
+          !(multiplied.contains(storageOf(operand)) && isWrittenBehind(op, operand)))
+        touched.insert(storageOf(operand));
   });
   role.walk([&](Operation *op) {
     OpBuilder builder(op);
-    if (auto write = dyn_cast<tile::WriteOp>(op); write && llvm::any_of(write.getBuffer().getUsers(), multiplies)) {
+    if (auto write = dyn_cast<tile::WriteOp>(op); write && multiplied.contains(storageOf(write.getBuffer()))) {
       builder.setInsertionPointAfter(op);
       tile::FenceOp::create(builder, op->getLoc(), tile::FenceKind::async_proxy);
     }

@@ -13,6 +13,7 @@
 // Requires: PipelineLoads; every loop that fills rings runs at least once. Guarantees: fills stand in await order.
 #include "ir/tile/TileDialect.h"
 #include "passes/Passes.h"
+#include "passes/tile/HiddenRows.h"
 #include "passes/tile/LoopFacts.h"
 #include "support/GpuTarget.h"
 
@@ -46,6 +47,7 @@ private:
     SmallVector<std::pair<tile::DotOp, Value>> inFlight;   ///< products of scores, issued
   };
   void cloneEarly(Copy &copy, bool isFirst, llvm::function_ref<void()> issueLate);
+  void hideValues(Value entry);
   void cloneOp(Copy &copy, Operation &op, bool isFirst);
   void land(Copy &copy);
   Value issueValues(Value entry, Value probs, Value sum);
@@ -172,6 +174,21 @@ void SkewedLoop::cloneEarly(Copy &copy, bool isFirst, llvm::function_ref<void()>
   }
 }
 
+/// Sets the values of block `entry` that no query sees to 0: the copy that brings them has no limit.
+void SkewedLoop::hideValues(Value entry) {
+  if (!fill.getLimit())
+    return;
+  IRMapping mapping;
+  mapping.map(loop.getInductionVar(), entry);
+  auto at = [&](Value value) {
+    cloneForIteration(builder, loop, value, mapping);
+    return mapping.lookupOrDefault(value);
+  };
+  unsigned dim = fill.getDim();
+  Value firstRow = at(fill.getIndices()[dim]), limit = at(fill.getLimit());
+  clearRowsBeyond(builder, values.getLoc(), await, at(await.getEntry()), fill.getTensor(), dim, firstRow, limit);
+}
+
 /// Awaits the values of block `entry` and starts their product.
 Value SkewedLoop::issueValues(Value entry, Value probs, Value acc) {
   IRMapping mapping;
@@ -179,7 +196,9 @@ Value SkewedLoop::issueValues(Value entry, Value probs, Value acc) {
   for (Operation *op : {acquire.getOperation(), fill.getOperation(), await.getOperation()}) {
     for (Value operand : op->getOperands())
       cloneForIteration(builder, loop, operand, mapping);
-    builder.clone(*op, mapping);
+    Operation *copy = builder.clone(*op, mapping);
+    if (auto copied = dyn_cast<tile::FillOp>(copy))
+      copied.getLimitMutable().clear();
   }
   auto type = inFlightOf(values.getType());
   return tile::DotAsyncOp::create(builder, values.getLoc(), type, probs, mapping.lookup(await.getResult()), acc,
@@ -223,6 +242,7 @@ void SkewedLoop::rewrite() {
   for (auto [argument, value] : llvm::zip(loop.getRegionIterArgs(), carried.drop_back()))
     next.mapping.map(argument, value);
   Value before = arith::SubIOp::create(builder, location, skewed.getInductionVar(), one), inFlight;
+  hideValues(before); // here, for the roles' warpgroups meet in it: not in a turn of one of them
   cloneEarly(next, /*isFirst=*/false, [&] { inFlight = issueValues(before, carried.back(), carried[sum]); });
   tile::PinOp::create(builder, location, next.mapping.lookup(step.getNewRowSum()));
   Value acc = landValues(inFlight, before);
@@ -236,6 +256,7 @@ void SkewedLoop::rewrite() {
 
   builder.setInsertionPointAfter(skewed);
   Value last = arith::SubIOp::create(builder, location, loop.getUpperBound(), one);
+  hideValues(last);
   Value end = issueValues(last, skewed.getResults().back(), skewed.getResult(sum));
   Value whole = landValues(end, last);
   for (auto [position, result] : llvm::enumerate(loop.getResults()))

@@ -147,8 +147,13 @@ void Specialization::countOn(Operation *op, Value tiles, Value blocks) {
   Value base = isLoopRing(op->getOperand(0)) ? blocks : tiles;
   Value &counted = countedEntries[{base, entry->get()}]; // one for an await and its release
   if (!counted) {
-    OpBuilder before(op);
-    counted = arith::AddIOp::create(before, op->getLoc(), base, entry->get());
+    Block *block = entry->get().getParentBlock(), *body = base.getParentBlock();
+    OpBuilder behind(op);
+    if (body->getParentOp()->isAncestor(block->getParentOp()))
+      behind.setInsertionPointAfterValue(entry->get());
+    else
+      behind.setInsertionPointToStart(body);
+    counted = arith::AddIOp::create(behind, op->getLoc(), base, entry->get());
   }
   entry->set(counted);
 }
