@@ -186,7 +186,7 @@ void Specialization::produce(Block &block, IRMapping &mapping) {
         need(operand, mapping);
       Operation *copy = builder.clone(op, mapping);
       if (auto fill = dyn_cast<tile::FillOp>(copy))
-        fill.setVia("tma");
+        fill.setVia(fill.getLimit() ? "cp_async" : "tma"); // a tensor map knows no limit
       continue;
     }
     if (&op != loop)
