@@ -17,15 +17,19 @@ std::vector<Program> &programsRun() {
 }
 
 std::string textOf(const Program &program) {
-  return ".version 8.6\n.target sm_90\n.address_size 64\n" + program.declarations + entryOf(program, "program");
+  return ".version 8.6\n.target " + program.target + "\n.address_size 64\n" + program.declarations + entryOf(program, "program");
 }
 
 std::string entryOf(const Program &program, const std::string &name) {
   std::string text = "\n.visible .entry " + name + "(";
   for (std::size_t i = 0; i < program.inputs.size(); ++i)
     text += fmt::format(".param .u64 in{}, ", i);
+  for (std::size_t i = 0; i < program.maps.size(); ++i)
+    text += fmt::format(".param .align 64 .b8 {}_map{}[128], ", name, i);
   text += ".param .u64 out)\n{\n  .reg .pred %p<32>;\n  .reg .b16 %h<32>;\n  .reg .b32 %r<64>, %thread, %x<4>;\n"
-          "  .reg .b64 %d<64>, %in<4>, %out, %mine, %mine8;\n";
+          "  .reg .b64 %d<64>, %in<4>, %out, %mine, %mine8, %map<4>;\n";
+  for (std::size_t i = 0; i < program.maps.size(); ++i)
+    text += fmt::format("  mov.b64 %map{0}, {1}_map{0};\n  cvta.param.u64 %map{0}, %map{0};\n", i, name);
   for (std::size_t i = 0; i < program.inputs.size(); ++i)
     text += fmt::format("  ld.param.u64 %in{0}, [in{0}];\n", i);
   text += "  ld.param.u64 %out, [out];\n  mov.u32 %x0, %ctaid.x;\n  mov.u32 %x1, %ntid.x;\n  mov.u32 %x2, %tid.x;\n"
@@ -44,9 +48,16 @@ static Words runOnce(const PtxModule &module, const Program &program, AsyncCompl
   Words out(program.outputs, 0);
   buffers.push_back(*gpu->allocate(out.size() * 4));
   EXPECT_TRUE(gpu->copyIn(buffers.back(), std::as_bytes(std::span(out))));
+  std::vector<std::array<std::byte, kTensorMapBytes>> maps;
+  for (TensorMap map : program.maps) {
+    map.address = buffers[map.address];
+    EXPECT_TRUE(encodeTensorMap(map, maps.emplace_back()));
+  }
   std::vector<void *> arguments;
   for (DeviceAddress &buffer : buffers)
     arguments.push_back(&buffer);
+  for (std::size_t i = 0; i < maps.size(); ++i)
+    arguments.insert(arguments.end() - 1, maps[i].data());
   LaunchOptions options;
   options.completion = completion;
   options.seed = seed;
@@ -85,7 +96,8 @@ Words run(const Program &program) {
 const std::vector<ProgramCase> &programCases() {
   static const std::vector<ProgramCase> all = [] {
     std::vector<ProgramCase> cases;
-    for (auto group : {memoryCases, atomicCases, warpCases, blockCases, asyncCases, matrixCases, controlCases})
+    for (auto group : {memoryCases, atomicCases, warpCases, blockCases, asyncCases, matrixCases, controlCases, mbarrierCases,
+                       tensorCopyCases, warpgroupCases})
       for (const ProgramCase &each : group())
         cases.push_back(each);
     return cases;

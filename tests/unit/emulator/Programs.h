@@ -4,6 +4,7 @@
 #pragma once
 
 #include "runtime/emulator/Emulator.h"
+#include "runtime/emulator/TensorMap.h"
 
 #include <cstdint>
 #include <ostream>
@@ -26,6 +27,10 @@ struct Program {
   std::size_t outputs = 32; ///< words
   Dim3 grid = {}, block = {32, 1, 1};
   std::uint32_t dynamicShared = 0;
+  std::string target = "sm_90";
+  /// %map0 … %map3 are the generic addresses of tensor maps; the map's `address` is the number of an input, or their count
+  /// for the output.
+  std::vector<TensorMap> maps = {};
 };
 
 /// The module of a program, or only its entry under another name.
@@ -63,5 +68,8 @@ std::vector<ProgramCase> blockCases();
 std::vector<ProgramCase> asyncCases();
 std::vector<ProgramCase> matrixCases();
 std::vector<ProgramCase> controlCases();
+std::vector<ProgramCase> mbarrierCases();
+std::vector<ProgramCase> tensorCopyCases();
+std::vector<ProgramCase> warpgroupCases();
 
 } // namespace attn::emulator::testing
