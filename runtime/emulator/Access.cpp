@@ -105,7 +105,7 @@ static std::uint32_t checkGlobalSlowly(Warp &warp, const Inst &in, const std::ui
     unsigned lane = static_cast<unsigned>(std::countr_zero(mask));
     std::uint64_t address = addresses[lane];
     const Allocation *allocation = memory.find(address);
-    if (!warp.launch.checked && address >= memory.begin() && address + bytes <= memory.end())
+    if (!warp.launch.checked && address >= memory.begin() && address < memory.end() && bytes <= memory.end() - address)
       hit = {memory.begin(), memory.end(), true, nullptr};
     else if (allocation && bytes <= allocation->end() - address)
       hit = {allocation->begin, allocation->end(), allocation->writable, &allocation->defined};

@@ -89,13 +89,14 @@ void Cta::complete(unsigned id) {
 
 void Cta::deliver(Warp &warp, const Inst &in, unsigned id) {
   const NamedBarrier &barrier = barriers[id];
-  if (barrier.use == NamedBarrier::Use::CountReduce) {
+  NamedBarrier::Use use = static_cast<NamedBarrier::Use>(in.kind); // where checks are off, others may have come with another
+  if (use == NamedBarrier::Use::CountReduce) {
     std::uint32_t values[32];
     for (std::uint32_t &value : values)
       value = barrier.result;
     warp.write(in.d, values);
     warp.setUndefined(in.d, 0);
-  } else if (barrier.use == NamedBarrier::Use::AndReduce || barrier.use == NamedBarrier::Use::OrReduce) {
+  } else if (use == NamedBarrier::Use::AndReduce || use == NamedBarrier::Use::OrReduce) {
     warp.writePredicate(in.p0, barrier.result ? kFullMask : 0, 0);
   }
 }

@@ -13,7 +13,7 @@ using ptx::ScalarType;
 using ptx::Space;
 
 /// Inlining stops here: more means calls that multiply without end.
-static constexpr std::size_t kMaxDrafts = 4'000'000;
+static constexpr std::size_t kMaxDrafts = 1'000'000;
 
 bool decodeEntry(const ptx::Module &module, const ptx::Function &entry, const LaneHandlers &lanes, Program &program,
                  DecodeError &error) {

@@ -5,7 +5,9 @@
 
 #include <iterator>
 #include <map>
+#include <set>
 #include <unordered_set>
+#include <vector>
 
 namespace attn::emulator::ptx {
 
@@ -174,7 +176,7 @@ public:
     text += "\n)";
   }
 
-  void function(const Function &function) {
+  void function(const Function &function, bool withBody) {
     Names names(module, function);
     if (!function.linkage.empty())
       append("{} ", function.linkage);
@@ -185,9 +187,9 @@ public:
     }
     text += function.name;
     parameterList(function.parameters, names);
-    for (const std::string &directive : function.directives)
-      append("\n{}", directive);
-    if (!function.hasBody) {
+    for (std::size_t i = 0; withBody == function.hasBody && i < function.directives.size(); ++i)
+      append("\n{}", function.directives[i]);
+    if (!withBody) {
       text += ";\n";
       return;
     }
@@ -244,8 +246,19 @@ public:
       variable(module.variables[index], module.variables[index].name, true);
       text += ";\n";
     }
-    for (const auto &each : module.functions)
-      function(*each);
+    // Functions before entries; where one calls another that comes later, all are announced, so that their order stays.
+    std::vector<const Function *> order;
+    for (bool isEntry : {false, true})
+      for (const auto &each : module.functions)
+        if (each->isEntry == isEntry)
+          order.push_back(each.get());
+    bool announce = callsAhead(order);
+    for (const Function *each : order)
+      if (announce && !each->isEntry)
+        function(*each, false);
+    for (const Function *each : order)
+      if (!announce || each->hasBody)
+        function(*each, each->hasBody);
     for (std::size_t i = 0; i < module.files.size(); ++i)
       if (!module.files[i].empty())
         append(".file {} \"{}\"\n", i, module.files[i]);
@@ -254,6 +267,18 @@ public:
   std::string text;
 
 private:
+  bool callsAhead(const std::vector<const Function *> &order) const {
+    std::set<const Function *> seen;
+    for (const Function *caller : order) {
+      seen.insert(caller);
+      for (const Instruction &instruction : caller->instructions)
+        for (const Operand &operand : instruction.operands)
+          if (operand.kind == Operand::Kind::Function && !seen.count(module.functions[operand.index].get()))
+            return true;
+    }
+    return false;
+  }
+
   template <typename... Arguments> void append(fmt::format_string<Arguments...> format, Arguments &&...arguments) {
     fmt::format_to(std::back_inserter(text), format, std::forward<Arguments>(arguments)...);
   }

@@ -100,6 +100,7 @@ void Warp::jumpIndexed(const Inst &in) {
     remaining &= ~same;
     if (choice[lane] >= table.size()) {
       report(in, "M01", same, fmt::format("branch index {} is outside the list of {} labels", choice[lane], table.size()));
+      fail(); // there is no place to go on at
       return;
     }
     fragments.push_back({table[choice[lane]], same, Fragment::State::Ready, 0, nullptr});
