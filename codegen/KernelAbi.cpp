@@ -1,6 +1,7 @@
 // See KernelAbi.h.
 #include "codegen/KernelAbi.h"
 
+#include "codegen/AsyncAbi.h"
 #include "ir/attn/AttnDialect.h"
 #include "ir/tile/PlanAttributes.h"
 #include "ir/tile/TileDialect.h"
@@ -43,6 +44,7 @@ struct TensorUse {
   bool wholeRows = false;
   std::set<unsigned> strides;
   std::set<unsigned> sizes;
+  std::vector<TensorMapLayout> maps;
 };
 } // namespace
 
@@ -75,13 +77,20 @@ static TensorUse useOf(Value tensor) {
             if (i + 1 < type.getRank() && !isZero(index))
               use.strides.insert(static_cast<unsigned>(i));
         })
-        .Case<tile::LoadOp, tile::StoreOp, tile::FillOp>([&](auto op) { useRows(use, type, op.getIndices(), op.getDim()); });
+        .Case<tile::LoadOp, tile::StoreOp>([&](auto op) { useRows(use, type, op.getIndices(), op.getDim()); })
+        .Case([&](tile::FillOp op) {
+          if (!isTensorMapFill(op))
+            return useRows(use, type, op.getIndices(), op.getDim());
+          use.wholeRows = true;
+          if (TensorMapLayout map = tensorMapOf(op); !llvm::is_contained(use.maps, map))
+            use.maps.push_back(std::move(map));
+        });
   return use;
 }
 
 std::vector<KernelParam> kernelParams(func::FuncOp kernel) {
   using Kind = KernelParam::Kind;
-  std::vector<KernelParam> pointers, strides, extents, scalars;
+  std::vector<KernelParam> params, pointers, strides, extents, scalars;
   std::set<std::string> seen;
   for (mlir::BlockArgument argument : kernel.getArguments()) {
     std::string name = argumentName(kernel, argument.getArgNumber());
@@ -92,6 +101,8 @@ std::vector<KernelParam> kernelParams(func::FuncOp kernel) {
       continue;
     }
     TensorUse use = useOf(argument);
+    for (TensorMapLayout &map : use.maps)
+      params.push_back({Kind::TensorMap, name, 0, std::move(map)});
     if (use.pointer)
       pointers.push_back({Kind::Pointer, name});
     for (unsigned dim : use.strides)
@@ -100,8 +111,7 @@ std::vector<KernelParam> kernelParams(func::FuncOp kernel) {
       if (!type.getStaticSize(dim) && seen.insert(type.getSizeText(dim)).second)
         extents.push_back({Kind::Extent, type.getSizeText(dim)});
   }
-  std::vector<KernelParam> params = std::move(pointers);
-  for (auto *part : {&strides, &extents, &scalars})
+  for (auto *part : {&pointers, &strides, &extents, &scalars})
     params.insert(params.end(), part->begin(), part->end());
   return params;
 }
@@ -144,24 +154,7 @@ static std::optional<SizeExpr> sizeExpr(Value value) {
       .Default([](mlir::Operation *) { return std::nullopt; });
 }
 
-static bool buildGrid(func::FuncOp kernel, KernelManifest &manifest, std::vector<ExtentCheck> &checks, std::string *error) {
-  tile::ForeachWorkOp work;
-  kernel.walk([&](tile::ForeachWorkOp op) { work = op; });
-  if (!work) {
-    *error = fmt::format("kernel `{}` has no `tile.foreach_work`", manifest.name);
-    return false;
-  }
-  manifest.grid.assign(3, SizeExpr::number(1));
-  unsigned count = work.getExtents().size();
-  for (auto [i, extent] : llvm::enumerate(work.getExtents())) {
-    auto expr = sizeExpr(extent);
-    if (!expr) {
-      *error = fmt::format("kernel `{}`: a work extent is not an expression over sizes", manifest.name);
-      return false;
-    }
-    SizeExpr &dimension = manifest.grid[gridDimension(static_cast<unsigned>(i), count)];
-    dimension = SizeExpr::binary(SizeExpr::Kind::Mul, dimension, *expr);
-  }
+static void checkGrid(const KernelManifest &manifest, std::vector<ExtentCheck> &checks) {
   for (int dimension : {1, 2}) {
     const SizeExpr &size = manifest.grid[dimension];
     if (size.constant() && *size.constant() <= kMaxGridYZ)
@@ -171,6 +164,29 @@ static bool buildGrid(func::FuncOp kernel, KernelManifest &manifest, std::vector
     check.message = fmt::format("`{}` is more than {}, the limit of a launch", size.text(), kMaxGridYZ);
     checks.push_back(std::move(check));
   }
+}
+
+/// Kernels with roles count work tiles along x alone, whatever their extents.
+static bool buildGrid(func::FuncOp kernel, KernelManifest &manifest, std::vector<ExtentCheck> &checks, std::string *error) {
+  tile::ForeachWorkOp work;
+  kernel.walk([&](tile::ForeachWorkOp op) { work = op; });
+  if (!work) {
+    *error = fmt::format("kernel `{}` has no `tile.foreach_work`", manifest.name);
+    return false;
+  }
+  manifest.grid.assign(3, SizeExpr::number(1));
+  unsigned count = work.getExtents().size();
+  bool isLinear = hasRoles(kernel);
+  for (auto [i, extent] : llvm::enumerate(work.getExtents())) {
+    auto expr = sizeExpr(extent);
+    if (!expr) {
+      *error = fmt::format("kernel `{}`: a work extent is not an expression over sizes", manifest.name);
+      return false;
+    }
+    SizeExpr &dimension = manifest.grid[isLinear ? 0 : gridDimension(static_cast<unsigned>(i), count)];
+    dimension = SizeExpr::binary(SizeExpr::Kind::Mul, dimension, *expr);
+  }
+  checkGrid(manifest, checks);
   return true;
 }
 
@@ -337,12 +353,15 @@ std::optional<PlanManifest> buildManifest(mlir::ModuleOp module, llvm::StringRef
       *error = fmt::format("kernel `{}` has no `{}`", entry.name, warps ? tile::kSharedBytesAttr.str() : tile::kWarpsAttr.str());
       return std::nullopt;
     }
-    entry.threads = 32 * static_cast<std::uint32_t>(warps.getInt());
-    entry.sharedBytes = static_cast<std::uint32_t>(shared.getInt());
+    entry.threads = 32 * warpsOfBlock(kernel);
+    entry.sharedBytes = static_cast<std::uint32_t>(planBarriers(kernel).sharedBytes);
     entry.params = kernelParams(kernel);
-    for (KernelParam &param : entry.params)
+    for (KernelParam &param : entry.params) {
       if (param.kind == KernelParam::Kind::Stride)
         param.dim = callersDimension(kernel, param.name, param.dim);
+      for (std::uint32_t &dim : param.map.dims)
+        dim = callersDimension(kernel, param.name, dim);
+    }
     if (!describeArguments(kernel, manifest, error) || !buildGrid(kernel, entry, manifest.checks, error))
       return std::nullopt;
     if (manifest.kernels.empty())

@@ -1,7 +1,7 @@
 // What a kernel takes: the parameters of its PTX entry, its grid, threads and shared memory, and the manifest of the plan it
 // belongs to. Everything follows from the function in the `tile` dialect, so manifest and lowering cannot disagree.
 //
-// A kernel takes only what it uses, in this order: pointers, strides, extents, scalars.
+// A kernel takes only what it uses, in this order: tensor maps, pointers, strides, extents, scalars.
 #pragma once
 
 #include "runtime/manifest/KernelManifest.h"

@@ -3,19 +3,11 @@
 
 #include "codegen/nvvm/Patterns.h"
 
-#include "support/GpuTarget.h"
-
 namespace attn::codegen {
 
-const ArchLowering *ArchLowering::find(llvm::StringRef target) {
-  static const Sm80Lowering sm80;
-  const GpuTarget *row = findGpuTarget(target.str());
-  if (!row || !row->isCompiled)
-    return nullptr;
-  return row->mmaFamily == MmaFamily::MmaSync ? &sm80 : nullptr;
-}
-
 void Sm80Lowering::populate(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) const {
+  populateBlockWorkPatterns(kernel, converter, patterns);
+  populateBarrierPatterns(kernel, converter, patterns);
   populateCopyGroupPatterns(kernel, converter, patterns);
   populateMmaSyncPatterns(kernel, converter, patterns);
 }

@@ -119,6 +119,13 @@ private:
   int elementBytes, lanesPerRow, chunkPasses, rowsPerPass, validChunks;
 };
 
+} // namespace
+
+void copyChunks(KernelContext &kernel, Emitter &e, tile::BufferType type, Value buffer, const GlobalRows &source) {
+  ChunkCopy(kernel, e, type, buffer, source).emit();
+}
+
+namespace {
 class FillPattern : public TilePattern<tile::FillOp> {
 public:
   using TilePattern::TilePattern;
@@ -143,7 +150,7 @@ public:
     }
     Value buffer = slotOffset(e, ring, adaptor.getRing().front(), adaptor.getEntry().front());
     if (byChunks)
-      ChunkCopy(kernel, e, type, buffer, source).emit();
+      copyChunks(kernel, e, type, buffer, source);
     else
       copyElements(kernel, e, type, buffer, source);
     if (guard)

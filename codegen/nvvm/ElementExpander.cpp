@@ -8,6 +8,8 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Transforms/DialectConversion.h"
 
+#include "llvm/Support/SaveAndRestore.h"
+
 namespace attn::codegen {
 
 namespace arith = mlir::arith;
@@ -181,6 +183,8 @@ Value ElementExpander::compute(Value value, Slot slot) {
   if (isCaptured(value))
     return rewriter.getRemappedValue(value);
   mlir::Operation *op = value.getDefiningOp();
+  // The place in the specification, for messages and traps of this very operation.
+  llvm::SaveAndRestore place(e.location, op->getLoc());
   if (auto param = mlir::dyn_cast<tile::ParamOp>(op))
     return computeParam(param, slot);
   if (auto at = mlir::dyn_cast<tile::AtOp>(op))

@@ -1,10 +1,12 @@
 // Elementwise work on fragments: splat, map, scale, convert, build; and scalars outside regions.
 #include "codegen/nvvm/ElementExpander.h"
 #include "codegen/nvvm/Patterns.h"
+#include "codegen/nvvm/RingEntry.h"
 #include "codegen/nvvm/RowReduction.h"
 #include "codegen/nvvm/ScalarOps.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 namespace attn::codegen {
@@ -59,6 +61,8 @@ public:
       expander.bindFragment(argument, mlir::cast<tile::FragType>(input.getType()), registers);
     expander.bindPositions([fragment](int slot) { return fragment.rowOf(slot); },
                            [fragment](int slot) { return fragment.columnOf(slot); });
+    for (auto check : op.getBody().getOps<mlir::cf::AssertOp>())
+      trapUnless(kernel.emitter(rewriter, check.getLoc()), expander, fragment, check.getArg());
     Value yielded = tile::yieldOf(op.getBody()).getValues().front();
     llvm::SmallVector<Value> registers;
     for (int index = 0; index < fragment.registers(); ++index)
@@ -70,6 +74,21 @@ public:
   }
 
 private:
+  /// One trap for all elements of the thread.
+  static void trapUnless(Emitter e, ElementExpander &expander, const Fragment &fragment, Value condition) {
+    auto domain = expander.domainOf(condition);
+    int rows = domain & ElementExpander::Row ? fragment.rowSlots() : 1;
+    int columns = domain & ElementExpander::Column ? fragment.columnSlots() : 1;
+    Value all;
+    for (int row = 0; row < rows; ++row)
+      for (int column = 0; column < columns && !expander.failed(); ++column) {
+        Value holds = expander.evaluate(condition, {row, column});
+        all = all ? e.land(all, holds) : holds;
+      }
+    if (!expander.failed())
+      e.trapUnless(all);
+  }
+
   static Value resultRegister(Emitter &e, ElementExpander &expander, tile::FragType type, const Fragment &fragment,
                               Value yielded, int index) {
     if (fragment.packing() == 1)
@@ -179,7 +198,10 @@ public:
     std::int64_t total = 1;
     for (std::int64_t size : type.getShape())
       total *= size;
-    Value buffer = slotOffset(e, ring, adaptor.getRing().front(), adaptor.getEntry().front());
+    std::optional<RingEntry> entry;
+    if (kernel.hasRoles())
+      entry.emplace(kernel, e, op.getRing(), adaptor.getRing().front(), adaptor.getEntry().front());
+    Value buffer = entry ? entry->buffer(e) : slotOffset(e, ring, adaptor.getRing().front(), adaptor.getEntry().front());
     auto loop = mlir::scf::ForOp::create(rewriter, op.getLoc(), kernel.thread(), e.i32(total), e.i32(kernel.threads()));
     rewriter.setInsertionPointToStart(loop.getBody());
     llvm::SmallVector<Value, 2> place{loop.getInductionVar()};
@@ -201,7 +223,10 @@ public:
     Value offset = e.iadd(buffer, kernel.elementOffset(e, type, place));
     e.store(value, kernel.sharedPointer(e, offset), element.getIntOrFloatBitWidth() / 8);
     rewriter.setInsertionPointAfter(loop);
-    e.commitCopies(); // an entry is a group, whatever fills it
+    if (entry)
+      e.arriveAtBarrier(entry->fullBarrier(e));
+    else
+      e.commitCopies(); // an entry is a group, whatever fills it
     rewriter.eraseOp(op);
     return mlir::success();
   }

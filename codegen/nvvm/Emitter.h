@@ -95,6 +95,8 @@ public:
   /// `pointer` moved by a number of bytes, a value or a constant.
   Value offset(Value pointer, Value bytes);
   Value offset(Value pointer, std::int64_t bytes);
+  /// A shared address as i32.
+  Value addressOf(Value pointer);
   Value load(mlir::Type type, Value pointer, unsigned alignment);
   /// Of memory that no one writes while the kernel runs.
   Value loadInvariant(mlir::Type type, Value pointer, unsigned alignment);
@@ -110,8 +112,9 @@ public:
   Value shuffleXor(Value a, int distance);
   /// The value of lane `lane`.
   Value shuffleFrom(Value a, Value lane);
-  void barrier();
+  void barrier(), syncWarp();
   void trap();
+  void trapUnless(Value condition);
 
   //===--- Tensor cores and asynchronous copies ---===//
   /// `count` 8x8 matrices of 16-bit elements; one i32 a matrix.
@@ -122,6 +125,33 @@ public:
   void copyAsync(Value shared, Value global, Value bytes);
   void commitCopies();
   void waitCopies(int pending);
+
+  //===--- Barriers in shared memory, tensor maps, warpgroups (EmitterAsync.cpp) ---===//
+  /// An 8-byte barrier whose phases complete after `count` arrivals and all bytes expected in them.
+  void initBarrier(Value barrier, unsigned count);
+  void fenceBarrierInit();
+  /// Arrives, and expects copies of that many bytes in this phase.
+  void arriveExpecting(Value barrier, std::int64_t bytes);
+  void arriveAtBarrier(Value barrier);
+  void arriveAtBarrierIf(Value predicate, Value barrier);
+  /// Arrives once the thread's copies so far have landed; counted in the barrier's arrivals.
+  void arriveWhenCopied(Value barrier);
+  /// Returns when the phase of that parity has completed.
+  void waitForBarrier(Value barrier, Value parity);
+  /// Starts the copy of a box; coordinates are those of its first element, the contiguous dimension first.
+  void copyTensor(Value shared, Value tensorMap, llvm::ArrayRef<Value> coordinates, Value barrier);
+  void prefetchTensorMap(Value tensorMap);
+  void setRegisters(unsigned count, bool increase);
+  /// True in one lane of the warp.
+  Value electLane();
+  /// Barriers 1 to 15 of some of the block's warps.
+  void syncNamedBarrier(Value number, unsigned threads);
+  void arriveAtNamedBarrier(Value number, unsigned threads, Value predicate = Value());
+  /// Makes writes to shared memory so far visible to tensor cores and bulk copies.
+  void fenceAsyncShared();
+  /// Inline assembly with side effects; `results` of several types come as a struct.
+  llvm::SmallVector<Value> assembly(llvm::StringRef text, llvm::StringRef constraints, llvm::ArrayRef<Value> operands,
+                                    llvm::ArrayRef<mlir::Type> results = {});
 
 private:
   Value intrinsic(llvm::StringRef name, mlir::Type result, llvm::ArrayRef<Value> operands);

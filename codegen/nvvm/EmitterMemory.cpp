@@ -27,6 +27,8 @@ Value Emitter::offset(Value pointer, std::int64_t bytes) {
                              LLVM::GEPArg(static_cast<std::int32_t>(bytes)));
 }
 
+Value Emitter::addressOf(Value pointer) { return LLVM::PtrToIntOp::create(builder, location, i32Type(), pointer); }
+
 Value Emitter::load(mlir::Type type, Value pointer, unsigned alignment) {
   return LLVM::LoadOp::create(builder, location, type, pointer, alignment);
 }
@@ -118,6 +120,16 @@ Value Emitter::shuffleFrom(Value a, Value lane) {
 }
 
 void Emitter::barrier() { NVVM::BarrierOp::create(builder, location); }
+
+void Emitter::syncWarp() { NVVM::SyncWarpOp::create(builder, location, i32(-1)); }
+
+/// A predicated instruction: a branch would split the block.
+void Emitter::trapUnless(Value condition) {
+  LLVM::InlineAsmOp::create(builder, location, mlir::TypeRange(), mlir::ValueRange{zeroExtend(condition, i32Type())},
+                            "{ .reg .pred p; setp.eq.b32 p, $0, 0; @p trap; }", "r", /*has_side_effects=*/true,
+                            /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                            LLVM::AsmDialectAttr::get(builder.getContext(), LLVM::AsmDialect::AD_ATT), mlir::ArrayAttr());
+}
 
 void Emitter::trap() { LLVM::Trap::create(builder, location); }
 

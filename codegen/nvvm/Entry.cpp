@@ -4,6 +4,7 @@
 //   2. `scf` → branches, scalars → `llvm`
 #include "codegen/nvvm/Entry.h"
 
+#include "codegen/AsyncAbi.h"
 #include "codegen/KernelAbi.h"
 #include "codegen/arch/ArchLowering.h"
 #include "codegen/nvvm/ElementExpander.h"
@@ -46,7 +47,8 @@ namespace {
 /// Builds the `llvm.func` and moves the kernel's body into it.
 class KernelFrame {
 public:
-  KernelFrame(func::FuncOp source, unsigned warps) : source(source), builder(source), warps(warps), params(kernelParams(source)) {}
+  KernelFrame(func::FuncOp source, unsigned warps)
+      : source(source), builder(source), warps(warps), isSpecialized(hasRoles(source)), params(kernelParams(source)) {}
 
   void build() {
     createFunction();
@@ -73,6 +75,8 @@ public:
   LLVM::LLVMFuncOp function;
   mlir::Operation *constantAnchor = nullptr, *entryAnchor = nullptr;
   Value sharedBase;
+  /// The parameter of every fill by a tensor map.
+  llvm::DenseMap<mlir::Operation *, Value> maps;
 
 private:
   mlir::Type typeOf(const KernelParam &param) {
@@ -110,11 +114,24 @@ private:
     function = LLVM::LLVMFuncOp::create(builder, source.getLoc(), source.getName(), type);
     function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
     function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), builder.getDenseI32ArrayAttr({static_cast<int>(32 * warps)}));
-    for (auto [index, param] : llvm::enumerate(params)) {
-      if (param.kind != KernelParam::Kind::Pointer)
-        continue;
-      function.setArgAttr(static_cast<unsigned>(index), LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
+    if (isSpecialized) { // roles move registers from one to another: their number at entry must be known
+      function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder.getI32IntegerAttr(1));
+      function->setAttr(NVVM::NVVMDialect::getMaxnregAttrName(), builder.getI32IntegerAttr(registersAtEntry(32 * warps)));
     }
+    for (auto [index, param] : llvm::enumerate(params)) {
+      if (param.kind == KernelParam::Kind::Pointer)
+        function.setArgAttr(static_cast<unsigned>(index), LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
+      else if (param.kind == KernelParam::Kind::TensorMap)
+        passByValue(static_cast<unsigned>(index));
+    }
+  }
+
+  /// A tensor map is 128 bytes in parameter space, read where they are.
+  void passByValue(unsigned index) {
+    auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), 128);
+    function.setArgAttr(index, LLVM::LLVMDialect::getByValAttrName(), mlir::TypeAttr::get(bytes));
+    function.setArgAttr(index, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(64));
+    function.setArgAttr(index, NVVM::NVVMDialect::getGridConstantAttrName(), builder.getUnitAttr());
   }
 
   Value lookUp(KernelParam::Kind kind, llvm::StringRef name, unsigned dim = 0) {
@@ -137,6 +154,7 @@ private:
       std::string name = attribute ? attribute.str() : "arg" + std::to_string(each.getArgNumber());
       auto type = mlir::dyn_cast<tile::TileTensorType>(each.getType());
       if (type) {
+        bindMaps(name, each);
         each.replaceAllUsesWith(bindTensor(at, name, type));
         continue;
       }
@@ -147,6 +165,14 @@ private:
       }
       each.replaceAllUsesWith(value);
     }
+  }
+
+  void bindMaps(llvm::StringRef name, mlir::BlockArgument tensor) {
+    for (mlir::Operation *user : tensor.getUsers())
+      if (auto fill = mlir::dyn_cast<tile::FillOp>(user); fill && isTensorMapFill(fill))
+        for (auto [index, param] : llvm::enumerate(params))
+          if (param.kind == KernelParam::Kind::TensorMap && param.name == name && param.map == tensorMapOf(fill))
+            maps[fill] = function.getBody().getArgument(static_cast<unsigned>(index));
   }
 
   Value bindTensor(mlir::OpBuilder &at, llvm::StringRef name, tile::TileTensorType type) {
@@ -169,6 +195,7 @@ private:
   func::FuncOp source;
   mlir::OpBuilder builder;
   unsigned warps;
+  bool isSpecialized; ///< its warps have roles
   std::vector<KernelParam> params;
 };
 } // namespace
@@ -209,7 +236,6 @@ static llvm::LogicalResult convertTile(LLVM::LLVMFuncOp function, KernelContext 
   populateElementwisePatterns(kernel, converter, patterns);
   populateReducePatterns(kernel, converter, patterns);
   populateSoftmaxPatterns(kernel, converter, patterns);
-  populateBarrierPatterns(kernel, converter, patterns);
   populateScalarPatterns(kernel, converter, patterns);
   arch.populate(kernel, converter, patterns);
   return mlir::applyPartialConversion(function, target, std::move(patterns));
@@ -235,10 +261,20 @@ llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
   if (mlir::failed(checkKernel(kernel, arch)))
     return mlir::failure();
   widenExactChains(kernel);
-  KernelFrame frame(kernel, static_cast<unsigned>(warps.getInt()));
+  bool isSpecialized = hasRoles(kernel);
+  auto roles = collectRoles(kernel);
+  if (mlir::failed(roles))
+    return mlir::failure();
+  unsigned blockWarps = warpsOfBlock(kernel);
+  KernelFrame frame(kernel, blockWarps);
   frame.build();
-  KernelContext context(frame.constantAnchor, frame.entryAnchor, frame.sharedBase, static_cast<unsigned>(warps.getInt()));
+  KernelContext context(frame.constantAnchor, frame.entryAnchor, frame.sharedBase, blockWarps);
   context.setPositions(collectPositions(frame.function));
+  if (isSpecialized) {
+    roles->maps = std::move(frame.maps);
+    context.setRoles(std::move(*roles));
+    dispatchRoles(&frame.function.getBody().front(), context);
+  }
   if (mlir::failed(convertTile(frame.function, context, arch)) || mlir::failed(convertControlFlow(frame.function, context)))
     return mlir::failure();
   for (auto cast : llvm::make_early_inc_range(frame.function.getOps<mlir::UnrealizedConversionCastOp>()))

@@ -39,4 +39,8 @@ private:
 /// beyond the tensor becomes 0. For tables and columns, which are small and of any shape.
 void copyElements(KernelContext &kernel, Emitter &e, tile::BufferType type, mlir::Value buffer, const GlobalRows &source);
 
+/// Copies whole rows to a 2-D buffer, 16 bytes at a time, asynchronously (cp.async); what is beyond the tensor becomes 0.
+/// `source.hasWholeChunks(type)` holds.
+void copyChunks(KernelContext &kernel, Emitter &e, tile::BufferType type, mlir::Value buffer, const GlobalRows &source);
+
 } // namespace attn::codegen

@@ -73,6 +73,10 @@ void addTileTypeConversions(mlir::TypeConverter &converter) {
     results.append(fragmentOf(type).registers(), registerType(type));
     return mlir::success();
   });
+  converter.addConversion([](tile::InflightType type, llvm::SmallVectorImpl<mlir::Type> &results) {
+    results.append(fragmentOf(type.getFragType()).registers(), registerType(type.getFragType()));
+    return mlir::success();
+  });
   converter.addConversion([](tile::BufferType type) -> mlir::Type { return mlir::IntegerType::get(type.getContext(), 32); });
   converter.addConversion([](tile::RingType type) -> mlir::Type { return mlir::IntegerType::get(type.getContext(), 32); });
 }
@@ -105,9 +109,19 @@ unsigned TensorView::elementBits() const { return type.getElementType().getIntOr
 //===----------------------------------------------------------------------===//
 
 KernelContext::KernelContext(mlir::Operation *constantAnchor, mlir::Operation *entryAnchor, Value sharedBase, unsigned warps)
-    : constants(constantAnchor), entryAnchor(entryAnchor), shared(sharedBase), warpCount(warps) {}
+    : constants(constantAnchor), entryAnchor(entryAnchor), shared(sharedBase) {
+  current.count = warps;
+}
 
-Value KernelContext::atEntry(const std::string &key, const std::function<Value(Emitter &)> &make) {
+void KernelContext::enter(mlir::Operation *op) {
+  if (!roleFacts)
+    return;
+  if (auto role = roleFacts->roleOf.find(op); role != roleFacts->roleOf.end())
+    current = roleFacts->roles[role->second];
+}
+
+Value KernelContext::atEntry(const std::string &name, const std::function<Value(Emitter &)> &make) {
+  std::string key = fmt::format("{} {} {}", current.first, current.count, name); // a role's coordinates are its own
   if (auto found = entryValues.find(key); found != entryValues.end())
     return found->second;
   mlir::OpBuilder builder(entryAnchor);
@@ -118,7 +132,7 @@ Value KernelContext::atEntry(const std::string &key, const std::function<Value(E
 }
 
 Value KernelContext::thread() {
-  return atEntry("thread", [](Emitter &e) { return e.threadIndex(); });
+  return atEntry("thread", [&](Emitter &e) { return e.iadd(e.threadIndex(), e.i32(-32 * static_cast<int>(current.first))); });
 }
 Value KernelContext::lane() {
   Value index = thread();
@@ -127,6 +141,14 @@ Value KernelContext::lane() {
 Value KernelContext::warp() {
   Value index = thread();
   return atEntry("warp", [&](Emitter &e) { return e.lshr(index, e.i32(5)); });
+}
+Value KernelContext::uniformWarp() {
+  Value index = warp();
+  return atEntry("uniform warp", [&](Emitter &e) { return e.shuffleFrom(index, e.i32(0)); });
+}
+Value KernelContext::warpgroup() {
+  Value index = uniformWarp();
+  return atEntry("warpgroup", [&](Emitter &e) { return e.lshr(index, e.i32(2)); });
 }
 Value KernelContext::group() {
   Value index = lane();
@@ -200,7 +222,7 @@ Value KernelContext::lanePointer(tile::BufferType type, LanePattern pattern, int
     }
     if (ofWarp) {
       Value first = e.shl(warpIndex, e.i32(4));
-      if (rows < 16 * static_cast<std::int64_t>(warpCount)) // warps without rows read the last ones
+      if (rows < 16 * static_cast<std::int64_t>(warps())) // warps without rows read the last ones
         first = e.umin(first, e.i32(rows - 16));
       row = e.iadd(row, first);
     }

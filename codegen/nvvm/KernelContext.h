@@ -3,11 +3,13 @@
 //
 //   !tile.tensor  stays a value, made at entry by an unrealized cast of its pointer, strides and sizes (TensorView)
 //   !tile.frag    its registers, in the order of Fragments.h; 16-bit elements two in an i32
+//   !tile.inflight  the same, which a wait hands over
 //   !tile.buffer, !tile.ring   i32: bytes from the start of the kernel's shared memory
 #pragma once
 
 #include "codegen/arch/Fragments.h"
 #include "codegen/nvvm/Emitter.h"
+#include "codegen/nvvm/Roles.h"
 #include "ir/tile/TileDialect.h"
 
 #include "mlir/IR/Operation.h"
@@ -16,6 +18,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace mlir {
@@ -49,14 +52,26 @@ struct TensorView {
 
 class KernelContext {
 public:
-  /// `constantAnchor` and then `entryAnchor` stand at the head of the entry block; constants and entry values go before them.
+  /// `warps` are the block's. `constantAnchor` and then `entryAnchor` stand at the head of the entry block; constants and entry values go before them.
   KernelContext(mlir::Operation *constantAnchor, mlir::Operation *entryAnchor, mlir::Value sharedBase, unsigned warps);
 
   Emitter emitter(mlir::OpBuilder &builder, mlir::Location location) { return Emitter(builder, location, constants); }
 
   mlir::MLIRContext *anchorContext() const { return entryAnchor->getContext(); }
-  unsigned warps() const { return warpCount; }
-  unsigned threads() const { return 32 * warpCount; }
+
+  /// The warps whose code is being emitted: the block's, until `enter` says otherwise. All thread coordinates below are
+  /// counted within them.
+  const WarpRange &range() const { return current; }
+  unsigned warps() const { return current.count; }
+  unsigned threads() const { return current.threads(); }
+  void enter(const WarpRange &warps) { current = warps; }
+  /// Enters the role of an operation, in kernels that have roles.
+  void enter(mlir::Operation *op);
+
+  /// Of kernels with roles.
+  void setRoles(RoleFacts facts) { roleFacts = std::move(facts); }
+  bool hasRoles() const { return roleFacts.has_value(); }
+  const RoleFacts &roles() const { return *roleFacts; }
 
   /// The kernel's positions, collected before conversion takes the code apart (ElementExpander.h).
   void setPositions(llvm::DenseSet<mlir::Value> values) { positions = std::move(values); }
@@ -64,6 +79,8 @@ public:
 
   /// Thread coordinates, computed at entry: thread index, lane, warp, g = lane / 4, t = lane % 4.
   mlir::Value thread(), lane(), warp(), group(), quadLane();
+  /// The warp as a value that the whole warp agrees on, and its warpgroup.
+  mlir::Value uniformWarp(), warpgroup();
   /// The part of a form that depends on the thread; null when there is none.
   mlir::Value threadPart(const ThreadForm &form);
   /// A value computed once, at entry; `make` must depend on nothing but the key.
@@ -84,7 +101,8 @@ private:
   ConstantPool constants;
   mlir::Operation *entryAnchor;
   mlir::Value shared;
-  unsigned warpCount;
+  WarpRange current;
+  std::optional<RoleFacts> roleFacts;
   std::map<std::string, mlir::Value> entryValues;
   llvm::DenseSet<mlir::Value> positions;
 };

@@ -18,12 +18,16 @@ public:
       : mlir::OpConversionPattern<OpType>(converter, kernel.anchorContext()), kernel(kernel) {}
 
 protected:
-  Emitter emitter(Rewriter &rewriter, OpType op) const { return kernel.emitter(rewriter, op.getLoc()); }
+  /// For the threads that execute `op`.
+  Emitter emitter(Rewriter &rewriter, OpType op) const {
+    kernel.enter(op.getOperation());
+    return kernel.emitter(rewriter, op.getLoc());
+  }
 
   KernelContext &kernel;
 };
 
-/// foreach_work, size, alloc, ring.
+/// size, alloc, ring.
 void populateWorkPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// load, store, read, write.
 void populateLoadStorePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
@@ -35,15 +39,28 @@ void populateRotatePatterns(KernelContext &kernel, const mlir::TypeConverter &co
 void populateReducePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// softmax_step.
 void populateSoftmaxPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
-/// barrier, pin.
+/// barrier, of the whole block.
 void populateBarrierPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// Scalars outside regions: param, arith, math.
 void populateScalarPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 
+/// foreach_work: a work tile a block.
+void populateBlockWorkPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// acquire, fill, await, release as groups of cp.async.
 void populateCopyGroupPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// dot by mma.sync.
 void populateMmaSyncPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+
+/// foreach_work in roles: a loop over the block's tiles.
+void populatePersistentWorkPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// acquire, fill, await, release by barriers in shared memory.
+void populateRingBarrierPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// dot, dot_async, wait by wgmma.mma_async.
+void populateWgmmaPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// Why a dot or dot_async in a role cannot be done by warpgroups, or nothing; nothing for other operations.
+std::optional<std::string> whyNoWarpgroupProduct(mlir::Operation *op);
+/// turn_begin, turn_end, fence, pin; barrier, of a role.
+void populateTurnPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 
 /// Byte offset of entry `entry` of a ring whose first slot is at `ring`.
 mlir::Value slotOffset(Emitter &e, tile::RingType type, mlir::Value ring, mlir::Value entry);

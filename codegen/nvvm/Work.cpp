@@ -72,7 +72,11 @@ public:
 } // namespace
 
 void populateWorkPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
-  patterns.add<ForeachWorkPattern, SizePattern, PlacePattern<tile::AllocOp>, PlacePattern<tile::RingOp>>(converter, kernel);
+  patterns.add<SizePattern, PlacePattern<tile::AllocOp>, PlacePattern<tile::RingOp>>(converter, kernel);
+}
+
+void populateBlockWorkPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
+  patterns.add<ForeachWorkPattern>(converter, kernel);
 }
 
 } // namespace attn::codegen

@@ -1,0 +1,169 @@
+// Rings between roles, by barriers in shared memory:
+//
+//   acquire   wait for `empty`: as many arrivals as warps release        fill     start the copy; it arrives at `full`
+//   release   one lane of each warp arrives at `empty`                   await    wait for `full`
+//
+// A fresh barrier passes a wait for the phase before its first, so the first round of acquires does not wait.
+#include "codegen/nvvm/GlobalRows.h"
+#include "codegen/nvvm/Patterns.h"
+#include "codegen/nvvm/RingEntry.h"
+
+#include "ir/tile/TileLayouts.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+namespace attn::codegen {
+
+using mlir::Value;
+
+RingEntry::RingEntry(KernelContext &kernel, Emitter &e, Value ring, Value offset, Value entry)
+    : kernel(kernel), type(mlir::cast<tile::RingType>(ring.getType())), place(kernel.roles().barriers.rings.lookup(ring)),
+      offset(offset), entry(entry) {
+  slot = type.getStages() == 1 ? e.i32(0) : e.urem(entry, e.i32(type.getStages()));
+}
+
+Value RingEntry::buffer(Emitter &e) const {
+  if (type.getStages() == 1)
+    return offset;
+  return e.iadd(e.imul(slot, e.i32(tile::bufferBytes(type.getBufferType()))), offset);
+}
+
+Value RingEntry::barrier(Emitter &e, std::int64_t first) const {
+  if (type.getStages() == 1)
+    return e.offset(kernel.sharedBase(), first);
+  return e.offset(e.offset(kernel.sharedBase(), e.imul(slot, e.i32(kBarrierBytes))), first);
+}
+
+Value RingEntry::parity(Emitter &e) const {
+  Value use = type.getStages() == 1 ? entry : e.udiv(entry, e.i32(type.getStages()));
+  return e.iand(use, e.i32(1));
+}
+
+namespace {
+template <class OpType> RingEntry entryOf(KernelContext &kernel, Emitter &e, OpType op, mlir::ValueRange ring, mlir::ValueRange entry) {
+  return RingEntry(kernel, e, op.getRing(), ring.front(), entry.front());
+}
+
+class AcquirePattern : public TilePattern<tile::AcquireOp> {
+public:
+  using TilePattern::TilePattern;
+  mlir::LogicalResult matchAndRewrite(tile::AcquireOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    Emitter e = emitter(rewriter, op);
+    RingEntry entry = entryOf(kernel, e, op, adaptor.getRing(), adaptor.getEntry());
+    e.waitForBarrier(entry.emptyBarrier(e), e.ixor(entry.parity(e), e.i32(1)));
+    rewriter.eraseOp(op);
+    return mlir::success();
+  }
+};
+
+class AwaitPattern : public TilePattern<tile::AwaitOp> {
+public:
+  using TilePattern::TilePattern;
+  mlir::LogicalResult matchAndRewrite(tile::AwaitOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    Emitter e = emitter(rewriter, op);
+    RingEntry entry = entryOf(kernel, e, op, adaptor.getRing(), adaptor.getEntry());
+    e.waitForBarrier(entry.fullBarrier(e), entry.parity(e));
+    rewriter.replaceOp(op, entry.buffer(e));
+    return mlir::success();
+  }
+};
+
+class ReleasePattern : public TilePattern<tile::ReleaseOp> {
+public:
+  using TilePattern::TilePattern;
+  mlir::LogicalResult matchAndRewrite(tile::ReleaseOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    Emitter e = emitter(rewriter, op);
+    RingEntry entry = entryOf(kernel, e, op, adaptor.getRing(), adaptor.getEntry());
+    if (kernel.roles().rings.lookup(op.getRing()).isReadByThreads)
+      e.syncWarp(); // the one lane that arrives speaks for what the others have read
+    Value lane = kernel.lane();
+    Value isFirst = kernel.atEntry("first lane", [&](Emitter &entry) { return entry.ieq(lane, entry.i32(0)); });
+    e.arriveAtBarrierIf(isFirst, entry.emptyBarrier(e));
+    rewriter.eraseOp(op);
+    return mlir::success();
+  }
+};
+
+class FillPattern : public TilePattern<tile::FillOp> {
+public:
+  using TilePattern::TilePattern;
+
+  mlir::LogicalResult matchAndRewrite(tile::FillOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    if (op.getPack())
+      return op.emitOpError("`pack` is not lowered for this target yet");
+    if (!isTensorMapFill(op))
+      return fillByThreads(op, adaptor, rewriter);
+    Emitter e = emitter(rewriter, op);
+    mlir::scf::IfOp alone;
+    if (!kernel.range().isOneLane) {
+      alone = mlir::scf::IfOp::create(rewriter, op.getLoc(), e.ieq(kernel.thread(), e.i32(0)), /*withElseRegion=*/false);
+      rewriter.setInsertionPointToStart(alone.thenBlock());
+    }
+    RingEntry entry = entryOf(kernel, e, op, adaptor.getRing(), adaptor.getEntry());
+    if (adaptor.getPredicate().empty()) {
+      copyPanels(e, op, adaptor, entry);
+    } else { // an entry that is not filled counts as well
+      auto branch = mlir::scf::IfOp::create(rewriter, op.getLoc(), adaptor.getPredicate().front(), /*withElseRegion=*/true);
+      rewriter.setInsertionPointToStart(branch.thenBlock());
+      copyPanels(e, op, adaptor, entry);
+      rewriter.setInsertionPointToStart(branch.elseBlock());
+      e.arriveAtBarrier(entry.fullBarrier(e));
+    }
+    rewriter.eraseOp(op);
+    return mlir::success();
+  }
+
+private:
+  /// All bytes of the entry are expected: what lies beyond the tensor is filled with zeros and counts.
+  void copyPanels(Emitter &e, tile::FillOp op, Adaptor adaptor, const RingEntry &entry) const {
+    tile::BufferType type = op.getRing().getType().getBufferType();
+    TensorMapLayout map = tensorMapOf(op);
+    Value barrier = entry.fullBarrier(e), buffer = entry.buffer(e), tensorMap = kernel.roles().maps.lookup(op);
+    e.arriveExpecting(barrier, tile::bufferBytes(type));
+    llvm::SmallVector<Value> coordinates{Value()};
+    for (std::uint32_t dim : llvm::ArrayRef(map.dims).drop_front())
+      coordinates.push_back(adaptor.getIndices()[dim].front());
+    std::int64_t panelBytes = type.getShape()[0] * map.swizzle;
+    for (std::int64_t column = 0, panel = 0; column < type.getShape()[1]; column += map.box[0], ++panel) {
+      coordinates[0] = e.i32(column);
+      e.copyTensor(kernel.sharedPointer(e, buffer, panel * panelBytes), tensorMap, coordinates, barrier);
+    }
+  }
+
+  /// Every thread of the role copies its part and arrives when that has landed.
+  mlir::LogicalResult fillByThreads(tile::FillOp op, Adaptor adaptor, Rewriter &rewriter) const {
+    Emitter e = emitter(rewriter, op);
+    tile::BufferType type = op.getRing().getType().getBufferType();
+    GlobalRows source(TensorView::of(op.getTensor()), adaptor.getIndices(), op.getDim(),
+                      adaptor.getLimit().empty() ? Value() : adaptor.getLimit().front());
+    bool byChunks = op.getVia() != "plain";
+    if (byChunks && !source.hasWholeChunks(type))
+      return op.emitOpError("copies 16 bytes at a time, which rows of ") << op.getTensor().getType() << " do not consist of";
+    RingEntry entry = entryOf(kernel, e, op, adaptor.getRing(), adaptor.getEntry());
+    Value buffer = entry.buffer(e);
+    mlir::scf::IfOp guard;
+    if (!adaptor.getPredicate().empty()) {
+      guard = mlir::scf::IfOp::create(rewriter, op.getLoc(), adaptor.getPredicate().front(), /*withElseRegion=*/false);
+      rewriter.setInsertionPointToStart(guard.thenBlock());
+    }
+    if (byChunks)
+      copyChunks(kernel, e, type, buffer, source);
+    else
+      copyElements(kernel, e, type, buffer, source);
+    if (guard)
+      rewriter.setInsertionPointAfter(guard);
+    if (byChunks)
+      e.arriveWhenCopied(entry.fullBarrier(e));
+    else
+      e.arriveAtBarrier(entry.fullBarrier(e));
+    rewriter.eraseOp(op);
+    return mlir::success();
+  }
+};
+} // namespace
+
+void populateRingBarrierPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
+  patterns.add<AcquirePattern, FillPattern, AwaitPattern, ReleasePattern>(converter, kernel);
+}
+
+} // namespace attn::codegen

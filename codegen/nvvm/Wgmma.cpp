@@ -1,0 +1,245 @@
+// Matrix products of warpgroups: dot_async, wait, dot.
+//
+// A product is one piece of inline assembly: fence, all its steps along the depth, commit. Its accumulators are outputs tied
+// to inputs, so that no copy can come between, or outputs alone where a `splat 0` says that nothing is added: then the first
+// step does not accumulate. `wait` takes the accumulators and gives them back when the tensor cores are done with them;
+// nothing can touch them before it.
+//
+//     row tile of the block:  warpgroup g has rows 64(g + G·i) … + 63, i = 0, 1, … (layout `acc` of 4·G warps)
+//     columns:                up to 256 an instruction
+//
+// A wait names how many younger products may still be in flight; they complete in order, so that is what was issued since.
+#include "codegen/nvvm/MatrixDescriptor.h"
+#include "codegen/nvvm/Patterns.h"
+#include "ir/tile/TileLayouts.h"
+
+#include "mlir/IR/Matchers.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+namespace attn::codegen {
+
+using mlir::Value;
+
+static constexpr int kRows = 64, kMaxColumns = 256, kDepth = 16;
+
+/// Products issued after `product` and before `wait`; none may be left in flight if that cannot be counted.
+static unsigned countYounger(tile::WaitOp wait) {
+  mlir::Operation *product = wait.getInput().getDefiningOp();
+  if (!product || product->getBlock() != wait->getBlock())
+    return 0;
+  auto isProduct = [](mlir::Operation *op) { return mlir::isa<tile::DotOp, tile::DotAsyncOp>(op); };
+  unsigned count = 0;
+  for (mlir::Operation *op = product->getNextNode(); op && op != wait; op = op->getNextNode()) {
+    if (isProduct(op))
+      ++count;
+    else if (op->walk([&](mlir::Operation *inner) { return isProduct(inner) ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance(); })
+                 .wasInterrupted())
+      return 0; // under a branch or in a loop
+  }
+  return count;
+}
+
+namespace {
+/// The text and operands of one product of a warpgroup.
+class ProductAssembly {
+public:
+  ProductAssembly(KernelContext &kernel, Emitter &e, const Fragment &result, mlir::Type element)
+      : kernel(kernel), e(e), result(result), type(element.isBF16() ? "bf16" : "f16") {}
+
+  /// The accumulators: numbered first, as outputs; as inputs too if the product adds to them.
+  void addAccumulators(mlir::ValueRange registers) {
+    accumulates = !llvm::all_of(registers, [](Value value) { return mlir::matchPattern(value, mlir::m_PosZeroFloat()); });
+    count = registers.size();
+    for (int i = 0; i < count; ++i)
+      constraints += i == 0 ? "=f" : ",=f";
+    if (!accumulates)
+      return;
+    for (int i = 0; i < count; ++i)
+      constraints += fmt::format(",{}", i);
+    operands.append(registers.begin(), registers.end());
+  }
+
+  void setLeft(mlir::ValueRange registers, const Fragment &fragment) {
+    leftFragment = &fragment;
+    left = addOperands(registers, "r");
+  }
+  void setLeft(tile::BufferType buffer, Value offset) {
+    leftDescriptor.emplace(buffer, /*depthAlongRows=*/true);
+    Value base = descriptor(*leftDescriptor, offset);
+    Value group = kernel.warpgroup();
+    Value rows = kernel.atEntry(fmt::format("rows of warpgroup {}", leftDescriptor->offset(kRows, 0)), [&](Emitter &entry) {
+      return entry.zeroExtend(entry.imul(group, entry.i32(leftDescriptor->offset(kRows, 0))), entry.i64Type());
+    });
+    left = addOperands(e.iadd(base, rows), "l");
+  }
+  void setRight(tile::BufferType buffer, Value offset, bool transposed) {
+    rightDescriptor.emplace(buffer, /*depthAlongRows=*/transposed);
+    rightIsMnMajor = !transposed;
+    right = addOperands(descriptor(*rightDescriptor, offset), "l");
+  }
+
+  llvm::SmallVector<Value> emit(int columns, int depth) {
+    std::string text = "{ .reg .b64 a, b; .reg .pred add, set; setp.eq.b32 add, 0, 0; setp.ne.b32 set, 0, 0;\n"
+                       "wgmma.fence.sync.aligned;\n";
+    for (int slab = 0; slab < result.slabCount(); ++slab)
+      for (int first = 0; first < columns; first += kMaxColumns)
+        for (int step = 0; step < depth / kDepth; ++step)
+          appendStep(text, slab, first, std::min(kMaxColumns, columns - first), step);
+    text += "wgmma.commit_group.sync.aligned; }";
+    llvm::SmallVector<mlir::Type> types(count, e.f32Type());
+    return e.assembly(text, constraints + ",~{memory}", operands, types);
+  }
+
+private:
+  /// Adds inputs behind all others and gives the number of the first; the tied inputs of accumulators count.
+  int addOperands(mlir::ValueRange values, llvm::StringRef constraint) {
+    int first = count + static_cast<int>(operands.size());
+    for (Value value : values) {
+      constraints += fmt::format(",{}", constraint.str());
+      operands.push_back(value);
+    }
+    return first;
+  }
+
+  /// The descriptor of the buffer at `offset` in shared memory.
+  Value descriptor(const MatrixDescriptor &form, Value offset) {
+    Value shared = kernel.sharedBase();
+    Value base = kernel.atEntry("shared address", [&](Emitter &entry) { return entry.addressOf(shared); });
+    Value units = e.lshr(e.iadd(base, offset), e.i32(4));
+    return e.ior(e.zeroExtend(units, e.i64Type()), e.i64(static_cast<std::int64_t>(form.constantBits())));
+  }
+
+  void appendStep(std::string &text, int slab, int first, int columns, int step) const {
+    std::string sums, leftText = "a";
+    int start = result.registerOf(slab, first / 8, 0, 0);
+    for (int i = 0; i < columns / 2; ++i)
+      fmt::format_to(std::back_inserter(sums), "{}${}", i == 0 ? "" : ",", start + i);
+    if (leftDescriptor) {
+      // rows of slab i lie one row tile of all warpgroups below those of slab i - 1
+      int row = 16 * static_cast<int>(kernel.warps()) * slab;
+      fmt::format_to(std::back_inserter(text), "add.s64 a, ${}, {};\n", left, leftDescriptor->offset(row, step));
+    } else {
+      int at = left + leftFragment->registerOf(slab, 2 * step, 0, 0);
+      leftText = fmt::format("{{${},${},${},${}}}", at, at + 1, at + 2, at + 3);
+    }
+    fmt::format_to(std::back_inserter(text), "add.s64 b, ${}, {};\n", right, rightDescriptor->offset(first, step));
+    fmt::format_to(std::back_inserter(text), "wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {{{2}}}, {3}, b, {4}, 1, 1, {5}{6};\n",
+                   columns, type, sums, leftText, accumulates || step > 0 ? "add" : "set", leftDescriptor ? "0, " : "",
+                   rightIsMnMajor ? 1 : 0);
+  }
+
+  KernelContext &kernel;
+  Emitter &e;
+  const Fragment &result;
+  const char *type;
+  std::string constraints;
+  llvm::SmallVector<Value> operands;
+  int count = 0, left = 0, right = 0; ///< accumulators; numbers of the first operands
+  bool accumulates = true, rightIsMnMajor = false;
+  const Fragment *leftFragment = nullptr;
+  std::optional<MatrixDescriptor> leftDescriptor, rightDescriptor;
+};
+
+/// Emits the product; its registers are in flight.
+template <class OpType, class Adaptor>
+llvm::SmallVector<Value> emitProduct(KernelContext &kernel, Emitter &e, OpType op, Adaptor adaptor) {
+  auto right = mlir::cast<tile::BufferType>(op.getRhs().getType());
+  Fragment result = fragmentOf(op.getAcc().getType());
+  std::optional<Fragment> left;
+  ProductAssembly product(kernel, e, result, right.getElementType());
+  product.addAccumulators(adaptor.getAcc());
+  if (auto buffer = mlir::dyn_cast<tile::BufferType>(op.getLhs().getType())) {
+    product.setLeft(buffer, adaptor.getLhs().front());
+  } else {
+    left = fragmentOf(mlir::cast<tile::FragType>(op.getLhs().getType()));
+    product.setLeft(adaptor.getLhs(), *left);
+  }
+  product.setRight(right, adaptor.getRhs().front(), op.getTrans());
+  std::int64_t depth = op.getTrans() ? right.getShape()[1] : right.getShape()[0];
+  return product.emit(static_cast<int>(op.getAcc().getType().getColumns()), static_cast<int>(depth));
+}
+
+llvm::SmallVector<Value> emitWait(Emitter &e, mlir::ValueRange registers, unsigned younger) {
+  std::string constraints;
+  for (std::size_t i = 0; i < registers.size(); ++i)
+    constraints += i == 0 ? "=f" : ",=f";
+  for (std::size_t i = 0; i < registers.size(); ++i)
+    constraints += fmt::format(",{}", i);
+  llvm::SmallVector<mlir::Type> types(registers.size(), e.f32Type());
+  return e.assembly(fmt::format("wgmma.wait_group.sync.aligned {};", younger), constraints + ",~{memory}",
+                    llvm::SmallVector<Value>(registers), types);
+}
+
+class DotAsyncPattern : public TilePattern<tile::DotAsyncOp> {
+public:
+  using TilePattern::TilePattern;
+  mlir::LogicalResult matchAndRewrite(tile::DotAsyncOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    Emitter e = emitter(rewriter, op);
+    rewriter.replaceOpWithMultiple(op, {emitProduct(kernel, e, op, adaptor)});
+    return mlir::success();
+  }
+};
+
+class DotPattern : public TilePattern<tile::DotOp> {
+public:
+  using TilePattern::TilePattern;
+  mlir::LogicalResult matchAndRewrite(tile::DotOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    Emitter e = emitter(rewriter, op);
+    rewriter.replaceOpWithMultiple(op, {emitWait(e, emitProduct(kernel, e, op, adaptor), 0)});
+    return mlir::success();
+  }
+};
+
+class WaitPattern : public TilePattern<tile::WaitOp> {
+public:
+  using TilePattern::TilePattern;
+  mlir::LogicalResult matchAndRewrite(tile::WaitOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    Emitter e = emitter(rewriter, op);
+    rewriter.replaceOpWithMultiple(op, {emitWait(e, adaptor.getInput(), kernel.roles().younger.lookup(op))});
+    return mlir::success();
+  }
+};
+} // namespace
+
+template <class OpType> static std::optional<std::string> whyNoProduct(OpType op) {
+  auto role = op->template getParentOfType<tile::RoleOp>();
+  auto right = mlir::dyn_cast<tile::BufferType>(op.getRhs().getType());
+  auto leftBuffer = mlir::dyn_cast<tile::BufferType>(op.getLhs().getType());
+  auto left = mlir::dyn_cast<tile::FragType>(op.getLhs().getType());
+  if (!role || !right || (left && !mlir::isa_and_present<tile::LhsAttr>(left.getLayout())))
+    return "expects to be in a role, its left operand in a buffer or in layout `lhs`, and its right one in a buffer";
+  if (!isSmallFloat(right.getElementType()))
+    return "multiplies 16-bit floats only";
+  if (right.getSmem().getSwizzle() == 0 || (leftBuffer && leftBuffer.getSmem().getSwizzle() == 0))
+    return "expects operands in swizzled buffers";
+  unsigned warps = role.getEndWarp() - role.getFirstWarp();
+  auto acc = op.getAcc().getType();
+  if (warps % 4 != 0 || tile::warpsOf(acc.getLayout()) != warps)
+    return fmt::format("expects layouts over the {} warps of its role, in whole warpgroups", warps);
+  if (acc.getRows() % (16 * warps) != 0)
+    return fmt::format("expects a multiple of {} rows, 64 for each of the role's warpgroups, but has {}", 16 * warps, acc.getRows());
+  return std::nullopt;
+}
+
+std::optional<std::string> whyNoWarpgroupProduct(mlir::Operation *op) {
+  if (auto dot = mlir::dyn_cast<tile::DotOp>(op))
+    return whyNoProduct(dot);
+  if (auto dot = mlir::dyn_cast<tile::DotAsyncOp>(op))
+    return whyNoProduct(dot);
+  return std::nullopt;
+}
+
+llvm::DenseMap<mlir::Operation *, unsigned> countYoungerProducts(mlir::Operation *kernel) {
+  llvm::DenseMap<mlir::Operation *, unsigned> counts;
+  kernel->walk([&](tile::WaitOp wait) { counts[wait] = countYounger(wait); });
+  return counts;
+}
+
+void populateWgmmaPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
+  patterns.add<DotAsyncPattern, DotPattern, WaitPattern>(converter, kernel);
+}
+
+} // namespace attn::codegen
