@@ -72,29 +72,39 @@ static Result<std::string> emitFromLlvm(const CompileRequest &request, Stage sta
   return holdsKernel(request, std::move(*ptx));
 }
 
-Result<std::string> emitStage(const CompileRequest &request, Stage stage) {
-  if (Status status = checkTarget(request.target); !status)
-    return status;
-  if (stage <= request.from && stage != request.from)
-    return Status(StatusCode::InvalidArgument,
-                  fmt::format("--emit {}: comes before --from {}", spelling(stage), spelling(request.from)));
+/// The stages that need a context of MLIR.
+static Result<std::string> emitInSession(Session &session, const CompileRequest &request, Stage stage) {
   if (stage == Stage::Ast) {
-    Result<std::unique_ptr<dsl::TypedSpec>> spec = analyzeSpec(request);
+    Result<std::unique_ptr<dsl::TypedSpec>> spec = session.analyzeOne();
     if (!spec)
       return spec.status();
     return dsl::printTypedSpec(**spec);
   }
-  if (request.from == Stage::Ptx)
-    return holdsKernel(request, request.source);
-  if (request.from == Stage::Llvm)
-    return emitFromLlvm(request, stage);
-  Session session(request);
   Result<OwningOpRef<ModuleOp>> module = session.lower(std::min(stage, Stage::Nvvm));
   if (!module)
     return module.status();
   if (stage <= Stage::Nvvm)
     return printModule(**module, /*withLocations=*/false);
   return emitBackEnd(session, **module, request, stage);
+}
+
+Result<std::string> emitStage(const CompileRequest &request, Stage stage, std::string *warnings) {
+  if (Status status = checkTarget(request.target); !status)
+    return status;
+  if (stage <= request.from && stage != request.from)
+    return Status(StatusCode::InvalidArgument,
+                  fmt::format("--emit {}: comes before --from {}", spelling(stage), spelling(request.from)));
+  if (stage == Stage::Ast && request.from != Stage::Source)
+    return Status(StatusCode::InvalidArgument, fmt::format("--from {}: a specification is needed here", spelling(request.from)));
+  if (request.from == Stage::Ptx)
+    return holdsKernel(request, request.source);
+  if (request.from == Stage::Llvm)
+    return emitFromLlvm(request, stage);
+  Session session(request);
+  Result<std::string> text = emitInSession(session, request, stage);
+  if (text && warnings)
+    *warnings = session.warnings();
+  return text;
 }
 
 Result<CompiledPlan> compileSpec(const CompileRequest &request) {

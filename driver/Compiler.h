@@ -45,8 +45,8 @@ struct CompiledPlan {
   std::vector<std::string> remarks;            ///< what was fused, classified, scheduled
 };
 
-/// The text of `stage` (up to `Ptx`).
-Result<std::string> emitStage(const CompileRequest &request, Stage stage);
+/// The text of `stage` (up to `Ptx`). `warnings`, if given, receives what was said without failing, rendered.
+Result<std::string> emitStage(const CompileRequest &request, Stage stage, std::string *warnings = nullptr);
 
 /// Everything a device needs. `request.from` may be `Source`, `Attn` or `Tile` (later stages have lost the manifest).
 Result<CompiledPlan> compileSpec(const CompileRequest &request);

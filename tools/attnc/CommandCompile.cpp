@@ -94,8 +94,13 @@ static Result<std::string> compile(const driver::CompileRequest &request, driver
       return kernel.status();
     return (*kernel)->ptx;
   }
-  default:
-    return driver::emitStage(request, stage);
+  default: {
+    std::string warnings;
+    Result<std::string> text = driver::emitStage(request, stage, &warnings);
+    if (!warnings.empty())
+      printNote(warnings);
+    return text;
+  }
   }
 }
 
