@@ -1,6 +1,7 @@
 // Picks the lane loops for this CPU.
 #include "runtime/emulator/lanes/LaneHandlers.h"
 
+#include <atomic>
 #include <string_view>
 
 namespace attn::emulator {
@@ -33,14 +34,23 @@ const LaneHandlers *laneHandlers(const char *name) {
   return nullptr;
 }
 
-const LaneHandlers &laneHandlers() {
-  static const LaneHandlers *best = [] {
+static std::atomic<const LaneHandlers *> &chosen() {
+  static std::atomic<const LaneHandlers *> handlers = [] {
     for (const char *name : {"v4", "v3"})
       if (const LaneHandlers *found = laneHandlers(name))
         return found;
     return laneHandlers("baseline");
   }();
-  return *best;
+  return handlers;
+}
+
+const LaneHandlers &laneHandlers() { return *chosen(); }
+
+bool useLaneHandlers(const char *name) {
+  const LaneHandlers *found = laneHandlers(name);
+  if (found)
+    chosen() = found;
+  return found;
 }
 
 } // namespace attn::emulator

@@ -8,7 +8,7 @@ namespace attn::emulator {
 
 enum class IntegerOp : std::uint8_t {
   Add, AddSat, Sub, SubSat, MulLo, MulHi, MulWide, MadLo, MadHi, MadHiSat, MadWide, Mul24Lo, Mul24Hi, Mad24Lo, Mad24Hi,
-  Div, Rem, Abs, Neg, Min, Max, Sad, And, Or, Xor, Not, Cnot, Shl, Shr, ShfLeftClamp, ShfLeftWrap, ShfRightClamp,
+  Div, Rem, Abs, Neg, Min, Max, MinRelu, MaxRelu, Sad, And, Or, Xor, Not, Cnot, Shl, Shr, ShfLeftClamp, ShfLeftWrap, ShfRightClamp,
   ShfRightWrap, Lop3, Bfe, Bfi, Bfind, BfindShift, BmskClamp, BmskWrap, SzextClamp, SzextWrap, Brev, Popc, Clz,
   Prmt, PrmtF4e, PrmtB4e, PrmtRc8, PrmtEcl, PrmtEcr, PrmtRc16, Dp4a, Dp2aLo, Dp2aHi,
   AddCc, Addc, AddcCc, SubCc, Subc, SubcCc, MadLoCc, MadHiCc, MadcLo, MadcHi, MadcLoCc, MadcHiCc,
@@ -66,5 +66,8 @@ struct LaneHandlers {
 const LaneHandlers &laneHandlers();
 /// `baseline`, `v3` (AVX2, FMA), `v4` (AVX-512); null when this CPU or build lacks it.
 const LaneHandlers *laneHandlers(const char *name);
+/// Uses another set from now on, for modules that are parsed and run afterwards; false when there is none of that name.
+/// For tests: the sets compute the same. Not while anything is being parsed or run.
+bool useLaneHandlers(const char *name);
 
 } // namespace attn::emulator

@@ -15,7 +15,7 @@
 
 namespace attn::emulator::testing {
 
-static constexpr std::size_t kBlock = 128, kMostTuples = 6144;
+static constexpr std::size_t kBlock = 128, kMostTuples = 2048;
 
 Opcode::Opcode(std::string text) : text(std::move(text)) {
   for (std::size_t at = this->text.find('.'); at != std::string::npos;) {
