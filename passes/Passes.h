@@ -2,6 +2,8 @@
 // Their order is in Pipelines.cpp.
 #pragma once
 
+#include "passes/VerifyStage.h"
+
 #include "mlir/Pass/Pass.h"
 
 #include <memory>

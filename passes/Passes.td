@@ -17,12 +17,17 @@ def FoldScale : Pass<"attn-fold-scale", "::mlir::func::FuncOp"> {
 }
 
 def FuseProducers : Pass<"attn-fuse-producers", "::mlir::func::FuncOp"> {
-  let summary = "Takes transforms of query, key and value into the attention";
+  let summary = "Decides which row regions run in the attention's kernel and which in one before it";
+  let description = [{
+    Transforms that only one attention reads move into it; costly ones of keys and values go out again, to be done once
+    for all tiles. Remarks say which.
+  }];
   let dependentDialects = ["::attn::ir::AttnDialect"];
 }
 
 def FuseEpilogue : Pass<"attn-fuse-epilogue", "::mlir::func::FuncOp"> {
   let summary = "Takes a transform of the result into the attention";
+  let description = [{Becomes region `out`; a result with another user is stored as it is.}];
   let dependentDialects = ["::attn::ir::AttnDialect"];
 }
 
@@ -69,11 +74,13 @@ def AttnToTile : Pass<"attn-to-tile", "::mlir::ModuleOp"> {
   let summary = "Writes plans as block programs over tiles";
   let description = [{
     A plan becomes a kernel: loop over blocks of keys by region `ranges`, score and mask in one map behind a uniform
-    guard, online softmax. Block sizes come from `schedule`; the module is marked with the target.
+    guard, online softmax. Block sizes come from `schedule`; the module is marked with the target. With `checked`, a
+    read that counts and whose index may be out of range comes with a `cf.assert`.
   }];
-  let options = [Option<"target", "target", "std::string", "\"sm_80\"", "a row of support/GpuTargets.def">];
+  let options = [Option<"target", "target", "std::string", "\"sm_80\"", "a row of support/GpuTargets.def">,
+                 Option<"checked", "checked", "bool", "false", "trap on indices out of range">];
   let dependentDialects = ["::attn::tile::TileDialect", "::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
-                           "::mlir::math::MathDialect"];
+                           "::mlir::math::MathDialect", "::mlir::cf::ControlFlowDialect"];
 }
 
 //===----------------------------------------------------------------------===//
@@ -99,6 +106,26 @@ def PipelineLoads : Pass<"tile-pipeline-loads", "::mlir::func::FuncOp"> {
 def PrefetchLoads : Pass<"tile-prefetch-loads", "::mlir::func::FuncOp"> {
   let summary = "Moves fills ahead of their use, as far as the rings have stages";
   let dependentDialects = ["::attn::tile::TileDialect", "::mlir::arith::ArithDialect"];
+}
+
+def OverlapDots : Pass<"tile-overlap-dots", "::mlir::func::FuncOp"> {
+  let summary = "Keeps the product with the values of one block in flight under the softmax of the next";
+  let description = [{
+    For targets with asynchronous products. The loop over blocks is skewed by one: QK(i) and PV(i - 1) are issued
+    together, the softmax of block i runs while PV(i - 1) is in flight.
+  }];
+  let dependentDialects = ["::attn::tile::TileDialect", "::mlir::arith::ArithDialect"];
+}
+
+def SpecializeWarps : Pass<"tile-specialize-warps", "::mlir::func::FuncOp"> {
+  let summary = "Splits a kernel into a role that fills rings and one that computes";
+  let description = [{For targets with a tensor memory accelerator. Ring entries count on from work tile to work tile.}];
+  let dependentDialects = ["::attn::tile::TileDialect", "::mlir::arith::ArithDialect"];
+}
+
+def PlaceTurns : Pass<"tile-place-turns", "::mlir::func::FuncOp"> {
+  let summary = "Lets warpgroups issue their products in turns, so that one computes softmax while another multiplies";
+  let dependentDialects = ["::attn::tile::TileDialect"];
 }
 
 def CheckBudget : Pass<"tile-check-budget", "::mlir::func::FuncOp"> {
@@ -128,6 +155,34 @@ def TileToNvvm : Pass<"attn-tile-to-nvvm", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::cf::ControlFlowDialect",
                            "::mlir::scf::SCFDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// Checks between stages
+//===----------------------------------------------------------------------===//
+
+def VerifyStage : Pass<"attn-verify-stage", "::mlir::ModuleOp"> {
+  let summary = "Checks what a stage of the pipeline promises";
+  let description = [{
+    Says what may no longer stand in the IR. A failure is a mistake of a pass before it, never of the user.
+
+    | stage | promise |
+    |---|---|
+    | `online-attention` | no `attn.attention`; every `attn.online_attention` has `ranges` and `schedule` |
+    | `layouts` | every fragment has a layout; operands b of matrix products are buffers |
+    | `rings` | no `tile.load` gives a buffer or feeds a matrix product; every awaited entry is released once |
+    | `kernels` | no `attn` ops; storage has offsets, every await its `pending` count where no roles are |
+    | `instructions` | no `attn`, `tile` or `scf` ops |
+  }];
+  let options = [Option<"stage", "stage", "::attn::CompilationStage", "::attn::CompilationStage::OnlineAttention",
+                        "the stage that has just ended",
+                        [{::llvm::cl::values(
+                            clEnumValN(::attn::CompilationStage::OnlineAttention, "online-attention", "after stage attn"),
+                            clEnumValN(::attn::CompilationStage::Layouts, "layouts", "after AssignLayouts"),
+                            clEnumValN(::attn::CompilationStage::Rings, "rings", "after PipelineLoads"),
+                            clEnumValN(::attn::CompilationStage::Kernels, "kernels", "after stage tile"),
+                            clEnumValN(::attn::CompilationStage::Instructions, "instructions", "after stage nvvm"))}]>];
+  let dependentDialects = ["::attn::ir::AttnDialect", "::attn::tile::TileDialect"];
 }
 
 #endif // ATTN_PASSES_PASSES

@@ -2,7 +2,6 @@
 #include "passes/Pipelines.h"
 
 #include "passes/Passes.h"
-#include "passes/VerifyStage.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -27,11 +26,11 @@ void buildAttnPipeline(OpPassManager &manager, const PipelineOptions &options) {
   plan.addPass(createToOnlineAttention());
   plan.addPass(createCanonicalizerPass());
   plan.addPass(createCSEPass());
-  manager.addPass(createVerifyStage(CompilationStage::OnlineAttention));
+  manager.addPass(createVerifyStage({.stage = CompilationStage::OnlineAttention}));
 }
 
-void buildTilePipeline(OpPassManager &manager, const PipelineOptions &options) {
-  manager.addPass(createAttnToTile({.target = options.target}));
+/// Each of these ends in a check of what it promises the next.
+static void addLayouts(OpPassManager &manager) {
   OpPassManager &kernel = manager.nest<func::FuncOp>();
   kernel.addPass(createCanonicalizerPass());
   kernel.addPass(createCSEPass());
@@ -40,25 +39,47 @@ void buildTilePipeline(OpPassManager &manager, const PipelineOptions &options) {
   kernel.addPass(createLoopInvariantCodeMotionPass());
   kernel.addPass(createCSEPass());
   kernel.addPass(createAssignLayouts());
+  manager.addPass(createVerifyStage({.stage = CompilationStage::Layouts}));
+}
+
+static void addRings(OpPassManager &manager) {
   // Rings first at distance 0, then ahead: each step is correct by itself.
-  kernel.addPass(createPipelineLoads());
-  kernel.addPass(createPrefetchLoads());
+  manager.nest<func::FuncOp>().addPass(createPipelineLoads());
+  manager.addPass(createVerifyStage({.stage = CompilationStage::Rings}));
+  // With asynchronous products and roles the producer runs ahead by itself; kernels without roles fetch ahead. The skew
+  // precedes the roles, so that the producer fills in the order in which the consumer awaits.
+  OpPassManager &ahead = manager.nest<func::FuncOp>();
+  ahead.addPass(createOverlapDots());
+  ahead.addPass(createSpecializeWarps());
+  ahead.addPass(createPlaceTurns());
+  ahead.addPass(createPrefetchLoads());
+  manager.addPass(createVerifyStage({.stage = CompilationStage::Rings}));
+}
+
+void buildTilePipeline(OpPassManager &manager, const PipelineOptions &options) {
+  manager.addPass(createAttnToTile({.target = options.target, .checked = options.checked}));
+  addLayouts(manager);
+  addRings(manager);
+  OpPassManager &kernel = manager.nest<func::FuncOp>();
   kernel.addPass(createCheckBudget());
   kernel.addPass(createAllocateShared());
   // Last: it counts what all others have placed.
   kernel.addPass(createInsertBarriers());
+  manager.addPass(createVerifyStage({.stage = CompilationStage::Kernels}));
 }
 
 void buildNvvmPipeline(OpPassManager &manager, const PipelineOptions &) {
-  // Nothing after it: the lowering's order of instructions is the one that is meant.
+  // Nothing that changes the IR after it: the lowering's order of instructions is the one that is meant.
   manager.addPass(createTileToNvvm());
+  manager.addPass(createVerifyStage({.stage = CompilationStage::Instructions}));
 }
 
 namespace {
 struct StageOptions : PassPipelineOptions<StageOptions> {
   Option<std::string> target{*this, "target", llvm::cl::desc("GPU target"), llvm::cl::init("sm_80")};
   Option<std::string> schedule{*this, "schedule", llvm::cl::desc("block_m=128,block_n=64,…"), llvm::cl::init("")};
-  PipelineOptions values() const { return {.target = target, .schedule = schedule}; }
+  Option<bool> checked{*this, "checked", llvm::cl::desc("trap on indices out of range"), llvm::cl::init(false)};
+  PipelineOptions values() const { return {.target = target, .schedule = schedule, .checked = checked}; }
 };
 } // namespace
 
