@@ -28,6 +28,8 @@ DictionaryAttr Schedule::toAttr(MLIRContext *context) const {
 }
 
 FailureOr<Schedule> Schedule::fromAttr(DictionaryAttr attr, function_ref<InFlightDiagnostic()> emitError) {
+  if (!attr)
+    return emitError() << "expects attribute `schedule`";
   Schedule schedule;
   for (StringRef name : kNames) {
     auto number = attr.getAs<IntegerAttr>(name);
@@ -35,6 +37,11 @@ FailureOr<Schedule> Schedule::fromAttr(DictionaryAttr attr, function_ref<InFligh
       return emitError() << "expects a positive integer `" << name << "` in `schedule`, but got " << attr;
     *schedule.entry(name) = number.getInt();
   }
+  if (schedule.blockM % (16 * schedule.warps) != 0)
+    return emitError() << "schedule: `block_m` is " << schedule.blockM << ", but must be a multiple of "
+                       << 16 * schedule.warps << ", 16 rows a warp";
+  if (schedule.blockN % 16 != 0)
+    return emitError() << "schedule: `block_n` is " << schedule.blockN << ", but must be a multiple of 16";
   return schedule;
 }
 

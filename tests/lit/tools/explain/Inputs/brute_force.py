@@ -61,7 +61,7 @@ def check(path):
         scope = dict(tables, n=n, m=m, b=0, **{k: v for k, v in numbers.items() if k not in ("q_len", "kv_len")})
         visible = eval("lambda q, k: " + sees, scope)
         command = ["attnc", "explain", path, "--shape", shape, "--schedule",
-                   "block_m=%d,block_n=%d" % (BLOCK_M, BLOCK_N)] + arguments
+                   "block_m=%d,block_n=%d,stages=1,warps=4" % (BLOCK_M, BLOCK_N)] + arguments
         output = subprocess.run(command, capture_output=True, text=True)
         if output.returncode:
             return "%s: %s" % (" ".join(command), output.stderr)
