@@ -92,7 +92,7 @@ static std::uint32_t checkBarriers(Warp &warp, const Inst &in, const std::uint64
     return warp.cta.async.overlapsBarrier(address, address + bytes);
   });
   if (bad)
-    warp.report(in, "M05", bad, fmt::format("ordinary access to the mbarrier at shared address {:#x}",
+    warp.report(in, "M05", bad, fmt::format("ordinary access at shared address {:#x} to a live mbarrier",
                                             addresses[std::countr_zero(bad)]));
   return mask & ~bad;
 }

@@ -92,14 +92,18 @@ bool checkInFlight(Warp &warp, const Inst &in, const Access &access, std::uint32
     if (allDefined(access.shadow, access.offset[lane], bytes)) // what is in flight counts as undefined
       continue;
     const PendingCopy *copy = findCopy(warp.cta, access.offset[lane], bytes, byWarp);
-    if (!copy)
+    const std::uint32_t at = static_cast<std::uint32_t>(access.offset[lane]);
+    const Transfer *load = copy ? nullptr : warp.cta.async.findLoad(at, at + bytes);
+    if (!copy && !load)
       continue;
+    const Inst &writer = copy ? *copy->instruction : *load->instruction;
+    byWarp = copy ? byWarp : load->warp->index;
     bool reads = kind == AccessKind::Read;
     warp.report(in, reads ? "R01" : "R02", 1u << lane,
-                fmt::format("shared {} race: {} bytes at shared address {:#x} that the cp.async at line {} of warp {} has not "
+                fmt::format("shared {} race: {} bytes at shared address {:#x} that the {} at line {} of warp {} has not "
                             "delivered; no wait covers it",
-                            reads ? "RAW" : "WAW", bytes, access.offset[lane],
-                            warp.launch.program->origins[copy->instruction->origin].instruction->line, byWarp));
+                            reads ? "RAW" : "WAW", bytes, access.offset[lane], copy ? "cp.async" : "tensor copy",
+                            warp.launch.program->origins[writer.origin].instruction->line, byWarp));
     return warp.state != Warp::State::Failed;
   }
   return true;

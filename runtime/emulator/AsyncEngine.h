@@ -90,6 +90,8 @@ public:
 
   // Transfers (Tma.cpp)
   void issue(Transfer transfer);
+  /// A load under way that will write into [begin, end); null when there is none.
+  const Transfer *findLoad(std::uint32_t begin, std::uint32_t end) const;
   void finishStores(Warp &warp, std::uint32_t lanes, std::uint32_t groupsLeft);
 
   // Products (Wgmma.cpp)

@@ -148,7 +148,11 @@ void Cta::reportDeadlock() {
       reporter.report(*barrier.first, "D01", reporter.present, fmt::format("deadlock: {}{}", counts, story));
     return;
   }
-  warps[blocked->index]->report(launch.program->code[0], "D01", blocked->present, "deadlock" + story);
+  const Inst *place = &launch.program->code[0];
+  for (const Fragment &fragment : blocked->fragments)
+    if (fragment.state == Fragment::State::Waiting)
+      place = fragment.instruction;
+  warps[blocked->index]->report(*place, "D01", blocked->present, "deadlock" + story);
 }
 
 void Cta::warpExited(Warp &) { lanesExited(); }

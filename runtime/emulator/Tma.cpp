@@ -65,13 +65,26 @@ template <typename Visit> static void forEachUnit(const BoxRow &row, unsigned sw
     visit(swizzled(row.shared + offset, swizzle), offset);
 }
 
+/// A unit is aligned to 16 bytes, so that its shadow bits are two whole bytes of this CTA alone.
+static void markUnit(std::vector<std::uint8_t> &shadow, std::uint32_t address, bool defined) {
+  const std::uint16_t bits = defined ? 0xFFFF : 0;
+  std::memcpy(shadow.data() + address / 8, &bits, sizeof(bits));
+}
+
 void AsyncEngine::performLoad(const Transfer &load) {
   GlobalMemory &memory = *cta.launch.memory;
   const bool checked = cta.launch.checked;
   const Allocation *allocation = checked ? memory.find(load.map.address) : nullptr;
   const bool allAreDefined = !checked || (allocation && allocation->defined);
   forEachRow(load, [&](const BoxRow &row) {
+    const bool whole = row.inside == row.bytes;
     forEachUnit(row, load.map.swizzle, [&](std::uint32_t shared, std::uint32_t offset) {
+      if (whole && allAreDefined) {
+        std::memcpy(cta.shared.data() + shared, memory.host(row.global + offset), kUnit);
+        if (checked)
+          markUnit(cta.sharedShadow, shared, true);
+        return;
+      }
       const std::uint32_t begin = std::clamp(row.skipped, offset, offset + kUnit);
       const std::uint32_t end = std::clamp(row.skipped + row.inside, offset, offset + kUnit);
       std::byte *to = cta.shared.data() + shared;
@@ -82,7 +95,7 @@ void AsyncEngine::performLoad(const Transfer &load) {
         std::memcpy(to + (begin - offset), memory.host(from), end - begin);
       if (!checked)
         return;
-      setDefined(cta.sharedShadow.data(), shared, kUnit, true);
+      markUnit(cta.sharedShadow, shared, true);
       const std::uint64_t bit = from - memory.begin();
       for (std::uint32_t i = 0; !allAreDefined && i < end - begin; ++i)
         if (!allDefined(memory.shadowStart(), bit + i, 1))
@@ -131,7 +144,7 @@ void AsyncEngine::issue(Transfer transfer) {
     if (cta.launch.checked)
       forEachRow(transfer, [&](const BoxRow &row) {
         forEachUnit(row, transfer.map.swizzle, [&](std::uint32_t shared, std::uint32_t) {
-          setDefined(cta.sharedShadow.data(), shared, kUnit, false);
+          markUnit(cta.sharedShadow, shared, false);
         });
       });
     loads.push_back(transfer);
@@ -142,6 +155,12 @@ void AsyncEngine::issue(Transfer transfer) {
   }
   if (completion == AsyncCompletion::Random)
     performByChance();
+}
+
+const Transfer *AsyncEngine::findLoad(std::uint32_t begin, std::uint32_t end) const {
+  auto touches = [&](const Transfer &load) { return load.shared < end && begin < load.shared + load.map.boxBytes(); };
+  auto found = std::find_if(loads.begin(), loads.end(), touches);
+  return found == loads.end() ? nullptr : &*found;
 }
 
 void AsyncEngine::finishStores(Warp &warp, std::uint32_t lanes, std::uint32_t groupsLeft) {

@@ -62,7 +62,7 @@ static void findUndefined(Units &units, const std::vector<std::uint8_t> &shadow,
   }
 }
 
-/// W06, W07 and M01.
+/// W06, W07 and M01. The other warps' descriptors are compared with the first one's.
 static bool checkDescriptor(Warp &warp, const Inst &in, const MatrixDescriptor &descriptor, unsigned extent, bool mnMajor,
                             const char *name) {
   auto wrong = [&](const char *id, std::string why) {
@@ -254,12 +254,13 @@ void productHandler(LaneState &state, const Inst &in) {
   prepare(warp);
   Product product;
   product.instruction = &in;
-  if (!uniformDescriptor(warp, in, in.b, product.b) ||
-      !checkDescriptor(warp, in, MatrixDescriptor::decode(product.b), 8u * in.count, in.kind & kProductTransposeB, "B"))
+  const bool sharedA = !(in.kind & kProductRegisterA);
+  if (!uniformDescriptor(warp, in, in.b, product.b) || (sharedA && !uniformDescriptor(warp, in, in.a, product.a)))
     return;
-  if (!(in.kind & kProductRegisterA) &&
-      (!uniformDescriptor(warp, in, in.a, product.a) ||
-       !checkDescriptor(warp, in, MatrixDescriptor::decode(product.a), kRows, in.kind & kProductTransposeA, "A")))
+  const Warpgroup &group = *warp.cta.async.warpgroupOf(warp);
+  if (warp.products.issued == group.first + group.products.size() &&
+      (!checkDescriptor(warp, in, MatrixDescriptor::decode(product.b), 8u * in.count, in.kind & kProductTransposeB, "B") ||
+       (sharedA && !checkDescriptor(warp, in, MatrixDescriptor::decode(product.a), kRows, in.kind & kProductTransposeA, "A"))))
     return;
   if (!warp.checkPredicateDefined(in, in.p1, warp.exec, "scale-d"))
     return;

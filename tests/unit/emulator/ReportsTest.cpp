@@ -4,11 +4,13 @@
 //   // finding: M01 out of bounds …     the start of the finding's message    (or `// error: …`, of the refusal at load)
 //   // launch: block 64, shared 128, completion lazy, steps 1000              (what differs from one warp and eager copies)
 //   // buffer: in 128 [unwritten]       a parameter: a buffer of so many bytes, zeroed, or never written
+//   // map: 64x32 box 64x8 swizzle 128 [rows 24]   a tensor map of 16-bit elements over a buffer of its own, which may end early
 //   // source: softcap.attn:17          the position that `.loc` gave
 //     st.u32 [%d4+4], %r1; // bad       the line that the finding names
 //     // good: st.u32 [%d4], %r1;       alone in its line: in the twin, stands here, and in place of a bad line above it
 //     bra A; // good: bra B;            the twin's line
 #include "runtime/emulator/Emulator.h"
+#include "runtime/emulator/TensorMap.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -30,6 +32,7 @@ struct ReportCase {
   std::string name, text, twin, finding, error, source;
   unsigned badLine = 0;
   std::vector<Buffer> buffers;
+  std::vector<TensorMap> maps; ///< `address`: the bytes of its buffer
   LaunchConfig config = {.block = {32, 1, 1}};
   LaunchOptions options = {.threads = 1, .stepLimit = 1'000'000};
 };
@@ -57,6 +60,26 @@ static void readLaunch(std::istringstream words, ReportCase &read) {
   }
 }
 
+static TensorMap readMap(std::istringstream words) {
+  TensorMap map{.rank = 2, .elementBytes = 2};
+  char times = 0;
+  words >> map.extents[0] >> times >> map.extents[1];
+  map.strides[0] = map.extents[0] * 2;
+  std::uint64_t rows = map.extents[1], swizzle = 0;
+  for (std::string key; words >> key;) {
+    if (key == "box")
+      words >> map.box[0] >> times >> map.box[1];
+    else {
+      std::uint64_t value = 0;
+      words >> value;
+      (key == "swizzle" ? swizzle : rows) = value;
+    }
+  }
+  map.swizzle = static_cast<unsigned>(swizzle);
+  map.address = rows * map.strides[0];
+  return map;
+}
+
 static void readHeader(const std::string &line, ReportCase &read) {
   if (std::string found = after(line, "// finding: "); !found.empty())
     read.finding = found;
@@ -66,6 +89,8 @@ static void readHeader(const std::string &line, ReportCase &read) {
     read.source = found;
   if (std::string found = after(line, "// launch: "); !found.empty())
     readLaunch(std::istringstream(found), read);
+  if (std::string found = after(line, "// map: "); !found.empty())
+    read.maps.push_back(readMap(std::istringstream(found)));
   if (std::string found = after(line, "// buffer: "); !found.empty()) {
     std::istringstream words(found);
     std::string name, mark;
@@ -122,6 +147,15 @@ static LaunchReport launch(const PtxModule &module, const ReportCase &run, Check
   std::vector<void *> arguments;
   for (DeviceAddress &address : addresses)
     arguments.push_back(&address);
+  std::vector<std::array<std::byte, kTensorMapBytes>> maps(run.maps.size());
+  for (std::size_t i = 0; i < maps.size(); ++i) {
+    TensorMap map = run.maps[i];
+    const std::uint64_t bytes = map.address;
+    map.address = *gpu->allocate(bytes);
+    EXPECT_TRUE(gpu->memset(map.address, std::byte(0), bytes));
+    EXPECT_TRUE(encodeTensorMap(map, maps[i]));
+    arguments.push_back(maps[i].data());
+  }
   LaunchOptions options = run.options;
   options.checks = checks;
   return gpu->launch(module, "kernel", run.config, arguments, options);
