@@ -10,5 +10,7 @@ namespace attn::tile {
 inline constexpr llvm::StringLiteral kPlanAttr = "tile.plan";
 /// On a kernel's argument: workspace, written by an earlier kernel of the plan or by this one.
 inline constexpr llvm::StringLiteral kWorkspaceAttr = "tile.workspace";
+/// On a kernel function: reads that count trap where an index is out of range.
+inline constexpr llvm::StringLiteral kCheckedAttr = "tile.checked";
 
 } // namespace attn::tile

@@ -16,17 +16,12 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
 
-#include "llvm/Support/MathExtras.h"
-
 #include <limits>
 #include <numbers>
 
 using namespace mlir;
 
 namespace attn {
-
-/// Columns of a matrix operand: whole k16 steps, the rest zero.
-static int64_t paddedColumns(int64_t channels) { return llvm::alignTo(channels, 16); }
 
 namespace {
 
@@ -125,7 +120,7 @@ LogicalResult AttentionKernel::write() {
   kernel->setAttr(tile::kStagesAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.stages)));
   operandType = op.getQueryType().getElementType();
   probsType = op.getProbsElementType();
-  accColumns = paddedColumns(op.getValueRowLength());
+  accColumns = scope.paddedColumns(op.getValueRowLength());
   query = {scope.tensor(op.getQuery()), &op.getQueryRegion(), ir::IndexKind::q_idx, {}};
   key = {scope.tensor(op.getKey()), &op.getKeyRegion(), ir::IndexKind::kv_idx, {}};
   value = {scope.tensor(op.getValue()), &op.getValueRegion(), ir::IndexKind::kv_idx, {}};
@@ -253,7 +248,7 @@ Value AttentionKernel::loadRows(const Side &side, const Frame &frame, Value limi
 /// The matrix operands that a side's rows give: the rows themselves, or what its region makes of them.
 FailureOr<SmallVector<Value>> AttentionKernel::operands(const Side &side, Value firstOfTile, int64_t rows, Value limit) {
   auto tensor = cast<tile::TileTensorType>(side.tensor.getType());
-  int64_t storedColumns = paddedColumns(*tensor.getStaticSize(3));
+  int64_t storedColumns = scope.paddedColumns(*tensor.getStaticSize(3));
   Frame frame{rows, storedColumns, side.rowIndex, firstOfTile, {}};
   if (side.region->empty())
     return SmallVector<Value>{loadRows(side, frame, limit, frame.matrixType(operandType))};
@@ -262,7 +257,7 @@ FailureOr<SmallVector<Value>> AttentionKernel::operands(const Side &side, Value 
   SmallVector<Value> results;
   Value loaded;
   for (Value vector : ir::yieldedBy(*side.region)) {
-    frame.columns = paddedColumns(cast<VectorType>(vector.getType()).getNumElements());
+    frame.columns = scope.paddedColumns(cast<VectorType>(vector.getType()).getNumElements());
     bool inPlace = frame.columns == storedColumns;
     if (inPlace && !loaded)
       loaded = convert(loadRows(side, frame, limit, frame.matrixType(operandType)), f32);
@@ -379,6 +374,7 @@ Value AttentionKernel::scoresOf(Value firstKey, const FragmentMap &products, boo
   Value visible = masked ? visibility(element, map, firstKey) : Value();
   if (masked && !visible)
     return {};
+  element.setCounting(visible);
   Value x = element.scalar(root);
   if (!x)
     return {};
@@ -401,7 +397,7 @@ Value AttentionKernel::outRow(Value fragment) {
     return fragment;
   Frame frame{schedule.blockM, accColumns, ir::IndexKind::q_idx, firstRow, {}};
   Value vector = ir::yieldedBy(region)[0];
-  if (paddedColumns(cast<VectorType>(vector.getType()).getNumElements()) != accColumns) {
+  if (scope.paddedColumns(cast<VectorType>(vector.getType()).getNumElements()) != accColumns) {
     finalize.emitOpError("changes the length of rows in region `out`, which is not supported yet");
     return {};
   }

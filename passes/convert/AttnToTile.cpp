@@ -15,6 +15,7 @@
 #include "passes/convert/TransformKernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -45,7 +46,7 @@ struct PlanOps {
 /// to each what it uses.
 class PlanConversion {
 public:
-  PlanConversion(func::FuncOp plan, PlanOps &ops) : plan(plan), ops(ops), builder(plan) {}
+  PlanConversion(func::FuncOp plan, PlanOps &ops, bool checked) : plan(plan), ops(ops), checked(checked), builder(plan) {}
 
   LogicalResult convert();
 
@@ -57,6 +58,7 @@ private:
 
   func::FuncOp plan;
   PlanOps &ops;
+  bool checked;
   OpBuilder builder;
 };
 
@@ -98,6 +100,8 @@ func::FuncOp PlanConversion::openKernel(const Twine &name) {
     types.push_back(convertType(transform.getResult().getType()));
   auto kernel = func::FuncOp::create(builder, plan.getLoc(), name.str(), builder.getFunctionType(types, {}));
   kernel->setAttr(tile::kKernelAttr, builder.getUnitAttr());
+  if (checked)
+    kernel->setAttr(tile::kCheckedAttr, builder.getUnitAttr());
   if (kernel.getName() != plan.getName())
     kernel->setAttr(tile::kPlanAttr, builder.getStringAttr(plan.getName()));
   if (Attribute layout = plan->getAttr(ir::AttnDialect::kLayout))
@@ -182,9 +186,9 @@ LogicalResult PlanConversion::convert() {
   return success();
 }
 
-static LogicalResult convert(func::FuncOp plan) {
+static LogicalResult convert(func::FuncOp plan, bool checked) {
   FailureOr<PlanOps> ops = findOps(plan);
-  return failed(ops) ? failure() : PlanConversion(plan, *ops).convert();
+  return failed(ops) ? failure() : PlanConversion(plan, *ops, checked).convert();
 }
 
 namespace {
@@ -198,7 +202,7 @@ struct AttnToTile final : impl::AttnToTileBase<AttnToTile> {
       if (function->hasAttr(ir::AttnDialect::kPlan))
         plans.push_back(function);
     for (func::FuncOp plan : plans)
-      if (failed(convert(plan)))
+      if (failed(convert(plan, checked)))
         return signalPassFailure();
   }
 };

@@ -1,6 +1,8 @@
 // See ElementScope.h.
 #include "passes/convert/ElementScope.h"
 
+#include "passes/convert/ReadChecks.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -22,13 +24,31 @@ void closeRegion(ElementScope &scope, Location location, Value yielded) {
 
 ElementScope::ElementScope(KernelScope &kernel, const Frame &frame, const FragmentMap &fragments, tile::MapOp map)
     : kernel(kernel), frame(frame), fragments(fragments), map(map), block(&map.getBody().front()),
-      builder(OpBuilder::atBlockEnd(block)), location(map.getLoc()) {}
+      builder(OpBuilder::atBlockEnd(block)), location(map.getLoc()), checks(std::make_unique<ReadChecks>(kernel, *this)) {}
 
 ElementScope::ElementScope(KernelScope &kernel, const Frame &frame, const FragmentMap &fragments, tile::RotateOp rotate)
     : kernel(kernel), frame(frame), fragments(fragments), block(&rotate.getBody().front()),
       builder(OpBuilder::atBlockEnd(block)), location(rotate.getLoc()) {
   rowValue = block->getArgument(0);
   columnValue = block->getArgument(1);
+}
+
+ElementScope::~ElementScope() = default;
+
+void ElementScope::setCounting(Value condition) { checks->setCounting(condition); }
+
+Value ElementScope::exists() {
+  if (existence || !frame.rowBase)
+    return existence;
+  auto below = [&](ir::IndexKind kind, Value base, Value place) -> Value {
+    Value index = arith::AddIOp::create(builder, location, base, place);
+    Value length = kernel.size(kind == ir::IndexKind::q_idx ? "q_len" : "kv_len", location);
+    return arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, index, length);
+  };
+  existence = below(frame.rowIndex, frame.rowBase, row());
+  if (frame.isPoint())
+    existence = arith::AndIOp::create(builder, location, existence, below(ir::IndexKind::kv_idx, frame.columnBase, column()));
+  return existence;
 }
 
 //===----------------------------------------------------------------------===//
@@ -103,6 +123,8 @@ Value ElementScope::load(ir::LoadOp op, Value channel, bool channelInRange) {
   for (Value planIndex : op.getIndices())
     if (!places.emplace_back(scalar(planIndex)))
       return {};
+  if (checks)
+    checks->check(op, places);
   if (channel)
     places.push_back(channel);
   return kernel.parameter(builder, op, places, getElementTypeOrSelf(op.getType()), channelInRange);
@@ -146,8 +168,11 @@ Value ElementScope::computeScalar(Value value) {
     emitError(value.getLoc()) << "an angle that depends on the rows' data is not supported";
     return {};
   }
-  if (kernel.isUniform(value))
+  if (kernel.isUniform(value)) {
+    if (checks)
+      checks->checkShared(value);
     return kernel.uniform(value);
+  }
   Operation *op = value.getDefiningOp();
   if (!op) {
     emitError(value.getLoc()) << "this argument of the region can only be used in a dot";

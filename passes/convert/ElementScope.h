@@ -5,6 +5,8 @@
 
 #include "passes/convert/KernelScope.h"
 
+#include <memory>
+
 namespace attn {
 
 /// Where the elements of a fragment lie in the computation.
@@ -38,12 +40,15 @@ struct StoredRow {
   llvm::SmallVector<mlir::Value> trailing;  ///< indices between the row's and the channel's
 };
 
+class ReadChecks;
+
 class ElementScope {
 public:
   /// For a `tile.map`: inputs are added as they are needed.
   ElementScope(KernelScope &kernel, const Frame &frame, const FragmentMap &fragments, tile::MapOp map);
   /// For a `tile.rotate`.
   ElementScope(KernelScope &kernel, const Frame &frame, const FragmentMap &fragments, tile::RotateOp rotate);
+  ~ElementScope();
 
   /// A scalar of the region at this element; null after a message.
   mlir::Value scalar(mlir::Value value);
@@ -52,6 +57,11 @@ public:
 
   /// Where the region's row argument lies in memory, for channels that stand in another column.
   void setStoredRow(mlir::Value argument, const StoredRow *stored) { storedArgument = argument, storedRow = stored; }
+
+  /// From here on, reads count only where `condition` holds.
+  void setCounting(mlir::Value condition);
+  /// That the row exists, and at a point the key; null where rows are not those of query or key.
+  mlir::Value exists();
 
   mlir::OpBuilder &body() { return builder; }
   mlir::Value row();
@@ -75,7 +85,8 @@ private:
   mlir::Block *block;
   mlir::OpBuilder builder;
   mlir::Location location;
-  mlir::Value rowValue, columnValue, rowIndex, columnIndex;
+  mlir::Value rowValue, columnValue, rowIndex, columnIndex, existence;
+  std::unique_ptr<ReadChecks> checks;       ///< null in a rotation
   llvm::DenseMap<mlir::Value, mlir::Value> inputs, scalars;
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, mlir::Value> elements;
   llvm::DenseMap<int64_t, mlir::Value> channels;

@@ -1,12 +1,17 @@
 // See KernelScope.h.
 #include "passes/convert/KernelScope.h"
 
+#include "ir/tile/PlanAttributes.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
 
+#include "support/GpuTarget.h"
+
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -25,6 +30,10 @@ KernelScope::KernelScope(func::FuncOp plan, func::FuncOp kernel)
     : entry(OpBuilder::atBlockEnd(&kernel.front())), work(entry), kernel(kernel) {
   for (auto [from, to] : llvm::zip(plan.getArguments(), kernel.getArguments()))
     values[from] = to;
+  auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
+  const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
+  if (gpu && gpu->mmaFamily == MmaFamily::Wgmma)
+    columnGranule = 32; // 16-bit elements of the 64-byte swizzle
   plan.walk([&](ir::OnlineAttentionOp op) {
     queryType = op.getQueryType();
     keyType = op.getKeyType();
@@ -104,6 +113,10 @@ Value KernelScope::size(StringRef name, Location location) {
   }
   emitError(location) << "no tensor of the kernel has the extent `" << name << "` as a size";
   return {};
+}
+
+int64_t KernelScope::paddedColumns(int64_t channels) const {
+  return static_cast<int64_t>(llvm::alignTo(channels, columnGranule));
 }
 
 Value KernelScope::uniform(Value value) {
@@ -211,6 +224,37 @@ bool KernelScope::indexInRange(ir::LoadOp load, unsigned dim, Value planIndex, b
   llvm_unreachable("all kinds are handled");
 }
 
+Value KernelScope::indexHolds(OpBuilder &builder, ir::LoadOp load, unsigned dim, Value index) {
+  auto type = cast<tile::TileTensorType>(tensor(load.getTensor()).getType());
+  auto known = type.getStaticSize(dim);
+  Value size = known ? constant(static_cast<int32_t>(*known)) : this->size(type.getSizeText(dim), load.getLoc());
+  return arith::CmpIOp::create(builder, load.getLoc(), arith::CmpIPredicate::ult, index, size);
+}
+
+bool KernelScope::isChecked() const { return kernel->hasAttr(tile::kCheckedAttr); }
+
+/// `q_idx` along `q_len`, `kv_idx` along `kv_len`.
+bool KernelScope::isOwnPosition(ir::LoadOp load, unsigned dim) {
+  auto index = load.getIndices()[dim].getDefiningOp<ir::IndexOp>();
+  auto query = dyn_cast_or_null<ir::AttnTensorType>(queryType), key = dyn_cast_or_null<ir::AttnTensorType>(keyType);
+  if (!index || !query || !key)
+    return false;
+  Attribute size = cast<ir::AttnTensorType>(load.getTensor().getType()).getSizes()[dim];
+  return (index.getKind() == ir::IndexKind::q_idx && size == query.getSizes()[1]) ||
+         (index.getKind() == ir::IndexKind::kv_idx && size == key.getSizes()[1]);
+}
+
+Value KernelScope::readHolds(OpBuilder &builder, ir::LoadOp load, ValueRange indices) {
+  Value all;
+  for (unsigned dim = 0; dim < load.getIndices().size(); ++dim) {
+    if (indexInRange(load, dim, load.getIndices()[dim], true) || isOwnPosition(load, dim))
+      continue;
+    Value holds = indexHolds(builder, load, dim, indices[dim]);
+    all = all ? arith::AndIOp::create(builder, load.getLoc(), all, holds).getResult() : holds;
+  }
+  return all;
+}
+
 Value KernelScope::parameter(OpBuilder &builder, ir::LoadOp load, ValueRange indices, Type result,
                              bool channelInRange) {
   Location location = load.getLoc();
@@ -220,10 +264,7 @@ Value KernelScope::parameter(OpBuilder &builder, ir::LoadOp load, ValueRange ind
     Value planIndex = dim < load.getIndices().size() ? load.getIndices()[dim] : Value();
     if (indexInRange(load, dim, planIndex, channelInRange))
       continue;
-    auto known = cast<tile::TileTensorType>(table.getType()).getStaticSize(dim);
-    Value size = known ? constant(static_cast<int32_t>(*known))
-                       : this->size(cast<tile::TileTensorType>(table.getType()).getSizeText(dim), location);
-    Value holds = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::ult, indices[dim], size);
+    Value holds = indexHolds(builder, load, dim, indices[dim]);
     inRange = inRange ? arith::AndIOp::create(builder, location, inRange, holds).getResult() : holds;
   }
   Type element = cast<tile::TileTensorType>(table.getType()).getElementType();

@@ -44,6 +44,10 @@ public:
   /// Binds a region argument (first and last row of `ranges`), or a tensor that an earlier kernel has made.
   void bind(mlir::Value planValue, mlir::Value value) { values[planValue] = value; }
 
+  /// Columns of a matrix operand with that many channels, the rest 0: whole k16 steps, and on targets whose matrix units
+  /// read shared memory by themselves whole panels of a swizzle.
+  int64_t paddedColumns(int64_t channels) const;
+
   /// The value of a uniform scalar; null after a message.
   mlir::Value uniform(mlir::Value value);
 
@@ -52,11 +56,19 @@ public:
   mlir::Value parameter(mlir::OpBuilder &builder, ir::LoadOp load, mlir::ValueRange indices, mlir::Type result,
                         bool channelInRange);
 
+  /// Whether reads are to trap where an index is out of range.
+  bool isChecked() const;
+  /// That the indices of a read are in range, but for those of the row and key at hand, which count only where these
+  /// exist; null where nothing can be out of range.
+  mlir::Value readHolds(mlir::OpBuilder &builder, ir::LoadOp load, mlir::ValueRange indices);
+
   mlir::OpBuilder entry;   ///< before the work loop
   mlir::OpBuilder work;    ///< in the work tile, before its loops
 
 private:
   bool indexInRange(ir::LoadOp load, unsigned dim, mlir::Value planIndex, bool channelInRange);
+  bool isOwnPosition(ir::LoadOp load, unsigned dim);
+  mlir::Value indexHolds(mlir::OpBuilder &builder, ir::LoadOp load, unsigned dim, mlir::Value index);
   mlir::Value lowerBound(ir::LowerBoundOp op);
 
   mlir::func::FuncOp kernel;
@@ -65,6 +77,7 @@ private:
   llvm::StringMap<mlir::Value> sizes;
   llvm::DenseMap<int32_t, mlir::Value> constants;
   mlir::Value indices[5];
+  int64_t columnGranule = 16;
   mlir::Type queryType, keyType;   ///< of the plan's first attention, for the extents that bound b, h, kv_head
 };
 

@@ -7,8 +7,6 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 
-#include "llvm/Support/MathExtras.h"
-
 using namespace mlir;
 
 namespace attn {
@@ -101,7 +99,7 @@ LogicalResult ScorePlan::writeQueryTerms(KernelScope &kernel, OpBuilder &builder
   Type element = op.getQueryType().getElementType();
   for (Product &product : products) {
     int64_t length = product.rows ? cast<VectorType>(product.rows.getType()).getNumElements() : 0;
-    Frame frame{rows, static_cast<int64_t>(llvm::alignTo(length, 16)), ir::IndexKind::q_idx, firstRow, {}};
+    Frame frame{rows, kernel.paddedColumns(length), ir::IndexKind::q_idx, firstRow, {}};
     if (product.form == Form::RowsTimesKeys) {
       product.invariant = operandOf(product, kernel, builder, frame, element);
     } else if (product.form == Form::QueryTerm) {

@@ -7,8 +7,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
-#include "llvm/Support/MathExtras.h"
-
 using namespace mlir;
 
 namespace attn {
@@ -17,8 +15,8 @@ namespace attn {
 static constexpr int64_t kRows = 64;
 static constexpr int32_t kWarps = 4;
 
-static int64_t paddedLength(Value vector) {
-  return static_cast<int64_t>(llvm::alignTo(cast<VectorType>(vector.getType()).getNumElements(), 16));
+static int64_t paddedLength(const KernelScope &scope, Value vector) {
+  return scope.paddedColumns(cast<VectorType>(vector.getType()).getNumElements());
 }
 
 static Value convert(OpBuilder &builder, Location location, Value fragment, Type element) {
@@ -42,17 +40,17 @@ static LogicalResult writeRows(KernelScope &scope, OpBuilder &builder, ir::Trans
   Region &region = op.getRow();
   Value argument = region.getArgument(0), vector = ir::yieldedBy(region)[0];
   bool ofKeys = op.getOver() == ir::RowSide::key;
-  Frame frame{kRows, paddedLength(argument), ofKeys ? ir::IndexKind::kv_idx : ir::IndexKind::q_idx, firstRow, {}};
+  Frame frame{kRows, paddedLength(scope, argument), ofKeys ? ir::IndexKind::kv_idx : ir::IndexKind::q_idx, firstRow, {}};
   SmallVector<Value> place{batch, firstRow, head};
   IntegerAttr alongRows = builder.getI32IntegerAttr(1);
   StoredRow stored{source, {batch}, {head}};
   Value loaded;
-  if (paddedLength(vector) == frame.columns) {
+  if (paddedLength(scope, vector) == frame.columns) {
     auto type = frame.matrixType(cast<tile::TileTensorType>(source.getType()).getElementType());
     loaded = tile::LoadOp::create(builder, location, type, source, place, alongRows, Value(), IntegerAttr());
     loaded = convert(builder, location, loaded, builder.getF32Type());
   }
-  frame.columns = paddedLength(vector);
+  frame.columns = paddedLength(scope, vector);
   Value rows = RowRegion(scope, frame, builder, argument, loaded, &stored).row(vector);
   if (!rows)
     return failure();

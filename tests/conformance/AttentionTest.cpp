@@ -1,7 +1,7 @@
 // Runs the table of Cases.def: compile, run, compare with the float64 evaluation; or where a row says that the compiler
 // refuses it, hold the compiler to that. A test is one row at one type and is named GROUP.NAME_DTYPE_HEADDIM.
 //
-//   conformance_test [--device=emulator|cuda] [GoogleTest's options]
+//   conformance_test [--device=emulator|cuda] [--checked] [GoogleTest's options]
 //
 // On the virtual GPU each input runs twice: with asynchronous copies that land at once, and as late as the program allows.
 // Without a GPU the tests of `cuda` are skipped. A failed case leaves its specification, and unusual
@@ -23,6 +23,12 @@
 namespace attn::conformance {
 
 namespace {
+/// The program's own options.
+struct TestOptions {
+  std::string device = "emulator";
+  bool checked = false;   ///< compile with traps on indices out of range: none may fire
+};
+
 /// A device, and the options of `attnc` that give it.
 struct TestDevice {
   Device device;
@@ -31,14 +37,14 @@ struct TestDevice {
 
 class AttentionTest : public testing::Test {
 public:
-  AttentionTest(const Case &row, CaseType type, const std::string &deviceName) : row(row), type(std::move(type)), deviceName(deviceName) {}
+  AttentionTest(const Case &row, CaseType type, const TestOptions &options) : row(row), type(std::move(type)), options(options) {}
 
   void TestBody() override;
 
 private:
   const Case &row;
   CaseType type;
-  const std::string &deviceName;
+  const TestOptions &options;
   std::string text;
   std::unique_ptr<dsl::TypedSpec> spec;
 
@@ -80,6 +86,7 @@ driver::CompileRequest AttentionTest::request() const {
   driver::CompileRequest request;
   request.source = text;
   request.fileName = stem() + ".attn";
+  request.checked = options.checked;
   return request;
 }
 
@@ -118,7 +125,8 @@ void AttentionTest::runShape(const std::vector<std::pair<const TestDevice *, Pla
   tools::MemoryOrder order = row.memory == Memory::Gaps ? tools::MemoryOrder::Gaps : tools::MemoryOrder::Contiguous;
   for (const auto &[on, plan] : plans) {
     auto describe = [&, device = on] {
-      return fmt::format("\n{}at {}, seed {}; repeat with\n  {}", text, shape, seed, repetition(*device, *input, shape, seed));
+      return fmt::format("\n{}at {}, seed {}; repeat with\n  {}{}", text, shape, seed, repetition(*device, *input, shape, seed),
+                         options.checked ? " --checked" : "");
     };
     Result<tools::NamedTensors> outputs = tools::runOnInput(on->device, plan, *spec, *input, order);
     if (!outputs) {
@@ -138,9 +146,9 @@ void AttentionTest::runShape(const std::vector<std::pair<const TestDevice *, Pla
 
 void AttentionTest::TestBody() {
   text = specText(row, type);
-  const std::vector<TestDevice> &on = devices(deviceName);
+  const std::vector<TestDevice> &on = devices(options.device);
   if (on.empty())
-    GTEST_SKIP() << "there is no device `" << deviceName << "`";
+    GTEST_SKIP() << "there is no device `" << options.device << "`";
   Result<driver::CompiledPlan> compiled = driver::compileSpec(request());
   if (row.refused)
     return checkRefusal(compiled);
@@ -161,12 +169,12 @@ void AttentionTest::TestBody() {
     runShape(plans, shape, ++seed);
 }
 
-static void registerCases(const std::string &deviceName) {
+static void registerCases(const TestOptions &options) {
   for (const Case &row : allCases())
     for (const CaseType &type : typesOf(row)) {
       std::string name = fmt::format("{}_{}", row.name, type.name());
       testing::RegisterTest(row.group, name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
-                            [&row, type, &deviceName]() -> AttentionTest * { return new AttentionTest(row, type, deviceName); });
+                            [&row, type, &options]() -> AttentionTest * { return new AttentionTest(row, type, options); });
     }
 }
 
@@ -174,15 +182,18 @@ static void registerCases(const std::string &deviceName) {
 
 int main(int argc, char **argv) {
   testing::InitGoogleTest(&argc, argv);
-  std::string device = "emulator";
+  attn::conformance::TestOptions options;
   for (int i = 1; i < argc; ++i) {
     std::string_view argument = argv[i];
-    if (!argument.starts_with("--device=")) {
-      fmt::print(stderr, "{}: unknown option; expects --device=emulator or --device=cuda\n", argument);
+    if (argument == "--checked") {
+      options.checked = true;
+    } else if (argument.starts_with("--device=")) {
+      options.device = argument.substr(std::string_view("--device=").size());
+    } else {
+      fmt::print(stderr, "{}: unknown option; expects --device=emulator, --device=cuda or --checked\n", argument);
       return 2;
     }
-    device = argument.substr(std::string_view("--device=").size());
   }
-  attn::conformance::registerCases(device);
+  attn::conformance::registerCases(options);
   return RUN_ALL_TESTS();
 }
