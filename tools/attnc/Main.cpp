@@ -24,7 +24,7 @@ namespace attn::tools {
 /// An option that the command does not have, among what was left over; it explains more than a missing argument.
 static std::optional<std::string> unknownOption(const CLI::App &command) {
   for (const std::string &word : command.remaining())
-    if (word.size() > 1 && word.front() == '-')
+    if (word.size() > 1 && word.front() == '-' && word != "--")
       return word;
   return std::nullopt;
 }
