@@ -354,8 +354,11 @@ Outcome Run::runOp(Operation &op) {
   }
   if (isa<tile::MapOp, tile::RotateOp>(op))
     return readInRegions(op);
-  if (isa<tile::DotOp, tile::DotAsyncOp, tile::StoreOp>(op))
-    for (Value operand : op.getOperands())
+  Operation *reader = &op;
+  if (auto wait = dyn_cast<tile::WaitOp>(op)) // until then the product reads its operands
+    reader = wait.getInput().getDefiningOp();
+  if (isa_and_present<tile::DotOp, tile::DotAsyncOp, tile::StoreOp>(reader))
+    for (Value operand : reader->getOperands())
       if (isa<tile::BufferType>(operand.getType()))
         if (Outcome outcome = touch(&op, buffer(operand), /*isWrite=*/false, {}); outcome != Outcome::Done)
           return outcome;

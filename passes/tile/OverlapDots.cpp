@@ -156,22 +156,34 @@ void SkewedLoop::cloneOp(Copy &copy, Operation &op, bool isFirst) {
 /// All of an iteration but the product with the values. `issueLate` is called when the products of scores are issued.
 void SkewedLoop::cloneEarly(Copy &copy, bool isFirst, llvm::function_ref<void()> issueLate) {
   auto usesScores = [&](Operation &op) {
-    bool uses = isa<tile::ReleaseOp>(op);
+    bool uses = false;
     op.walk([&](Operation *inner) {
       for (Value operand : inner->getOperands())
         uses |= llvm::any_of(copy.inFlight, [&](auto &dot) { return operand == dot.first.getResult(); });
     });
     return uses;
   };
+  bool isIssued = false;
+  SmallVector<Operation *> releases; // of what products in flight still read
   for (Operation &op : loop.getBody()->without_terminator()) {
     if (isLate(&op))
       continue;
+    if (!copy.inFlight.empty() && isa<tile::ReleaseOp>(op)) {
+      releases.push_back(&op);
+      continue;
+    }
     if (!copy.inFlight.empty() && usesScores(op)) {
-      issueLate();
+      if (!isIssued)
+        issueLate();
+      isIssued = true;
       land(copy);
+      for (Operation *release : releases)
+        builder.clone(*release, copy.mapping);
+      releases.clear();
     }
     cloneOp(copy, op, isFirst);
   }
+  assert(copy.inFlight.empty() && releases.empty() && "the softmax uses all scores");
 }
 
 /// Sets the values of block `entry` that no query sees to 0: the copy that brings them has no limit.

@@ -3,7 +3,8 @@
 //
 //   for … { turn_begin; issue S = Q·K; issue O += P·V; turn_end; wait S; … }
 //
-// Requires: SpecializeWarps. Changes nothing where a loop has no products in flight or the role has one warpgroup.
+// Requires: SpecializeWarps. Changes nothing where a loop has no products in flight, where it computes operands, for which
+// all warpgroups meet in barriers before the product, or where the role has one warpgroup.
 #include "ir/tile/TileDialect.h"
 #include "passes/Passes.h"
 
@@ -29,7 +30,8 @@ static void placeIn(scf::ForOp loop) {
       last = dot;
     }
   }
-  if (!first)
+  bool computesOperands = !loop.getBody()->getOps<tile::WriteOp>().empty();
+  if (!first || computesOperands)
     return;
   OpBuilder builder(first);
   tile::TurnBeginOp::create(builder, first.getLoc(), 0);

@@ -54,6 +54,7 @@ private:
   void writeConsumer(RoleRegisters registers);
   void produce(Block &block, IRMapping &mapping);
   void need(Value value, IRMapping &mapping);
+  void needFromOutside(Value value, IRMapping &mapping);
   void countOn(Operation *op, Value tiles, Value blocks);
 
   func::FuncOp kernel;
@@ -174,6 +175,18 @@ void Specialization::need(Value value, IRMapping &mapping) {
   builder.clone(*op, mapping);
 }
 
+/// Of what a value in the loop is computed from, what is computed outside it.
+void Specialization::needFromOutside(Value value, IRMapping &mapping) {
+  Operation *op = value.getDefiningOp();
+  bool isInside = loop->isProperAncestor(value.getParentBlock()->getParentOp()) || value.getParentBlock() == loop.getBody();
+  if (!isInside)
+    return need(value, mapping);
+  if (!op)
+    return;
+  for (Value operand : op->getOperands())
+    needFromOutside(operand, mapping);
+}
+
 //===----------------------------------------------------------------------===//
 // Producer
 //===----------------------------------------------------------------------===//
@@ -193,6 +206,10 @@ void Specialization::produce(Block &block, IRMapping &mapping) {
       continue;
     for (Value bound : {loop.getLowerBound(), loop.getUpperBound(), loop.getStep()})
       need(bound, mapping);
+    loop.walk([&](tile::FillOp fill) { // what later fills share stands before the loop
+      for (Value operand : fill->getOperands())
+        needFromOutside(operand, mapping);
+    });
     auto at = [&](Value value) { return mapping.lookupOrDefault(value); };
     auto copy = scf::ForOp::create(builder, loop.getLoc(), at(loop.getLowerBound()), at(loop.getUpperBound()), at(loop.getStep()));
     mapping.map(loop.getInductionVar(), copy.getInductionVar());

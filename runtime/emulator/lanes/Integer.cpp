@@ -72,6 +72,8 @@ struct Rem {
 };
 struct Neg { template <typename T> T operator()(T a) const { return T(0 - Unsigned<T>(a)); } };
 struct Abs { template <typename T> T operator()(T a) const { return a < 0 ? Neg{}(a) : a; } };
+struct MinRelu { std::int32_t operator()(std::int32_t a, std::int32_t b) const { return std::max(std::min(a, b), 0); } };
+struct MaxRelu { std::int32_t operator()(std::int32_t a, std::int32_t b) const { return std::max(std::max(a, b), 0); } };
 struct Min { template <typename T> T operator()(T a, T b) const { return a < b ? a : b; } };
 struct Max { template <typename T> T operator()(T a, T b) const { return a > b ? a : b; } };
 struct Sad {
@@ -274,6 +276,12 @@ template <typename T> Handler arithmetic(IntegerOp op) {
   if constexpr (kIsSigned<T>)
     if (op == IntegerOp::Abs)
       return handler<Abs, T, T>;
+  if constexpr (std::is_same_v<T, std::int32_t>) {
+    if (op == IntegerOp::MinRelu)
+      return handler<MinRelu, T, T, T>;
+    if (op == IntegerOp::MaxRelu)
+      return handler<MaxRelu, T, T, T>;
+  }
   return nullptr;
 }
 

@@ -101,6 +101,10 @@ static void addSums(Forms &forms) {
     Wide a = number(op.type(), s[0]), b = number(op.type(), s[1]);
     return cut(op.root() == "min" ? std::min(a, b) : std::max(a, b), bitsOf(op.type()));
   });
+  forms.add("add", "{min|max}.relu.s32", "T", {"T", "T"}, [](const Opcode &op, const Word *s) {
+    Wide a = number("s32", s[0]), b = number("s32", s[1]);
+    return cut(std::max<Wide>(op.root() == "min" ? std::min(a, b) : std::max(a, b), 0), 32);
+  });
   forms.add("add", "sad." + types, "T", {"T", "T", "T"}, [](const Opcode &op, const Word *s) {
     Wide a = number(op.type(), s[0]), b = number(op.type(), s[1]);
     return cut(number(op.type(), s[2]) + (a < b ? b - a : a - b), bitsOf(op.type()));
