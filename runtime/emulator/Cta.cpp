@@ -10,6 +10,7 @@ namespace attn::emulator {
 
 /// Warp instructions before the next warp gets its turn; long, since a switch cools the cache.
 static constexpr std::uint64_t kQuantum = 20'000;
+static constexpr std::uint64_t kRandomQuantum = 1'000; // at most, when chance decides
 
 Cta::Cta(Launch &launch, Worker &worker, Dim3 position, std::uint64_t linearIndex)
     : launch(launch), position(position), random(launch.options.seed * 0x9E3779B97F4A7C15 + linearIndex),
@@ -74,26 +75,33 @@ void Cta::setSpecialRegisters(Warp &warp) {
   }
 }
 
+/// In turn, or with random completion by chance.
+Warp *Cta::nextReady() {
+  if (launch.options.completion == AsyncCompletion::Random)
+    nextWarp = random() % warps.size();
+  for (std::size_t i = 0; i < warps.size(); ++i) {
+    Warp &warp = *warps[nextWarp];
+    nextWarp = nextWarp + 1 == warps.size() ? 0 : nextWarp + 1;
+    if (warp.state == Warp::State::Ready)
+      return &warp;
+  }
+  return nullptr;
+}
+
 bool Cta::run(std::uint64_t steps, Worker &onWorker) {
   for (const auto &warp : warps)
     warp->worker = &onWorker;
   std::uint64_t used = 0;
-  std::size_t idle = 0; // warps in a row that could not run
   while (used < steps) {
     if (launch.stopped)
       return true;
-    Warp &warp = *warps[nextWarp];
-    nextWarp = nextWarp + 1 == warps.size() ? 0 : nextWarp + 1;
-    if (warp.state != Warp::State::Ready) {
-      if (++idle < warps.size())
-        continue;
-      if (!async.unblock())
-        return finish();
-      idle = 0;
+    Warp *next = nextReady();
+    if (!next && async.unblock())
       continue;
-    }
-    idle = 0;
-    used += warp.run(kQuantum);
+    if (!next)
+      return finish();
+    Warp &warp = *next;
+    used += warp.run(launch.options.completion == AsyncCompletion::Random ? 1 + random() % kRandomQuantum : kQuantum);
     if (launch.options.stepLimit && executed + used > launch.options.stepLimit) {
       const Inst &in = launch.program->code[std::min<std::size_t>(warp.pc, launch.program->code.size() - 1)];
       warp.report(in, "X02", warp.active, fmt::format("the CTA has executed {} warp instructions, more than the limit of {}",

@@ -57,6 +57,7 @@ private:
   void complete(unsigned id);
   void reportDeadlock();
   bool finish();
+  Warp *nextReady();
   void setSpecialRegisters(Warp &warp);
 
   std::array<NamedBarrier, 16> barriers;

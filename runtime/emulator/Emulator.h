@@ -77,11 +77,11 @@ enum class CheckLevel : std::uint8_t {
   Full,   ///< races and proxies too; refused by this version
 };
 
-/// When a `cp.async` moves its bytes. Correct kernels compute the same under all three.
+/// When asynchronous work is done: cp.async, tensor copies, wgmma. Correct kernels compute the same under all three.
 enum class AsyncCompletion : std::uint8_t {
   Eager,  ///< at issue
   Lazy,   ///< when a wait needs it, not before: a missing wait shows
-  Random, ///< at a time drawn from the seed
+  Random, ///< at a time drawn from the seed; so are the turns of the warps
 };
 
 struct LaunchOptions {

@@ -50,7 +50,7 @@ static void readLaunch(std::istringstream words, ReportCase &read) {
     if (!value.empty() && value.back() == ',')
       value.pop_back();
     if (key == "completion")
-      read.options.completion = AsyncCompletion::Lazy;
+      read.options.completion = value == "random" ? AsyncCompletion::Random : AsyncCompletion::Lazy;
     else if (key == "block")
       read.config.block.x = static_cast<std::uint32_t>(std::stoul(value));
     else if (key == "shared")
