@@ -39,12 +39,13 @@ struct Event {
 };
 
 struct Fake {
-  std::mutex mutex; // of the two maps and `sticky`
+  std::mutex mutex; // of the maps and `sticky`
   std::map<std::string, CudaResult> failures;
   std::map<std::string, int> calls;
   CudaResult sticky = kSuccess;
   std::unique_ptr<emulator::VirtualGpu> gpu = std::move(*emulator::VirtualGpu::create());
-  char context = 0; // its address is the handle
+  std::map<CudaModule, std::unique_ptr<Module>> modules; // what a lost context never unloads ends with it
+  char context = 0;                                      // its address is the handle
 };
 
 Fake &fake() {
@@ -271,7 +272,10 @@ CudaResult cuModuleLoadDataEx(CudaModule *module, const void *image, unsigned op
     return kInvalidImage;
   Result<emulator::PtxModule> ptx = emulator::PtxModule::parse(text, "ptx");
   if (ptx) {
-    *module = reinterpret_cast<CudaModule>(new Module{*ptx, {}});
+    auto own = std::make_unique<Module>(Module{*ptx, {}});
+    *module = reinterpret_cast<CudaModule>(own.get());
+    std::lock_guard lock(fake().mutex);
+    fake().modules.emplace(*module, std::move(own));
     return kSuccess;
   }
   char *log = nullptr;
@@ -290,9 +294,9 @@ CudaResult cuModuleLoadDataEx(CudaModule *module, const void *image, unsigned op
 }
 CudaResult cuModuleUnload(CudaModule module) {
   ENTER();
-  auto *own = reinterpret_cast<Module *>(module);
-  fake().gpu->unload(own->ptx);
-  delete own;
+  fake().gpu->unload(reinterpret_cast<Module *>(module)->ptx);
+  std::lock_guard lock(fake().mutex);
+  fake().modules.erase(module);
   return kSuccess;
 }
 CudaResult cuModuleGetFunction(CudaFunction *function, CudaModule module, const char *name) {
