@@ -26,7 +26,8 @@ const char *const kArguments =
        %kdoc: !attn.tensor<[batch, kv_len], i32, ascending> {attn.name = "kdoc"},
        %qend: !attn.tensor<[batch, q_len], i32> {attn.name = "qend", attn.in = ["1", "q_len"]},
        %kend: !attn.tensor<[batch, kv_len], i32> {attn.name = "kend", attn.in = ["1", "q_len"]},
-       %kflag: !attn.tensor<[batch, kv_len], i8> {attn.name = "kflag", attn.bool})";
+       %kflag: !attn.tensor<[batch, kv_len], i8> {attn.name = "kflag", attn.bool},
+       %lengths: !attn.tensor<[batch], i32> {attn.name = "lengths"})";
 
 ClassifiedMask::ClassifiedMask(const std::string &mask) : context(std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED)) {
   context->loadDialect<ir::AttnDialect, arith::ArithDialect, func::FuncDialect, math::MathDialect,

@@ -54,7 +54,7 @@ private:
 };
 
 /// Arguments a mask may use, beside %query, %key, %value: scalars %p (in 1..64) and %w (any), ascending tables %qdoc and
-/// %kdoc, a table %qend of rows in 1..q_len, %kend of keys in 1..q_len, booleans %kflag.
+/// %kdoc, %lengths a number a request, a table %qend of rows in 1..q_len, %kend of keys in 1..q_len, booleans %kflag.
 extern const char *const kArguments;
 
 } // namespace attn::mask_test
