@@ -184,7 +184,7 @@ static bool buildGrid(func::FuncOp kernel, KernelManifest &manifest, std::vector
       return false;
     }
     SizeExpr &dimension = manifest.grid[isLinear ? 0 : gridDimension(static_cast<unsigned>(i), count)];
-    dimension = SizeExpr::binary(SizeExpr::Kind::Mul, dimension, *expr);
+    dimension = dimension.constant() == 1 ? *expr : SizeExpr::binary(SizeExpr::Kind::Mul, dimension, *expr);
   }
   checkGrid(manifest, checks);
   return true;

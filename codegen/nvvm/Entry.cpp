@@ -281,6 +281,9 @@ llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
     cast.erase();
   frame.constantAnchor->erase();
   frame.entryAnchor->erase();
+  if (context.hasRoles())
+    for (const WarpRange &role : context.roles().roles)
+      role.anchor->erase();
   return mlir::success();
 }
 

@@ -113,6 +113,10 @@ KernelContext::KernelContext(mlir::Operation *constantAnchor, mlir::Operation *e
   current.count = warps;
 }
 
+void KernelContext::setAnchor(mlir::Operation *anchor) {
+  current.anchor = roleFacts->roles[current.role].anchor = anchor;
+}
+
 void KernelContext::enter(mlir::Operation *op) {
   if (!roleFacts)
     return;
@@ -124,8 +128,9 @@ Value KernelContext::atEntry(const std::string &name, const std::function<Value(
   std::string key = fmt::format("{} {} {}", current.first, current.count, name); // a role's coordinates are its own
   if (auto found = entryValues.find(key); found != entryValues.end())
     return found->second;
-  mlir::OpBuilder builder(entryAnchor);
-  Emitter e = emitter(builder, entryAnchor->getLoc());
+  mlir::Operation *anchor = current.anchor ? current.anchor : entryAnchor;
+  mlir::OpBuilder builder(anchor);
+  Emitter e = emitter(builder, anchor->getLoc());
   Value value = make(e);
   entryValues.emplace(key, value);
   return value;

@@ -72,6 +72,8 @@ public:
   void setRoles(RoleFacts facts) { roleFacts = std::move(facts); }
   bool hasRoles() const { return roleFacts.has_value(); }
   const RoleFacts &roles() const { return *roleFacts; }
+  /// Says where the values that the current role computes once go: behind its change of registers.
+  void setAnchor(mlir::Operation *anchor);
 
   /// The kernel's positions, collected before conversion takes the code apart (ElementExpander.h).
   void setPositions(llvm::DenseSet<mlir::Value> values) { positions = std::move(values); }
@@ -83,7 +85,7 @@ public:
   mlir::Value uniformWarp(), warpgroup();
   /// The part of a form that depends on the thread; null when there is none.
   mlir::Value threadPart(const ThreadForm &form);
-  /// A value computed once, at entry; `make` must depend on nothing but the key.
+  /// A value computed once, at entry of the kernel or of the current role; `make` must depend on nothing but the key.
   mlir::Value atEntry(const std::string &key, const std::function<mlir::Value(Emitter &)> &make);
 
   /// The start of shared memory.
@@ -99,7 +101,7 @@ private:
   mlir::Value lanePointer(tile::BufferType type, LanePattern pattern, int exchangedChunk);
 
   ConstantPool constants;
-  mlir::Operation *entryAnchor;
+  mlir::Operation *entryAnchor; ///< of the kernel
   mlir::Value shared;
   WarpRange current;
   std::optional<RoleFacts> roleFacts;

@@ -153,10 +153,13 @@ static void armTurns(Emitter &e, KernelContext &kernel, const WarpRange &warps) 
   }
 }
 
-/// The role's code in a block that its warps alone reach.
+/// The role's code in a block that its warps alone reach. What it computes once stands behind the change of registers:
+/// values that live across it would have to fit the smallest role.
 static void emitRole(Emitter &e, KernelContext &kernel, tile::RoleOp role, const WarpRange &warps, unsigned atEntry) {
+  kernel.enter(warps);
   if (warps.registers && *warps.registers != atEntry)
     e.setRegisters(*warps.registers, /*increase=*/*warps.registers > atEntry);
+  kernel.setAnchor(mlir::LLVM::PoisonOp::create(e.builder, e.location, e.i32Type()));
   armTurns(e, kernel, warps);
   if (warps.isOneLane) {
     Value isChosen = e.land(e.ieq(kernel.uniformWarp(), e.i32(0)), e.electLane());
@@ -180,13 +183,14 @@ void dispatchRoles(mlir::Block *entry, KernelContext &kernel) {
   setUpBarriers(e, kernel);
   unsigned unassigned = block.count;
   for (auto [role, warps] : llvm::zip(roles, kernel.roles().roles)) {
-    kernel.enter(warps);
     unassigned -= std::min(unassigned, warps.count);
     if (unassigned == 0 && role == roles.back()) { // all other warps are in the branches before
       emitRole(e, kernel, role, warps, registersAtEntry(block.threads()));
       break;
     }
-    Value isIn = e.icmp(Compare::UnsignedLt, kernel.uniformWarp(), e.i32(warps.count));
+    kernel.enter(block);
+    Value index = e.isub(kernel.uniformWarp(), e.i32(warps.first));
+    Value isIn = e.icmp(Compare::UnsignedLt, index, e.i32(warps.count));
     auto branch = mlir::scf::IfOp::create(builder, role.getLoc(), isIn, /*withElseRegion=*/true);
     builder.setInsertionPointToStart(branch.thenBlock());
     emitRole(e, kernel, role, warps, registersAtEntry(block.threads()));

@@ -41,6 +41,7 @@ struct WarpRange {
   bool isOneLane = false;            ///< all of it is done by one lane of the first warp
   std::optional<unsigned> registers; ///< a thread
   unsigned turns = 0;                ///< turns its warpgroups take
+  mlir::Operation *anchor = nullptr; ///< what its threads compute once goes before it
 
   unsigned threads() const { return 32 * count; }
   unsigned warpgroups() const { return count / 4; }

@@ -5,7 +5,10 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
+
+#include <cmath>
 
 namespace attn::codegen {
 
@@ -131,12 +134,23 @@ static Value emitInteger(Emitter &e, mlir::Operation *op, llvm::ArrayRef<Value> 
       .Default([](mlir::Operation *) { return Value(); });
 }
 
+/// By a constant whose reciprocal is a normal number: a product instead of a call an element.
+static Value emitDivision(Emitter &e, Value a, Value b) {
+  llvm::APFloat divisor(0.0);
+  if (b.getType().isF32() && mlir::matchPattern(b, mlir::m_ConstantFloat(&divisor))) {
+    double reciprocal = 1.0 / divisor.convertToDouble();
+    if (std::isnormal(static_cast<float>(reciprocal)))
+      return e.fmul(a, e.f32(reciprocal));
+  }
+  return e.fdiv(a, b);
+}
+
 static Value emitFloatArithmetic(Emitter &e, mlir::Operation *op, llvm::ArrayRef<Value> v) {
   return llvm::TypeSwitch<mlir::Operation *, Value>(op)
       .Case([&](arith::AddFOp) { return e.fadd(v[0], v[1]); })
       .Case([&](arith::SubFOp) { return e.fsub(v[0], v[1]); })
       .Case([&](arith::MulFOp) { return e.fmul(v[0], v[1]); })
-      .Case([&](arith::DivFOp) { return e.fdiv(v[0], v[1]); })
+      .Case([&](arith::DivFOp) { return emitDivision(e, v[0], v[1]); })
       .Case([&](arith::NegFOp) { return e.fneg(v[0]); })
       .Case([&](arith::MaxNumFOp) { return e.fmax(v[0], v[1]); })
       .Case([&](arith::MinNumFOp) { return e.fmin(v[0], v[1]); })
