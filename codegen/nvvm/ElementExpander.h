@@ -64,6 +64,8 @@ public:
   IntegerForm evaluateForm(mlir::Value value, Slot slot);
   mlir::Value materialize(const IntegerForm &form);
   Domain domainOf(mlir::Value value);
+  /// Each `cf.assert` of the region, as one trap for all slots of `fragment`.
+  void lowerChecks(const Fragment &fragment);
   /// The value of a load that stands outside regions.
   mlir::Value loadOutsideRegions(tile::ParamOp op) { return computeParam(op, {}); }
   bool failed() const { return hasFailed; }

@@ -5,6 +5,7 @@
 
 #include "ir/tile/TileLayouts.h"
 
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Transforms/DialectConversion.h"
 
 namespace attn::codegen {
@@ -86,6 +87,22 @@ Value ElementExpander::computeParam(tile::ParamOp op, Slot slot) {
   if (bit)
     return e.icmp(Compare::Ne, e.iand(e.lshr(raw, bit), e.i32(1)), e.i32(0));
   return convertStored(e, stored, result, raw);
+}
+
+void ElementExpander::lowerChecks(const Fragment &fragment) {
+  for (auto check : region->getOps<mlir::cf::AssertOp>()) {
+    Domain domain = domainOf(check.getArg());
+    int rows = domain & Row ? fragment.rowSlots() : 1, columns = domain & Column ? fragment.columnSlots() : 1;
+    Value all;
+    for (int row = 0; row < rows; ++row)
+      for (int column = 0; column < columns && !hasFailed; ++column) {
+        Value holds = evaluate(check.getArg(), {row, column});
+        all = all ? e.land(all, holds) : holds;
+      }
+    if (hasFailed)
+      return;
+    kernel.emitter(rewriter, check.getLoc()).trapUnless(all);
+  }
 }
 
 /// A word of a constant table: the slot's part of the index is an immediate here too.

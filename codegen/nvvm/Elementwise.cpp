@@ -6,7 +6,6 @@
 #include "codegen/nvvm/ScalarOps.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 namespace attn::codegen {
@@ -61,8 +60,7 @@ public:
       expander.bindFragment(argument, mlir::cast<tile::FragType>(input.getType()), registers);
     expander.bindPositions([fragment](int slot) { return fragment.rowOf(slot); },
                            [fragment](int slot) { return fragment.columnOf(slot); });
-    for (auto check : op.getBody().getOps<mlir::cf::AssertOp>())
-      trapUnless(kernel.emitter(rewriter, check.getLoc()), expander, fragment, check.getArg());
+    expander.lowerChecks(fragment);
     Value yielded = tile::yieldOf(op.getBody()).getValues().front();
     llvm::SmallVector<Value> registers;
     for (int index = 0; index < fragment.registers(); ++index)
@@ -74,21 +72,6 @@ public:
   }
 
 private:
-  /// One trap for all elements of the thread.
-  static void trapUnless(Emitter e, ElementExpander &expander, const Fragment &fragment, Value condition) {
-    auto domain = expander.domainOf(condition);
-    int rows = domain & ElementExpander::Row ? fragment.rowSlots() : 1;
-    int columns = domain & ElementExpander::Column ? fragment.columnSlots() : 1;
-    Value all;
-    for (int row = 0; row < rows; ++row)
-      for (int column = 0; column < columns && !expander.failed(); ++column) {
-        Value holds = expander.evaluate(condition, {row, column});
-        all = all ? e.land(all, holds) : holds;
-      }
-    if (!expander.failed())
-      e.trapUnless(all);
-  }
-
   static Value resultRegister(Emitter &e, ElementExpander &expander, tile::FragType type, const Fragment &fragment,
                               Value yielded, int index) {
     if (fragment.packing() == 1)

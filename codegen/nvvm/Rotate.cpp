@@ -38,6 +38,7 @@ public:
     Fragment fragment = fragmentOf(op.getInput().getType());
     ElementExpander expander(kernel, e, rewriter, &op.getBody());
     bind(op, fragment, expander);
+    expander.lowerChecks(fragment);
     AnglePlan plan = planAngle(e, op);
     llvm::SmallVector<Value> registers(adaptor.getInput());
     bool isLocal = op.getInterleaved() || pairs(op) % 8 == 0;

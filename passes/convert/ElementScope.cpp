@@ -28,7 +28,7 @@ ElementScope::ElementScope(KernelScope &kernel, const Frame &frame, const Fragme
 
 ElementScope::ElementScope(KernelScope &kernel, const Frame &frame, const FragmentMap &fragments, tile::RotateOp rotate)
     : kernel(kernel), frame(frame), fragments(fragments), block(&rotate.getBody().front()),
-      builder(OpBuilder::atBlockEnd(block)), location(rotate.getLoc()) {
+      builder(OpBuilder::atBlockEnd(block)), location(rotate.getLoc()), checks(std::make_unique<ReadChecks>(kernel, *this)) {
   rowValue = block->getArgument(0);
   columnValue = block->getArgument(1);
 }
@@ -123,8 +123,7 @@ Value ElementScope::load(ir::LoadOp op, Value channel, bool channelInRange) {
   for (Value planIndex : op.getIndices())
     if (!places.emplace_back(scalar(planIndex)))
       return {};
-  if (checks)
-    checks->check(op, places);
+  checks->check(op, places);
   if (channel)
     places.push_back(channel);
   return kernel.parameter(builder, op, places, getElementTypeOrSelf(op.getType()), channelInRange);
@@ -169,8 +168,7 @@ Value ElementScope::computeScalar(Value value) {
     return {};
   }
   if (kernel.isUniform(value)) {
-    if (checks)
-      checks->checkShared(value);
+    checks->checkShared(value);
     return kernel.uniform(value);
   }
   Operation *op = value.getDefiningOp();

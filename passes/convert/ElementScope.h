@@ -86,7 +86,7 @@ private:
   mlir::OpBuilder builder;
   mlir::Location location;
   mlir::Value rowValue, columnValue, rowIndex, columnIndex, existence;
-  std::unique_ptr<ReadChecks> checks;       ///< null in a rotation
+  std::unique_ptr<ReadChecks> checks;
   llvm::DenseMap<mlir::Value, mlir::Value> inputs, scalars;
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, mlir::Value> elements;
   llvm::DenseMap<int64_t, mlir::Value> channels;

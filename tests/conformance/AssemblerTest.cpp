@@ -25,7 +25,7 @@ static const std::map<std::string, unsigned> kKnownSpills = {
 };
 
 /// Lessons about what the compiler does not compile yet.
-static constexpr std::string_view kRefusedExamples[] = {"example.14_shaw"};
+static constexpr std::string_view kRefusedExamples[] = {"example.14_shaw", "hopper.example_14_shaw"};
 
 namespace {
 class AssemblerTest : public testing::Test {
@@ -58,6 +58,7 @@ void AssemblerTest::TestBody() {
   Result<tools::AssemblerReport> report = tools::assemble(compiled->ptx, target);
   ASSERT_TRUE(report) << report.status().message();
   ASSERT_FALSE(report->kernels.empty()) << report->text;
+  EXPECT_EQ(report->text.find("(C75"), std::string::npos) << "products are serialised:\n" << report->text;
   checkSpills(*report, std::max((*spec)->properties.headDim, (*spec)->properties.headDimV));
 }
 
@@ -97,6 +98,9 @@ static void registerExamples() {
     request.source = source ? *source : source.status().message();
     request.fileName = file.filename().string();
     registerTest("example", stem, request, request.target);
+    driver::CompileRequest hopper = request;
+    hopper.target = "sm_90a";
+    registerTest("hopper", "example_" + stem, hopper, hopper.target);
     // Code for sm_80 runs on every later part of the line.
     if (stem.starts_with("01_") || stem.starts_with("05_") || stem.starts_with("07_"))
       for (const char *target : {"sm_86", "sm_89", "sm_90"})
@@ -114,6 +118,8 @@ static void registerCases() {
       request.source = specText(row, type);
       request.fileName = name + ".attn";
       registerTest("kernel", name, request, request.target);
+      request.target = "sm_90a";
+      registerTest("hopper", name, request, request.target);
     }
   }
 }

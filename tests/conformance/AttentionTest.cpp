@@ -1,7 +1,7 @@
 // Runs the table of Cases.def: compile, run, compare with the float64 evaluation; or where a row says that the compiler
 // refuses it, hold the compiler to that. A test is one row at one type and is named GROUP.NAME_DTYPE_HEADDIM.
 //
-//   conformance_test [--device=emulator|cuda] [--checked] [GoogleTest's options]
+//   conformance_test [--device=emulator|cuda] [--target=sm_80] [--checked] [GoogleTest's options]
 //
 // On the virtual GPU each input runs twice: with asynchronous copies that land at once, and as late as the program allows.
 // Without a GPU the tests of `cuda` are skipped. A failed case leaves its specification, and unusual
@@ -26,6 +26,7 @@ namespace {
 /// The program's own options.
 struct TestOptions {
   std::string device = "emulator";
+  std::string target = "sm_80";
   bool checked = false;   ///< compile with traps on indices out of range: none may fire
 };
 
@@ -56,8 +57,9 @@ private:
 };
 } // namespace
 
-static Result<TestDevice> openEmulator(EmulatorOptions::Completion completion, std::string options) {
+static Result<TestDevice> openEmulator(const std::string &target, EmulatorOptions::Completion completion, std::string options) {
   DeviceOptions deviceOptions;
+  deviceOptions.target = target;
   deviceOptions.emulator.completion = completion;
   deviceOptions.emulator.checks = EmulatorOptions::Checks::Memory;
   deviceOptions.emulator.threads = 1; // ctest runs groups beside each other
@@ -68,12 +70,12 @@ static Result<TestDevice> openEmulator(EmulatorOptions::Completion completion, s
 }
 
 /// Opened once; on the virtual GPU there are two ways to run.
-static const std::vector<TestDevice> &devices(const std::string &name) {
+static const std::vector<TestDevice> &devices(const std::string &name, const std::string &target) {
   static const std::vector<TestDevice> opened = [&] {
     std::vector<TestDevice> list;
     if (name == "emulator") {
-      list.push_back(*openEmulator(EmulatorOptions::Completion::Eager, "--device emulator"));
-      list.push_back(*openEmulator(EmulatorOptions::Completion::Lazy, "--device emulator --completion lazy"));
+      list.push_back(*openEmulator(target, EmulatorOptions::Completion::Eager, fmt::format("--device emulator --target {}", target)));
+      list.push_back(*openEmulator(target, EmulatorOptions::Completion::Lazy, fmt::format("--device emulator --target {} --completion lazy", target)));
     } else if (Result<Device> device = Device::open(name)) {
       list.push_back({std::move(*device), "--device " + name});
     }
@@ -87,6 +89,7 @@ driver::CompileRequest AttentionTest::request() const {
   request.source = text;
   request.fileName = stem() + ".attn";
   request.checked = options.checked;
+  request.target = options.target;
   return request;
 }
 
@@ -146,7 +149,7 @@ void AttentionTest::runShape(const std::vector<std::pair<const TestDevice *, Pla
 
 void AttentionTest::TestBody() {
   text = specText(row, type);
-  const std::vector<TestDevice> &on = devices(options.device);
+  const std::vector<TestDevice> &on = devices(options.device, options.target);
   if (on.empty())
     GTEST_SKIP() << "there is no device `" << options.device << "`";
   Result<driver::CompiledPlan> compiled = driver::compileSpec(request());
@@ -189,8 +192,10 @@ int main(int argc, char **argv) {
       options.checked = true;
     } else if (argument.starts_with("--device=")) {
       options.device = argument.substr(std::string_view("--device=").size());
+    } else if (argument.starts_with("--target=")) {
+      options.target = argument.substr(std::string_view("--target=").size());
     } else {
-      fmt::print(stderr, "{}: unknown option; expects --device=emulator, --device=cuda or --checked\n", argument);
+      fmt::print(stderr, "{}: unknown option; expects --device=emulator, --device=cuda, --target=NAME or --checked\n", argument);
       return 2;
     }
   }

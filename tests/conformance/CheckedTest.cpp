@@ -74,6 +74,8 @@ TEST(Checked, ReadsOutOfRangeTrap) {
   expectTrap(run("flags: bool[8]", "mask = flags[kv_idx]"));
   expectTrap(run("table: f16[30, head_dim]", "query = query + table[q_idx]"));
   expectTrap(run("table: f16[30, head_dim]", "key = key * table[kv_idx]"));
+  expectTrap(run("place: i32[30] in 0..99", "query = rope(query, place[q_idx])"));
+  expectTrap(run("gate: f32[30]", "out = out * gate[q_idx]"));
 }
 
 TEST(Checked, SharedIndicesOutOfRangeTrap) {
@@ -84,6 +86,7 @@ TEST(Checked, SharedIndicesOutOfRangeTrap) {
 
 TEST(Checked, ReadsInRangeDoNot) {
   expectSuccess(run("table: f32[8]", "score = score + table[kv_idx % 8]"));
+  expectSuccess(run("place: i32[q_len] in 0..99", "query = rope(query, place[q_idx])"));
   expectSuccess(run("bias: f32[q_heads, q_len, kv_len]", "mask = causal()\nscore = score + bias[h, q_idx, kv_idx]"));
 }
 
