@@ -59,7 +59,6 @@ private:
   bool lastWasComment = false;
   bool statementStart = true;
   bool nextBlockIsAttention = false;
-  unsigned statementsOnLine = 0;
 };
 
 } // namespace
@@ -129,7 +128,7 @@ bool Printer::isNeedless(std::size_t i) const {
     return next.lineBreaks == 0 && (next.token.is(TokenKind::RightParen) || next.token.is(TokenKind::RightBracket));
   if (!items[i].token.is(TokenKind::Semicolon))
     return false;
-  if (blocks.empty() || statementStart)
+  if (blocks.empty() || statementStart || (items[i].lineBreaks > 0 && endsStatement(i)))
     return true;
   std::size_t after = i + 1;
   while (items[after].token.is(TokenKind::Semicolon) && items[after].lineBreaks == 0)
@@ -155,7 +154,6 @@ void Printer::openLine(std::size_t i, bool newStatement) {
   if (lastWasComment && item.lineBreaks > 1 && !item.token.is(TokenKind::RightBrace) && !lines.empty())
     line.blankBefore = true;
   lines.push_back(std::move(line));
-  statementsOnLine = 0;
 }
 
 bool Printer::isUnaryMinus() const {
@@ -238,17 +236,16 @@ void Printer::append(std::size_t i, bool newStatement) {
     line.text += (line.text.empty() ? "" : "  ") + std::string(shown);
     return;
   }
-  bool afterSemicolon = previous == TokenKind::Semicolon && !line.text.empty();
+  bool afterSemicolon = previous == TokenKind::Semicolon && !line.text.empty(), beginsLine = line.text.empty();
   if (afterSemicolon)
     line.text += blocks.empty() || blocks.back().oneLine ? " " : "  ";
   else if (!line.text.empty() && spaceBefore(i))
     line.text += ' ';
   if (newStatement) {
-    ++statementsOnLine;
     const Item *next = nextToken(i + 1);
     bool definition = !blocks.empty() && blocks.back().isAttention && !blocks.back().oneLine &&
                       item.token.is(TokenKind::Name) && next && next->token.is(TokenKind::Assign);
-    line.assignAt = definition && statementsOnLine == 1 ? shown.size() + 1 : 0;
+    line.assignAt = definition && beginsLine ? shown.size() + 1 : 0;
   }
   line.text += shown;
 }
@@ -279,7 +276,7 @@ std::string Printer::run() {
     const Item &item = items[i];
     if (!item.isComment && isNeedless(i)) {
       items[i + 1].lineBreaks += item.lineBreaks;
-      if (item.token.is(TokenKind::Semicolon)) {
+      if (item.token.is(TokenKind::Semicolon) && !statementStart) { // else what was printed last stands, a brace perhaps
         previous = TokenKind::Semicolon;
         statementStart = true;
       }
