@@ -20,7 +20,7 @@ Warp::Warp(Cta &cta, Worker &worker, unsigned index, std::uint32_t lanes)
   storage.resize(std::size_t(program.slots) * 32 + 16);
   std::uintptr_t address = reinterpret_cast<std::uintptr_t>(storage.data());
   registers = reinterpret_cast<std::uint32_t *>((address + 63) / 64 * 64);
-  std::memcpy(registers, launch.registerImage.data(), launch.registerImage.size() * sizeof(std::uint32_t));
+  std::copy(launch.registerImage.begin(), launch.registerImage.end(), registers);
   undefinedStorage.assign(program.slots, kFullMask);
   std::fill_n(undefinedStorage.begin(), launch.registerImage.size() / 32, 0);
   predicateStorage.assign(program.predicates * 2, 0);
