@@ -271,31 +271,32 @@ static tools::PlanInputs randomInputs(const Kernel &kernel, const Shape &shape) 
   return inputs;
 }
 
-/// Rounding of probabilities and of the result allows two units each; `lse` is in f32 throughout.
-static void compare(const tools::NamedTensors &actual, const HostTensor &query, const Reference &reference) {
+/// What is wrong with the outputs, or nothing. Rounding of probabilities and of the result allows two units each; `lse` is
+/// in f32 throughout.
+static std::string findDifference(const tools::NamedTensors &actual, const HostTensor &query, const Reference &reference) {
   Rows out(actual.at("out"));
   const HostTensor &lse = actual.at("lse");
   double rounding = query.type == ElementType::BF16 ? 0x1p-8 : 0x1p-11;
   std::int64_t queries = query.shape[1], heads = query.shape[2];
-  int wrong = 0;
   std::vector<double> expected;
   for (std::int64_t b = 0; b < query.shape[0]; ++b)
     for (std::int64_t h = 0; h < heads; ++h)
-      for (std::int64_t i = 0; i < queries && wrong < 10; ++i) {
+      for (std::int64_t i = 0; i < queries; ++i) {
         double expectedLse = reference.row(b, h, i, expected), actualLse = lse.get((b * heads + h) * queries + i);
         bool isSame = std::isinf(expectedLse) ? expectedLse == actualLse : std::abs(expectedLse - actualLse) < 1e-4;
-        wrong += !isSame;
-        EXPECT_TRUE(isSame) << fmt::format("lse of batch {}, head {}, query {}: {} instead of {}", b, h, i, actualLse, expectedLse);
-        for (std::size_t c = 0; c < expected.size() && wrong < 10; ++c) {
+        if (!isSame)
+          return fmt::format("lse of batch {}, head {}, query {}: {} instead of {}", b, h, i, actualLse, expectedLse);
+        for (std::size_t c = 0; c < expected.size(); ++c) {
           double element = out.row(b, i, h)[c];
-          isSame = std::abs(element - expected[c]) <= 4 * rounding * (1 + std::abs(expected[c]));
-          wrong += !isSame;
-          EXPECT_TRUE(isSame) << fmt::format("out of batch {}, head {}, query {}, column {}: {} instead of {}", b, h, i, c, element, expected[c]);
+          if (!(std::abs(element - expected[c]) <= 4 * rounding * (1 + std::abs(expected[c]))))
+            return fmt::format("out of batch {}, head {}, query {}, column {}: {} instead of {}", b, h, i, c, element, expected[c]);
         }
       }
+  return {};
 }
 
-static Result<tools::NamedTensors> runOnEmulator(const Kernel &kernel, const tools::PlanInputs &inputs, EmulatorOptions::Completion completion) {
+static Result<tools::NamedTensors> runOnEmulator(const Kernel &kernel, const tools::PlanInputs &inputs,
+                                                 EmulatorOptions::Completion completion) {
   DeviceOptions options;
   options.target = kTarget;
   options.emulator.completion = completion;
@@ -312,19 +313,50 @@ static Result<tools::NamedTensors> runOnEmulator(const Kernel &kernel, const too
   return tools::runPlan(*device, *plan, inputs);
 }
 
+/// With copies and products that complete at once, and as late as the program allows.
+static std::string findProblem(const Kernel &kernel, const Shape &shape) {
+  tools::PlanInputs inputs = randomInputs(kernel, shape);
+  Reference reference(inputs.tensors, kernel.isCausal);
+  for (auto completion : {EmulatorOptions::Completion::Eager, EmulatorOptions::Completion::Lazy}) {
+    Result<tools::NamedTensors> outputs = runOnEmulator(kernel, inputs, completion);
+    std::string problem = outputs ? findDifference(*outputs, inputs.tensors["query"], reference) : std::string(outputs.status().message());
+    if (!problem.empty())
+      return problem;
+  }
+  return {};
+}
+
 /// Whole tiles; parts of tiles, several blocks, more keys than queries; queries that see no key.
 TEST_P(Sm90aKernel, ComputesAttention) {
   Result<Kernel> kernel = compileFile(GetParam());
   ASSERT_TRUE(kernel) << kernel.status().message();
-  for (Shape shape : {Shape{1, 128, 128}, Shape{2, 150, 331}, Shape{1, 65, 20}}) {
-    tools::PlanInputs inputs = randomInputs(*kernel, shape);
-    Reference reference(inputs.tensors, kernel->isCausal);
-    for (auto completion : {EmulatorOptions::Completion::Eager, EmulatorOptions::Completion::Lazy}) {
-      Result<tools::NamedTensors> outputs = runOnEmulator(*kernel, inputs, completion);
-      ASSERT_TRUE(outputs) << outputs.status().message();
-      compare(*outputs, inputs.tensors["query"], reference);
-    }
+  for (Shape shape : {Shape{1, 128, 128}, Shape{2, 150, 331}, Shape{1, 65, 20}})
+    EXPECT_EQ(findProblem(*kernel, shape), "");
+}
+
+/// What a mistake of the lowering would look like does not pass.
+TEST(Sm90aMutation, IsFound) {
+  Result<Kernel> kernel = compileFile(ATTN_SOURCE_DIR "/tests/lit/codegen/sm_90a/causal_64.mlir");
+  ASSERT_TRUE(kernel) << kernel.status().message();
+  struct Mutation {
+    const char *what, *pattern, *replacement;
+  };
+  static constexpr Mutation mutations[] = {
+      {"scores are read in flight", R"(wgmma\.wait_group\.sync\.aligned 1;)", ""},
+      {"the first step accumulates", R"(set, 1, 1, 0, 0;)", "add, 1, 1, 0, 0;"},
+      {"values are multiplied transposed", R"(b, add, 1, 1, 1;)", "b, add, 1, 1, 0;"},
+      {"a step of the depth is taken twice", R"(add\.s64 b, (%rd\d+), 4;)", "add.s64 b, $1, 2;"},
+      {"entries are never released", R"(@%p\d+ mbarrier\.arrive\.shared::cta\.b64 _, \[%r\d+\];)", ""},
+      {"the turn is not passed on", R"(\n\s*bar\.arrive %r\d+, 256;)", "\n"},
+      {"entries are not waited for", R"(mbarrier\.try_wait\.parity\.shared\.b64 (%p\d+), \[[^\]]*\], %r\d+;)", "setp.eq.b32 $1, 0, 0;"},
+  };
+  for (const Mutation &mutation : mutations) {
+    Kernel mutant = *kernel;
+    mutant.ptx = std::regex_replace(kernel->ptx, std::regex(mutation.pattern), mutation.replacement);
+    EXPECT_NE(mutant.ptx, kernel->ptx) << mutation.what;
+    EXPECT_NE(findProblem(mutant, {1, 150, 400}), "") << mutation.what;
   }
+  EXPECT_EQ(findProblem(*kernel, {1, 150, 400}), "");
 }
 
 static std::vector<std::filesystem::path> kernelFiles() {
