@@ -9,7 +9,7 @@
 namespace attn::emulator {
 
 /// Rounds of time-outs without a phase ending in between, after which the CTA counts as deadlocked.
-static constexpr unsigned kFruitlessTimeouts = 8;
+static constexpr unsigned kFruitlessTimeouts = 1000;
 
 AsyncEngine::AsyncEngine(Cta &cta) : cta(cta) {}
 

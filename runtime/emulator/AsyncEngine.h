@@ -61,7 +61,7 @@ struct Product {
   std::uint64_t a = 0, b = 0; ///< descriptors; `a` counts when A is in shared memory
   bool accumulate = false;
   unsigned issuers = 0;
-  bool done = false;
+  std::uint32_t done = 0; ///< bit i: the rows of the group's warp i; each may be late for itself
 };
 
 struct Warpgroup {
@@ -97,8 +97,9 @@ public:
   // Products (Wgmma.cpp)
   Warpgroup *warpgroupOf(const Warp &warp);
   void issue(Warp &warp, const Inst &in, const Product &product);
-  /// Performs all products before number `end`; false when another warp has not issued its part yet.
-  bool finishProducts(Warpgroup &group, std::uint64_t end);
+  /// Performs the parts of `ranks` (bits) of all products before number `end`; false when another warp has not issued its
+  /// part yet.
+  bool finishProducts(Warpgroup &group, std::uint64_t end, std::uint32_t ranks);
 
   /// Nothing in the CTA can run: does what is still under way, or lets waits time out. False when that helps nobody.
   bool unblock();
@@ -112,7 +113,8 @@ private:
   void perform(Transfer &transfer);
   void performLoad(const Transfer &transfer);
   void performStore(const Transfer &transfer);
-  void perform(Warpgroup &group, Product &product);
+  void perform(Warpgroup &group, Product &product, std::uint32_t ranks);
+  void reportEarly(Warp &warp, const Inst &in, const std::vector<std::uint32_t> &units);
   void perform(const CopyArrival &arrival);
   void performByChance();
   bool isAwaited(std::uint32_t address) const;

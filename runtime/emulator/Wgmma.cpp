@@ -1,7 +1,7 @@
 // wgmma: issue by the four warps of a warpgroup, groups, and what may not be touched meanwhile (PTX ISA 9.7.15).
 //
 // A product is one operation of the warpgroup. Each warp issues its part and goes on; once all four have, the product can
-// be done: at once (eager), when some warp waits for it (lazy), or in between. The checks of registers hold for any timing:
+// be done: at once (eager), each warp's rows when that warp waits for them (lazy), or in between. The checks of registers hold for any timing:
 // between issue and wait the accumulator must not be read or written, and registers of A must not be written (W01);
 // registers that were accessed otherwise need a wgmma.fence before the next product (W02).
 #include "runtime/emulator/Cta.h"
@@ -113,7 +113,19 @@ static void propagate(Warp &warp, const Inst &in, unsigned rank, const Units &a,
   }
 }
 
-void AsyncEngine::perform(Warpgroup &group, Product &product) {
+/// R01: the tile is not there yet.
+void AsyncEngine::reportEarly(Warp &warp, const Inst &in, const std::vector<std::uint32_t> &units) {
+  for (std::uint32_t unit : units)
+    if (const Transfer *load = findLoad(unit, unit + 16)) {
+      const unsigned line = cta.launch.program->origins[load->instruction->origin].instruction->line;
+      return warp.report(in, "R01", warp.present,
+                         fmt::format("shared RAW race: the product reads shared address {:#x} that the tensor copy at line {} of "
+                                     "warp {} has not delivered; no wait covers it",
+                                     unit, line, load->warp->index));
+    }
+}
+
+void AsyncEngine::perform(Warpgroup &group, Product &product, std::uint32_t ranks) {
   const Inst &in = *product.instruction;
   const unsigned columns = 8u * in.count;
   const bool mnMajorA = in.kind & kProductTransposeA, mnMajorB = in.kind & kProductTransposeB;
@@ -124,7 +136,13 @@ void AsyncEngine::perform(Warpgroup &group, Product &product) {
     findUndefined(a, cta.sharedShadow, kRows, mnMajorA);
     findUndefined(b, cta.sharedShadow, columns, mnMajorB);
     for (unsigned rank = 0; rank < 4; ++rank)
-      propagate(*group.warps[rank], in, rank, a, b, product.accumulate);
+      if (ranks >> rank & 1)
+        propagate(*group.warps[rank], in, rank, a, b, product.accumulate);
+    Warp &first = *group.warps[static_cast<std::size_t>(std::countr_zero(ranks))];
+    if (!a.undefined.empty())
+      reportEarly(first, in, a.addresses);
+    if (!b.undefined.empty())
+      reportEarly(first, in, b.addresses);
   }
   ProductTile tile;
   tile.shared = cta.shared.data();
@@ -138,18 +156,18 @@ void AsyncEngine::perform(Warpgroup &group, Product &product) {
   tile.negate = bool(in.kind & kProductNegateA) != bool(in.kind & kProductNegateB);
   tile.accumulate = product.accumulate;
   for (unsigned rank = 0; rank < 4; ++rank)
-    tile.warps[rank] = group.warps[rank];
+    tile.warps[rank] = ranks >> rank & 1 ? group.warps[rank] : nullptr;
   laneHandlers().product(tile);
-  product.done = true;
+  product.done |= ranks;
 }
 
-bool AsyncEngine::finishProducts(Warpgroup &group, std::uint64_t end) {
+bool AsyncEngine::finishProducts(Warpgroup &group, std::uint64_t end, std::uint32_t ranks) {
   for (std::uint64_t number = group.first; number < end; ++number) {
     Product &product = group.products[number - group.first];
     if (product.issuers < 4)
       return false;
-    if (!product.done)
-      perform(group, product);
+    if (ranks & ~product.done)
+      perform(group, product, ranks & ~product.done);
   }
   while (!group.products.empty() && std::all_of(group.warps.begin(), group.warps.end(), [&](const Warp *warp) {
     return warp->products.waited > group.first;
@@ -175,8 +193,10 @@ void AsyncEngine::issue(Warp &warp, const Inst &in, const Product &product) {
   if (++shared.issuers < 4)
     return;
   const AsyncCompletion completion = cta.launch.options.completion;
-  if (completion == AsyncCompletion::Eager || (completion == AsyncCompletion::Random && (cta.random() & 1)))
-    finishProducts(group, warp.products.issued);
+  if (completion == AsyncCompletion::Eager)
+    finishProducts(group, warp.products.issued, 15);
+  else if (std::uint32_t ranks = cta.random() & 15; completion == AsyncCompletion::Random && ranks)
+    finishProducts(group, warp.products.issued, ranks);
   wake(kProductWait, warp.index / 4);
 }
 
@@ -298,7 +318,7 @@ void productWaitHandler(LaneState &state, const Inst &in) {
   Warpgroup &group = *warp.cta.async.warpgroupOf(warp);
   if (end <= products.waited)
     return;
-  if (!warp.cta.async.finishProducts(group, end))
+  if (!warp.cta.async.finishProducts(group, end, 1u << warp.index % 4))
     return warp.waitAgain(in, kProductWait, warp.index / 4);
   products.waited = end;
 }

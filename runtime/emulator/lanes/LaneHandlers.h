@@ -38,7 +38,7 @@ struct ProductTile {
   const std::uint32_t *list = nullptr;   ///< slots of D, then of A
   unsigned columns = 0;
   bool brain = false, transposeA = false, transposeB = false, negate = false, accumulate = false;
-  LaneState *warps[4] = {};
+  LaneState *warps[4] = {}; ///< null: the rows of this warp are not formed now
 };
 
 /// Every function returns null when the combination does not exist.

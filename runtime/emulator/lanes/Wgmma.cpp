@@ -165,17 +165,20 @@ template <bool kBrain> void multiply(const ProductTile &tile) {
   else
     gatherTransposed<kBrain>(tile.shared, tile.unitsB, kDepth, tile.columns, stride, b);
   for (unsigned w = 0; w < 4 && !tile.unitsA; ++w)
-    loadRegisters<kBrain>(*tile.warps[w], tile.list + tile.columns / 2, a + 16 * w * kDepth);
+    if (tile.warps[w])
+      loadRegisters<kBrain>(*tile.warps[w], tile.list + tile.columns / 2, a + 16 * w * kDepth);
   if (tile.unitsA && tile.transposeA)
     gatherTransposed<kBrain>(tile.shared, tile.unitsA, kRows, kDepth, kDepth, a);
   else if (tile.unitsA)
     gather<kBrain>(tile.shared, tile.unitsA, kRows, kDepth / 8, kDepth, a);
-  if (tile.negate)
-    for (float &value : a)
-      value = -value;
-  for (unsigned w = 0; w < 4; ++w)
+  for (unsigned w = 0; w < 4; ++w) {
+    if (!tile.warps[w])
+      continue;
+    for (unsigned i = 16 * w * kDepth; tile.negate && i < 16 * (w + 1) * kDepth; ++i)
+      a[i] = -a[i];
     for (unsigned block = 0; 8 * block < tile.columns; block += 2)
       multiplyBlock(*tile.warps[w], tile, a + 16 * w * kDepth, b, stride, block);
+  }
 }
 
 } // namespace
