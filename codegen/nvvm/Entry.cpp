@@ -114,8 +114,10 @@ private:
     function = LLVM::LLVMFuncOp::create(builder, source.getLoc(), source.getName(), type);
     function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
     function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), builder.getDenseI32ArrayAttr({static_cast<int>(32 * warps)}));
+    // One block a multiprocessor at least: ptxas would rather spill a little to fit two, but schedules are chosen by what
+    // they hold in registers.
+    function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder.getI32IntegerAttr(1));
     if (isSpecialized) { // roles move registers from one to another: their number at entry must be known
-      function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder.getI32IntegerAttr(1));
       function->setAttr(NVVM::NVVMDialect::getMaxnregAttrName(), builder.getI32IntegerAttr(registersAtEntry(32 * warps)));
     }
     for (auto [index, param] : llvm::enumerate(params)) {
