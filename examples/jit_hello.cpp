@@ -67,12 +67,21 @@ static Status run(const char *deviceName) {
     if (!status)
       return status;
 
+  const std::vector<Argument> arguments{{"query", query->view(ElementType::BF16, {kBatch, kLength, kQueryHeads, kHeadDim})},
+                                        {"key", key->view(ElementType::BF16, {kBatch, kLength, kKeyHeads, kHeadDim})},
+                                        {"value", value->view(ElementType::BF16, {kBatch, kLength, kKeyHeads, kHeadDim})},
+                                        {"out", out->view(ElementType::BF16, {kBatch, kLength, kQueryHeads, kHeadDim})},
+                                        {"lse", lse->view(ElementType::F32, {kBatch, kQueryHeads, kLength})}};
+  // Two kernels: one rotates the keys, the other attends. What passes between them lies in memory of ours.
+  Result<std::size_t> bytes = plan->workspaceBytes(arguments);
+  if (!bytes)
+    return bytes.status();
+  Result<Buffer> workspace = Buffer::allocate(*device, *bytes);
+  if (!workspace)
+    return workspace.status();
+
   // Every argument is checked before the device sees it; a wrong one comes back in words.
-  Status status = plan->launch(*stream, {{"query", query->view(ElementType::BF16, {kBatch, kLength, kQueryHeads, kHeadDim})},
-                                         {"key", key->view(ElementType::BF16, {kBatch, kLength, kKeyHeads, kHeadDim})},
-                                         {"value", value->view(ElementType::BF16, {kBatch, kLength, kKeyHeads, kHeadDim})},
-                                         {"out", out->view(ElementType::BF16, {kBatch, kLength, kQueryHeads, kHeadDim})},
-                                         {"lse", lse->view(ElementType::F32, {kBatch, kQueryHeads, kLength})}});
+  Status status = plan->launch(*stream, arguments, {.workspace = workspace->address(), .workspaceBytes = *bytes});
   if (status)
     status = stream->synchronize();
   if (!status)

@@ -120,7 +120,9 @@ TEST_F(JitSessionTest, OneKernelIsOneEntryOnDisk) {
 }
 
 TEST_F(JitSessionTest, FindsKernelsWithoutADevice) {
-  driver::CompileRequest request{.source = "attn ir", .from = driver::Stage::Attn};
+  driver::CompileRequest request;
+  request.source = "attn ir";
+  request.from = driver::Stage::Attn;
   auto first = JitSession(compiler()).findKernel(request, {});
   ASSERT_TRUE(first);
   EXPECT_EQ((*first)->ptx, testing::kAffinePtx);

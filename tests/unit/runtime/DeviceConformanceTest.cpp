@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include <cstdlib>
 #include <thread>
 
@@ -17,6 +19,9 @@ struct DeviceCase {
   std::string name;
   bool computes;
   std::string cudaLibrary; ///< for ATTN_CUDA_LIBRARY; empty: the system's
+
+  /// What ctest lists beside the test's name.
+  friend void PrintTo(const DeviceCase &device, std::ostream *stream) { *stream << device.label; }
 };
 
 class DeviceConformance : public ::testing::TestWithParam<DeviceCase> {
