@@ -12,6 +12,7 @@ ATTNC = ROOT / "build/bin/attnc"
 DATA = ROOT / "examples/data/smollm2_layer14.safetensors"
 EXPECTED = ROOT / "examples/data/smollm2_layer14_expected.safetensors"
 VARIANTS = ["attention", "window", "softcap", "alibi", "t5"]
+TARGETS = ["sm_80", "sm_90a"]
 
 
 def attnc(*arguments):
@@ -41,9 +42,9 @@ def real_data():
     print("`PyTorch` is the distance from the stored output of scaled_dot_product_attention.\n")
     print(f"{'specification':20} {'target':7} {'device':10} {'out rms':>9} {'of tol.':>8} {'lse max':>9} {'PyTorch':>9} "
           f"{'tiles skipped':>14} {'compile':>9}")
-    for variant in VARIANTS:
+    for target, variant in ((target, variant) for target in TARGETS for variant in VARIANTS):
         spec = f"examples/smollm2_{variant}.attn"
-        result = attnc("check", spec, "--json", "--input", DATA.relative_to(ROOT),
+        result = attnc("check", spec, "--json", "--target", target, "--input", DATA.relative_to(ROOT),
                           "--expected", f"out={EXPECTED.relative_to(ROOT)}:out_{variant}",
                           "--expected", f"lse={EXPECTED.relative_to(ROOT)}:lse_{variant}")
         if "not supported" in result.stderr:
@@ -61,18 +62,21 @@ def real_data():
 
 
 def examples():
-    heading("Every example, compiled for sm_80")
+    heading(f"Every example, compiled for {' and '.join(TARGETS)}")
     with tempfile.TemporaryDirectory() as directory:
         for spec in sorted((ROOT / "examples").glob("[0-9]*.attn")):
-            out = pathlib.Path(directory) / (spec.stem + ".ptx")
-            start = time.perf_counter()
-            result = attnc("compile", spec.relative_to(ROOT), "--target", "sm_80", "-o", out)
-            seconds = time.perf_counter() - start
-            if result.returncode == 0:
+            columns = []
+            for target in TARGETS:
+                out = pathlib.Path(directory) / f"{spec.stem}.{target}.ptx"
+                start = time.perf_counter()
+                result = attnc("compile", spec.relative_to(ROOT), "--target", target, "-o", out)
+                seconds = time.perf_counter() - start
+                if result.returncode != 0:
+                    columns = [reason(result)]
+                    break
                 lines = out.read_text().count("\n")
-                print(f"{spec.stem:24} {lines:6} lines of PTX in {1e3 * seconds:4.0f} ms", flush=True)
-            else:
-                print(f"{spec.stem:24} {reason(result)}", flush=True)
+                columns.append(f"{lines:6} lines of PTX in {1e3 * seconds:4.0f} ms")
+            print(f"{spec.stem:20} {'   '.join(columns)}", flush=True)
 
 
 def ptx():
