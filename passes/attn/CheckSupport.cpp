@@ -4,6 +4,7 @@
 // Requires: FoldScale, FuseProducers, FuseEpilogue. Changes nothing.
 #include "ir/attn/AttnDialect.h"
 #include "passes/Passes.h"
+#include "passes/attn/IndexUses.h"
 #include "support/GpuTarget.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -150,16 +151,6 @@ LogicalResult SupportChecker::checkRowRegions() {
   return checkRowRegion(op.getKeyRegion(), "key");
 }
 
-/// Whether `value` depends on the row, or on the column, of the point.
-static bool dependsOn(Value value, ir::IndexKind kind) {
-  Operation *op = value.getDefiningOp();
-  if (!op)
-    return false;
-  if (auto index = dyn_cast<ir::IndexOp>(op))
-    return index.getKind() == kind;
-  return llvm::any_of(op->getOperands(), [&](Value operand) { return dependsOn(operand, kind); });
-}
-
 /// A dot is a product of tiles, or a term of a query row.
 LogicalResult SupportChecker::checkDot(ir::DotOp dot) {
   unsigned queryFeatures = static_cast<unsigned>(op.getQueryFeatureTypes().size());
@@ -176,7 +167,7 @@ LogicalResult SupportChecker::checkDot(ir::DotOp dot) {
     return success();
   if (!rows)
     return refuse(dot, Twine("a `dot` of two vectors of ") + (hasQuery ? "`query`" : "`key`") + " in `score` is");
-  bool onQuery = dependsOn(rows, ir::IndexKind::q_idx), onKey = dependsOn(rows, ir::IndexKind::kv_idx);
+  bool onQuery = dependsOnIndex(rows, ir::IndexKind::q_idx), onKey = dependsOnIndex(rows, ir::IndexKind::kv_idx);
   if (onQuery && onKey)
     return refuse(dot, "`dot` with a row of a table that depends on query and key is");
   if (hasKey && onKey)

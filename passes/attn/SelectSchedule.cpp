@@ -7,12 +7,14 @@
 #include "ir/attn/Schedule.h"
 #include "passes/Passes.h"
 #include "passes/Remarks.h"
+#include "passes/attn/IndexUses.h"
 #include "support/GpuTarget.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
+#include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -42,15 +44,6 @@ static constexpr TableRow kTable[] = {
 /// spill beside two products in flight, 176 do not.
 static int64_t fragmentRegisters(MmaFamily family) { return family == MmaFamily::MmaSync ? 225 : 176; }
 
-static bool dependsOn(Value value, ir::IndexKind kind) {
-  Operation *op = value.getDefiningOp();
-  if (!op)
-    return false;
-  if (auto index = dyn_cast<ir::IndexOp>(op))
-    return index.getKind() == kind;
-  return llvm::any_of(op->getOperands(), [&](Value operand) { return dependsOn(operand, kind); });
-}
-
 /// Registers for 16 rows of queries that the mathematics of a point takes beside its scores: addresses and words of tables
 /// in flight, and what divisions and comparisons of numbers keep. From what ptxas 13.0 was seen to spill with
 /// tests/conformance/Cases.def.
@@ -59,8 +52,8 @@ static int64_t pointRegisters(ir::AttentionOp op) {
   auto add = [&](Operation *inner) {
     if (inner->getNumResults() != 1)
       return;
-    bool onKey = dependsOn(inner->getResult(0), ir::IndexKind::kv_idx);
-    bool onQuery = dependsOn(inner->getResult(0), ir::IndexKind::q_idx);
+    bool onKey = dependsOnIndex(inner->getResult(0), ir::IndexKind::kv_idx);
+    bool onQuery = dependsOnIndex(inner->getResult(0), ir::IndexKind::q_idx);
     bool isDivision = isa<arith::DivSIOp, arith::FloorDivSIOp, arith::RemSIOp, arith::DivUIOp, arith::RemUIOp>(inner);
     if (onKey && isa<ir::LoadOp>(inner))
       registers += onQuery ? 40 : 12;
@@ -74,12 +67,21 @@ static int64_t pointRegisters(ir::AttentionOp op) {
   return registers;
 }
 
-/// Whether a value is computed from what is known at launch only.
+/// Whether a value is computed from what is known at launch only: a scalar parameter or an element of a tensor.
 static bool dependsOnLaunch(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (!op)
-    return isa<func::FuncOp>(cast<BlockArgument>(value).getOwner()->getParentOp()) && !isa<ir::AttnTensorType>(value.getType());
-  return isa<ir::LoadOp>(op) || llvm::any_of(op->getOperands(), dependsOnLaunch);
+  SmallVector<Value> open{value};
+  llvm::SmallPtrSet<Operation *, 16> seen;
+  while (!open.empty()) {
+    Value next = open.pop_back_val();
+    Operation *op = next.getDefiningOp();
+    if (!op && isa<func::FuncOp>(cast<BlockArgument>(next).getOwner()->getParentOp()) && !isa<ir::AttnTensorType>(next.getType()))
+      return true;
+    if (isa_and_present<ir::LoadOp>(op))
+      return true;
+    if (op && seen.insert(op).second)
+      llvm::append_range(open, op->getOperands());
+  }
+  return false;
 }
 
 /// Registers of 16 rows of queries that their own mathematics takes beside them: f64 of angles not known when compiling.

@@ -339,6 +339,13 @@ Value AttentionKernel::scaledScores(Value block, Value firstKey, ArrayRef<Value>
   Value isFull = blocks->isFull(builder, block);
   if (!isFull)
     return scoresOf(firstKey, *products, /*masked=*/true);
+  // The score's own mathematics stands once, in front of the branch; where reads are checked it follows the mask.
+  if (!scope.isChecked()) {
+    Value scores = scoresOf(firstKey, *products, /*masked=*/false);
+    if (!scores)
+      return {};
+    (*products)[score.root()] = {scores, 0};
+  }
   auto branch = scf::IfOp::create(builder, location, zeroScores.getType(), isFull, /*withElse=*/true);
   for (bool masked : {false, true}) {
     OpBuilder::InsertionGuard guard(builder);
