@@ -1,6 +1,6 @@
 // See HiddenRows.h.
 //
-//   scf.if limit < min(firstRow + rows, size) {
+//   scf.if limit < (size = 0 ? firstRow + rows : min(firstRow + rows, size)) {
 //     %b = await   %f = read %b   %g = map %f { row < limit - firstRow ? x : 0 }   write %g, %b
 //   }
 #include "passes/tile/HiddenRows.h"
@@ -48,7 +48,11 @@ void clearRowsBeyond(OpBuilder &builder, Location location, tile::AwaitOp await,
   Value rows = arith::ConstantIntOp::create(builder, location, buffer.getShape()[0], 32);
   Value end = arith::AddIOp::create(builder, location, firstRow, rows);
   Value size = tile::SizeOp::create(builder, location, builder.getI32Type(), tensor, dim);
-  Value last = arith::MinSIOp::create(builder, location, end, size); // beyond it the copy has filled zeros in
+  // Beyond the tensor the copy has filled zeros in; of a tensor without rows nothing has been copied at all.
+  Value zero = arith::ConstantIntOp::create(builder, location, 0, 32);
+  Value isEmpty = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::eq, size, zero);
+  Value inside = arith::MinSIOp::create(builder, location, end, size);
+  Value last = arith::SelectOp::create(builder, location, isEmpty, end, inside);
   Value hides = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, limit, last);
   auto guard = scf::IfOp::create(builder, location, hides, /*withElseRegion=*/false);
   OpBuilder inner = guard.getThenBodyBuilder();

@@ -53,6 +53,7 @@ private:
   void writeProducer(RoleRegisters registers);
   void writeConsumer(RoleRegisters registers);
   void produce(Block &block, IRMapping &mapping);
+  static void choose(tile::FillOp fill);
   void need(Value value, IRMapping &mapping);
   void needFromOutside(Value value, IRMapping &mapping);
   void countOn(Operation *op, Value tiles, Value blocks);
@@ -191,6 +192,21 @@ void Specialization::needFromOutside(Value value, IRMapping &mapping) {
 // Producer
 //===----------------------------------------------------------------------===//
 
+/// By the tensor memory accelerator, unless there is a limit, which a tensor map does not know. From a tensor without rows
+/// nothing is copied: its map is no map of it.
+void Specialization::choose(tile::FillOp fill) {
+  if (fill.getLimit())
+    return fill.setVia("cp_async");
+  fill.setVia("tma");
+  OpBuilder before(fill);
+  Location location = fill.getLoc();
+  Value rows = tile::SizeOp::create(before, location, before.getI32Type(), fill.getTensor(), fill.getDim());
+  Value zero = arith::ConstantIntOp::create(before, location, 0, 32);
+  Value some = arith::CmpIOp::create(before, location, arith::CmpIPredicate::sgt, rows, zero);
+  Value given = fill.getPredicate();
+  fill.getPredicateMutable().assign(given ? arith::AndIOp::create(before, location, given, some).getResult() : some);
+}
+
 /// The fills of a block, in order, and what they need.
 void Specialization::produce(Block &block, IRMapping &mapping) {
   for (Operation &op : block) {
@@ -199,7 +215,7 @@ void Specialization::produce(Block &block, IRMapping &mapping) {
         need(operand, mapping);
       Operation *copy = builder.clone(op, mapping);
       if (auto fill = dyn_cast<tile::FillOp>(copy))
-        fill.setVia(fill.getLimit() ? "cp_async" : "tma"); // a tensor map knows no limit
+        choose(fill);
       continue;
     }
     if (&op != loop)

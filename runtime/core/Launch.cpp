@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <limits>
@@ -58,13 +59,22 @@ static Status packParam(const PlanManifest &manifest, const PreparedParam &param
   return {};
 }
 
-/// A tensor without elements has nothing to copy from, and its map stays zero: no kernel may use it.
+/// A tensor without elements gets the map of one element somewhere: encoders take no size of 0 and no null address, and
+/// kernels copy nothing from a tensor without rows.
 static Status packMap(const PlanManifest &manifest, const PreparedParam &param, const BoundArguments &bound,
                       runtime::DeviceDriver &device, runtime::TensorMapObject &map) {
   const TensorView &tensor = bound.tensors[param.index];
-  if (tensor.spanBytes().value_or(0) == 0)
-    return {};
-  Status status = device.encodeTensorMap(runtime::tensorMapSource(*param.map, tensor), map);
+  runtime::TensorMapSource source = runtime::tensorMapSource(*param.map, tensor);
+  if (tensor.spanBytes().value_or(0) == 0) {
+    for (std::uint64_t &extent : source.extents)
+      extent = std::max<std::uint64_t>(extent, 1);
+    for (const TensorView &other : bound.tensors)
+      if (other.spanBytes().value_or(0) > 0 && other.address() % kWorkspaceAlignment == 0)
+        source.address = other.address();
+    if (source.address == 0)
+      return {}; // nothing at all has elements
+  }
+  Status status = device.encodeTensorMap(source, map);
   return status.withContext(fmt::format("tensor map of `{}`", manifest.tensors[param.index].name));
 }
 
