@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <limits>
@@ -66,8 +65,8 @@ static Status packMap(const PlanManifest &manifest, const PreparedParam &param, 
   const TensorView &tensor = bound.tensors[param.index];
   runtime::TensorMapSource source = runtime::tensorMapSource(*param.map, tensor);
   if (tensor.spanBytes().value_or(0) == 0) {
-    for (std::uint64_t &extent : source.extents)
-      extent = std::max<std::uint64_t>(extent, 1);
+    source.extents.fill(1);
+    source.strides.fill(runtime::kTensorMapGranule);
     for (const TensorView &other : bound.tensors)
       if (other.spanBytes().value_or(0) > 0 && other.address() % kWorkspaceAlignment == 0)
         source.address = other.address();

@@ -6,7 +6,6 @@
 
 namespace attn::runtime {
 
-static constexpr std::uint64_t kGranule = 16; // bytes; of addresses and strides (CUDA driver, cuTensorMapEncodeTiled)
 static constexpr std::uint64_t kStrideLimit = std::uint64_t{1} << 40;
 
 static Status refuse(std::string message) { return {StatusCode::InvalidArgument, std::move(message)}; }
@@ -14,20 +13,20 @@ static Status refuse(std::string message) { return {StatusCode::InvalidArgument,
 static std::uint64_t elementBytes(ElementType type) { return storageBits(type) / 8; }
 
 Status checkTensorMap(std::string_view name, const TensorMapLayout &layout, const TensorView &tensor) {
-  if (tensor.address() % kGranule != 0)
+  if (tensor.address() % kTensorMapGranule != 0)
     return refuse(fmt::format("`{}`: address {:#x} is not aligned to {} bytes, which the tensor memory accelerator needs",
-                              name, tensor.address(), kGranule));
+                              name, tensor.address(), kTensorMapGranule));
   for (std::size_t i = 1; i < layout.dims.size(); ++i) {
     const std::uint32_t dim = layout.dims[i];
     if (tensor.shape()[dim] <= 1)
       continue; // never stepped over
     const std::int64_t stride = tensor.strides()[dim];
     const std::uint64_t bytes = static_cast<std::uint64_t>(stride) * elementBytes(tensor.type());
-    if (stride < 0 || bytes % kGranule != 0 || bytes >= kStrideLimit)
+    if (stride < 0 || bytes % kTensorMapGranule != 0 || bytes >= kStrideLimit)
       return refuse(fmt::format("`{}`: stride {} of dimension {} is {} bytes; the tensor memory accelerator needs a "
                                 "multiple of {} below 2^40",
                                 name, stride, dim, stride * static_cast<std::int64_t>(elementBytes(tensor.type())),
-                                kGranule));
+                                kTensorMapGranule));
   }
   return {};
 }
@@ -46,7 +45,7 @@ TensorMapSource tensorMapSource(const TensorMapLayout &layout, const TensorView 
       continue;
     // Callers may give any stride to a dimension of one element; the encoder still wants a well-formed one.
     const std::uint64_t bytes = static_cast<std::uint64_t>(tensor.strides()[dim]) * elementBytes(out.type);
-    out.strides[i - 1] = out.extents[i] > 1 ? bytes : kGranule;
+    out.strides[i - 1] = out.extents[i] > 1 ? bytes : kTensorMapGranule;
   }
   return out;
 }

@@ -13,6 +13,8 @@
 namespace attn::runtime {
 
 inline constexpr std::size_t kMaxTensorMapRank = 5;
+/// Bytes that divide addresses and strides (CUDA driver, cuTensorMapEncodeTiled).
+inline constexpr std::uint64_t kTensorMapGranule = 16;
 
 /// As a kernel parameter holds it; what the bytes mean is the device's own affair.
 struct alignas(64) TensorMapObject {
