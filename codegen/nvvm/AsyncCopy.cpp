@@ -125,6 +125,27 @@ void copyChunks(KernelContext &kernel, Emitter &e, tile::BufferType type, Value 
   ChunkCopy(kernel, e, type, buffer, source).emit();
 }
 
+mlir::LogicalResult copyByThreads(KernelContext &kernel, Emitter &e, tile::FillOp fill, llvm::ArrayRef<mlir::ValueRange> indices,
+                                  mlir::ValueRange limit, mlir::ValueRange predicate, llvm::function_ref<Value()> buffer) {
+  tile::BufferType type = fill.getRing().getType().getBufferType();
+  GlobalRows source(TensorView::of(fill.getTensor()), indices, fill.getDim(), limit.empty() ? Value() : limit.front());
+  bool byChunks = fill.getVia() != "plain";
+  if (byChunks && !source.hasWholeChunks(type))
+    return fill.emitOpError("copies 16 bytes at a time, which rows of ") << fill.getTensor().getType() << " do not consist of";
+  mlir::scf::IfOp guard;
+  if (!predicate.empty()) {
+    guard = mlir::scf::IfOp::create(e.builder, fill.getLoc(), predicate.front(), /*withElseRegion=*/false);
+    e.builder.setInsertionPointToStart(guard.thenBlock());
+  }
+  if (byChunks)
+    copyChunks(kernel, e, type, buffer(), source);
+  else
+    copyElements(kernel, e, type, buffer(), source);
+  if (guard)
+    e.builder.setInsertionPointAfter(guard);
+  return mlir::success();
+}
+
 namespace {
 class FillPattern : public TilePattern<tile::FillOp> {
 public:
@@ -136,25 +157,9 @@ public:
     if (op.getVia() == "tma")
       return op.emitOpError("this target has no tensor memory accelerator");
     Emitter e = emitter(rewriter, op);
-    tile::RingType ring = op.getRing().getType();
-    tile::BufferType type = ring.getBufferType();
-    GlobalRows source(TensorView::of(op.getTensor()), adaptor.getIndices(), op.getDim(),
-                      adaptor.getLimit().empty() ? Value() : adaptor.getLimit().front());
-    bool byChunks = op.getVia() != "plain";
-    if (byChunks && !source.hasWholeChunks(type))
-      return op.emitOpError("copies 16 bytes at a time, which rows of ") << op.getTensor().getType() << " do not consist of";
-    mlir::scf::IfOp guard;
-    if (!adaptor.getPredicate().empty()) {
-      guard = mlir::scf::IfOp::create(rewriter, op.getLoc(), adaptor.getPredicate().front(), /*withElseRegion=*/false);
-      rewriter.setInsertionPointToStart(guard.thenBlock());
-    }
-    Value buffer = slotOffset(e, ring, adaptor.getRing().front(), adaptor.getEntry().front());
-    if (byChunks)
-      copyChunks(kernel, e, type, buffer, source);
-    else
-      copyElements(kernel, e, type, buffer, source);
-    if (guard)
-      rewriter.setInsertionPointAfter(guard);
+    auto slot = [&] { return slotOffset(e, op.getRing().getType(), adaptor.getRing().front(), adaptor.getEntry().front()); };
+    if (failed(copyByThreads(kernel, e, op, adaptor.getIndices(), adaptor.getLimit(), adaptor.getPredicate(), slot)))
+      return mlir::failure();
     e.commitCopies(); // an empty group counts as well: the number of groups in flight is known when compiling
     rewriter.eraseOp(op);
     return mlir::success();

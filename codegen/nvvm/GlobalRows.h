@@ -43,4 +43,9 @@ void copyElements(KernelContext &kernel, Emitter &e, tile::BufferType type, mlir
 /// `source.hasWholeChunks(type)` holds.
 void copyChunks(KernelContext &kernel, Emitter &e, tile::BufferType type, mlir::Value buffer, const GlobalRows &source);
 
+/// What `fill` copies, by all threads, into `buffer`: 16 bytes at a time and asynchronously, or `via` "plain" an element at a
+/// time; nothing where the predicate is false. Leaves the builder behind it. Fails with a message if rows are no whole chunks.
+mlir::LogicalResult copyByThreads(KernelContext &kernel, Emitter &e, tile::FillOp fill, llvm::ArrayRef<mlir::ValueRange> indices,
+                                  mlir::ValueRange limit, mlir::ValueRange predicate, llvm::function_ref<mlir::Value()> buffer);
+
 } // namespace attn::codegen

@@ -133,26 +133,11 @@ private:
   /// Every thread of the role copies its part and arrives when that has landed.
   mlir::LogicalResult fillByThreads(tile::FillOp op, Adaptor adaptor, Rewriter &rewriter) const {
     Emitter e = emitter(rewriter, op);
-    tile::BufferType type = op.getRing().getType().getBufferType();
-    GlobalRows source(TensorView::of(op.getTensor()), adaptor.getIndices(), op.getDim(),
-                      adaptor.getLimit().empty() ? Value() : adaptor.getLimit().front());
-    bool byChunks = op.getVia() != "plain";
-    if (byChunks && !source.hasWholeChunks(type))
-      return op.emitOpError("copies 16 bytes at a time, which rows of ") << op.getTensor().getType() << " do not consist of";
     RingEntry entry = entryOf(kernel, e, op, adaptor.getRing(), adaptor.getEntry());
-    Value buffer = entry.buffer(e);
-    mlir::scf::IfOp guard;
-    if (!adaptor.getPredicate().empty()) {
-      guard = mlir::scf::IfOp::create(rewriter, op.getLoc(), adaptor.getPredicate().front(), /*withElseRegion=*/false);
-      rewriter.setInsertionPointToStart(guard.thenBlock());
-    }
-    if (byChunks)
-      copyChunks(kernel, e, type, buffer, source);
-    else
-      copyElements(kernel, e, type, buffer, source);
-    if (guard)
-      rewriter.setInsertionPointAfter(guard);
-    if (byChunks)
+    auto slot = [&] { return entry.buffer(e); };
+    if (failed(copyByThreads(kernel, e, op, adaptor.getIndices(), adaptor.getLimit(), adaptor.getPredicate(), slot)))
+      return mlir::failure();
+    if (op.getVia() != "plain")
       e.arriveWhenCopied(entry.fullBarrier(e));
     else
       e.arriveAtBarrier(entry.fullBarrier(e));
