@@ -1,8 +1,10 @@
 #include "tests/conformance/SpecialValues.h"
 
 #include "dsl/RandomInputs.h"
+#include "tools/attnc/Check.h"
 
 #include <limits>
+#include <map>
 #include <sstream>
 
 namespace attn::conformance {
@@ -10,23 +12,15 @@ namespace attn::conformance {
 static constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-static dsl::EvaluationInput boundBy(const dsl::TypedSpec &spec, const std::string &shape) {
-  dsl::EvaluationInput bound;
+/// The values of a shape as the table writes it.
+static std::map<std::string, double> valuesOf(const std::string &shape) {
+  std::map<std::string, double> values;
   std::istringstream stream(shape);
   for (std::string item; std::getline(stream, item, ',');) {
     std::size_t equals = item.find('=');
-    std::string name = item.substr(0, equals);
-    double value = std::stod(item.substr(equals + 1));
-    bool isScalar = name == "softmax_scale";
-    for (const dsl::ScalarParameter &scalar : spec.scalars)
-      isScalar |= scalar.name == name;
-    if (isScalar)
-      bound.scalars[name] = value;
-    else
-      bound.extents[name] = static_cast<std::int64_t>(value);
+    values[item.substr(0, equals)] = std::stod(item.substr(equals + 1));
   }
-  bound.extents.emplace("batch", 1);
-  return bound;
+  return values;
 }
 
 /// Sets a row of key or value: all channels of all heads, or of one (request, head).
@@ -66,7 +60,7 @@ static void fillPastLengths(dsl::EvaluationInput &input) {
 
 Result<dsl::EvaluationInput> makeInput(const dsl::TypedSpec &spec, const std::string &shape, Values values, std::uint64_t seed) {
   double scale = values == Values::Huge ? 40 : values == Values::Tiny ? 1e-6 : 1;
-  Result<dsl::EvaluationInput> input = dsl::randomInput(spec, boundBy(spec, shape), {.seed = seed, .varyScalars = false, .scale = scale});
+  Result<dsl::EvaluationInput> input = dsl::randomInput(spec, tools::boundByName(spec, valuesOf(shape)), {.seed = seed, .varyScalars = false, .scale = scale});
   if (!input)
     return input;
   auto tensor = [&](const char *name) -> HostTensor & { return input->tensors.find(name)->second; };

@@ -34,6 +34,21 @@ static bool isSwapped(const dsl::TypedSpec &spec, std::string_view name) {
   return spec.properties.layout == dsl::LayoutKind::Bhsd && isMatrixName(name);
 }
 
+dsl::EvaluationInput boundByName(const dsl::TypedSpec &spec, const std::map<std::string, double> &values) {
+  dsl::EvaluationInput bound;
+  for (const auto &[name, value] : values) {
+    bool isScalar = name == "softmax_scale";
+    for (const dsl::ScalarParameter &scalar : spec.scalars)
+      isScalar |= scalar.name == name;
+    if (isScalar)
+      bound.scalars[name] = value;
+    else
+      bound.extents[name] = static_cast<std::int64_t>(value);
+  }
+  bound.extents.emplace("batch", 1);
+  return bound;
+}
+
 dsl::EvaluationInput evaluationInput(const dsl::TypedSpec &spec, const PlanManifest &manifest, const PlanInputs &inputs) {
   dsl::EvaluationInput result;
   if (Result<std::map<std::string, std::int64_t>> extents = bindExtents(manifest, inputs))

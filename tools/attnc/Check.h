@@ -7,6 +7,7 @@
 #include "dsl/Evaluate.h"
 #include "dsl/TypedSpec.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,9 @@ Result<NamedTensors> runOnInput(const Device &device, const Plan &plan, const ds
                                 MemoryOrder order = MemoryOrder::Contiguous);
 Result<CheckRecord> compareOutputs(const dsl::TypedSpec &spec, const dsl::EvaluationInput &input, const NamedTensors &outputs,
                                    const dsl::EvaluationOutput &exact);
+
+/// Extents and scalars of `spec` by their names, `batch` 1 where it is not given; no tensors.
+dsl::EvaluationInput boundByName(const dsl::TypedSpec &spec, const std::map<std::string, double> &values);
 
 /// Extents and scalars from `values`, tensors from `inputs` (in the caller's order).
 dsl::EvaluationInput evaluationInput(const dsl::TypedSpec &spec, const PlanManifest &manifest, const PlanInputs &inputs);

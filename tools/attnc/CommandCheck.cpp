@@ -44,17 +44,7 @@ static constexpr double kStoredLimit = 1.0 / 64;
 static std::vector<dsl::EvaluationInput> boundInputs(const dsl::TypedSpec &spec, const std::map<std::string, double> &values) {
   if (values.empty())
     return dsl::hostileShapes(spec);
-  dsl::EvaluationInput bound;
-  for (const auto &[name, value] : values) {
-    bool isScalar = name == "softmax_scale";
-    for (const dsl::ScalarParameter &scalar : spec.scalars)
-      isScalar |= scalar.name == name;
-    if (isScalar)
-      bound.scalars[name] = value;
-    else
-      bound.extents[name] = static_cast<std::int64_t>(value);
-  }
-  bound.extents.emplace("batch", 1);
+  dsl::EvaluationInput bound = boundByName(spec, values);
   bound.extents.emplace("q_len", 64);
   bound.extents.emplace("kv_len", bound.extents["q_len"]);
   return {bound};
