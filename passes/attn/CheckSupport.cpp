@@ -26,10 +26,9 @@ public:
   SupportChecker(ir::AttentionOp op, const GpuTarget &target) : op(op), target(target) {}
 
   LogicalResult check() {
-    for (Value operand : {op.getQuery(), op.getKey(), op.getValue()})
-      if (auto transform = operand.getDefiningOp<ir::TransformOp>())
-        if (failed(checkTransform(transform)))
-          return failure();
+    for (auto [operand, name] : {std::pair<Value, StringRef>{op.getQuery(), "query"}, {op.getKey(), "key"}, {op.getValue(), "value"}})
+      if (auto transform = operand.getDefiningOp<ir::TransformOp>(); transform && failed(checkTransform(transform, name)))
+        return failure();
     for (auto part : {&SupportChecker::checkLayout, &SupportChecker::checkTypes, &SupportChecker::checkLengths,
                       &SupportChecker::checkWeights, &SupportChecker::checkRowRegions, &SupportChecker::checkScore,
                       &SupportChecker::checkOutputs})
@@ -48,7 +47,7 @@ private:
   LogicalResult checkDot(ir::DotOp dot);
   LogicalResult checkOutputs();
   LogicalResult checkRandom(Operation *within);
-  LogicalResult checkTransform(ir::TransformOp transform);
+  LogicalResult checkTransform(ir::TransformOp transform, StringRef name);
   LogicalResult checkRowRegion(Region &region, StringRef name);
 
   LogicalResult refuse(Operation *where, const Twine &what) {
@@ -206,8 +205,7 @@ LogicalResult SupportChecker::checkRandom(Operation *within) {
 }
 
 /// Rows changed by a kernel of their own.
-LogicalResult SupportChecker::checkTransform(ir::TransformOp transform) {
-  StringRef name = transform.getOver() == ir::RowSide::query ? "query" : "key";
+LogicalResult SupportChecker::checkTransform(ir::TransformOp transform, StringRef name) {
   if (!transform.getTensor().getDefiningOp()) // an argument of the plan
     return failed(checkRowRegion(transform.getRow(), name)) ? failure() : checkRandom(transform);
   return refuse(transform, "a transform of a transform is");
