@@ -1,5 +1,5 @@
-# What `cmake --install` puts where, and the CMake package `attnc`: target attnc::runtime, and with the compiler
-# attnc::jit. Components: runtime, jit, tools (the command), developer (tools for work on the compiler itself).
+# What `cmake --install` puts where, and the CMake package `attnc`: targets attnc::runtime and attnc::c, and with the
+# compiler attnc::jit and attnc::c_jit. Components: runtime, jit, tools (the command), developer (tools for work on the compiler itself).
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(ATTN_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/attnc)
@@ -27,6 +27,9 @@ set_target_properties(attn_runtime PROPERTIES EXPORT_NAME runtime)
 target_include_directories(attn_support INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(attn_support INTERFACE cxx_std_20)
 install(TARGETS ${ATTN_RUNTIME_TARGETS} EXPORT attncTargets ARCHIVE COMPONENT runtime)
+# The runtime for C, a shared library.
+set_target_properties(attn_c PROPERTIES EXPORT_NAME c)
+install(TARGETS attn_c EXPORT attncTargets LIBRARY COMPONENT runtime)
 install(EXPORT attncTargets NAMESPACE attnc:: DESTINATION ${ATTN_PACKAGE_DIR} COMPONENT runtime)
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/attn DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT runtime
@@ -44,7 +47,9 @@ if(TARGET attn_jit)
   attn_collect_targets(attn_jit ATTN_JIT_TARGETS)
   list(REMOVE_ITEM ATTN_JIT_TARGETS ${ATTN_RUNTIME_TARGETS})
   set_target_properties(attn_jit PROPERTIES EXPORT_NAME jit)
+  set_target_properties(attn_c_jit PROPERTIES EXPORT_NAME c_jit)
   install(TARGETS ${ATTN_JIT_TARGETS} EXPORT attncJitTargets ARCHIVE COMPONENT jit)
+  install(TARGETS attn_c_jit EXPORT attncJitTargets LIBRARY COMPONENT jit)
   install(EXPORT attncJitTargets NAMESPACE attnc:: DESTINATION ${ATTN_PACKAGE_DIR} COMPONENT jit)
 endif()
 if(TARGET attnc)

@@ -22,6 +22,7 @@ LAYERS = {
     "runtime/emulator": ({"support", "include", "runtime/manifest", "runtime/core"}, False),
     "runtime/null": ({"support", "include", "runtime/manifest", "runtime/core"}, False),
     "runtime/package": ({"support", "include", "runtime/manifest", "runtime/core"}, False),
+    "runtime/c": ({"support", "include"}, False),
     "runtime/cache": ({"support", "include", "runtime/manifest", "runtime/core", "runtime/package"}, False),
 }
 # Files that may include more than their layer.
