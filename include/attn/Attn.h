@@ -3,6 +3,7 @@
 
 #include "attn/Buffer.h"
 #include "attn/Cache.h"
+#include "attn/Counters.h"
 #include "attn/Device.h"
 #include "attn/Dlpack.h"
 #include "attn/ElementType.h"

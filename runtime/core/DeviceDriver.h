@@ -82,6 +82,9 @@ public:
   virtual Status encodeTensorMap(const TensorMapSource &source, TensorMapObject &map) = 0;
 
   virtual Result<std::unique_ptr<DeviceCode>> load(const CodeImage &image) = 0;
+
+  /// Of the launches since the last call; a device that does not count has none.
+  virtual std::vector<LaunchCounters> takeCounters() { return {}; }
 };
 
 } // namespace attn::runtime

@@ -282,7 +282,7 @@ Status CudaDevice::encodeTensorMap(const TensorMapSource &source, TensorMapObjec
 
 static Result<DeviceInfo> describe(const CudaDriver &driver, int ordinal, CudaOrdinal device) {
   std::array<char, 256> name{};
-  int major = 0, minor = 0, multiprocessors = 0, shared = 0;
+  int major = 0, minor = 0, multiprocessors = 0, shared = 0, clock = 0, l2Bytes = 0;
   std::size_t memory = 0;
   auto attribute = [&](int &value, DeviceAttribute which) { return driver.cuDeviceGetAttribute(&value, which, device); };
   for (CudaResult result :
@@ -299,6 +299,10 @@ static Result<DeviceInfo> describe(const CudaDriver &driver, int ordinal, CudaOr
   info.sharedBytesPerBlock = static_cast<std::uint32_t>(shared);
   info.multiprocessors = static_cast<std::uint32_t>(multiprocessors);
   info.memoryBytes = memory;
+  if (attribute(clock, kClockKilohertz) == kSuccess && clock > 0) // newer drivers may stop telling it
+    info.clockMhz = static_cast<std::uint32_t>(clock) / 1000;
+  if (attribute(l2Bytes, kL2Bytes) == kSuccess && l2Bytes > 0)
+    info.l2Bytes = static_cast<std::uint64_t>(l2Bytes);
   const GpuTarget *target = compileTarget(info.computeCapability);
   if (!target)
     return Status(StatusCode::Unsupported,

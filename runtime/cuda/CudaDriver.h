@@ -26,7 +26,9 @@ inline constexpr CudaResult kSuccess = 0, kInvalidValue = 1, kMemoryError = 2, k
                             kNoBinaryForGpu = 209, kInvalidPtx = 218, kUnsupportedPtxVersion = 222, kNotFound = 500;
 
 enum DeviceAttribute : int {
+  kClockKilohertz = 13,
   kMultiprocessorCount = 16,
+  kL2Bytes = 38,
   kComputeCapabilityMajor = 75,
   kComputeCapabilityMinor = 76,
   kMaxSharedMemoryPerBlockOptin = 97,

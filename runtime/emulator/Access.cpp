@@ -255,11 +255,14 @@ void countAccess(Warp &warp, const Inst &in, const Access &access, std::uint32_t
   if (warp.worker->memoryCounts.empty())
     return;
   Worker::MemoryCounts &counts = warp.worker->memoryCounts[in.origin];
-  counts.bytes += static_cast<std::uint64_t>(std::popcount(access.mask)) * bytes;
-  if (access.space == Space::Global)
+  const std::uint64_t asked = static_cast<std::uint64_t>(std::popcount(access.mask)) * bytes;
+  if (access.space == Space::Global) {
+    counts.globalBytes += asked;
     counts.sectors += distinctSectors(access, bytes);
+  }
   if (access.space != Space::Shared)
     return;
+  counts.sharedBytes += asked;
   auto [total, conflicts] = wavefronts(access, bytes);
   counts.wavefronts += total;
   counts.conflicts += conflicts;

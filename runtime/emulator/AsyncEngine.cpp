@@ -14,6 +14,8 @@ static constexpr unsigned kFruitlessTimeouts = 1000;
 AsyncEngine::AsyncEngine(Cta &cta) : cta(cta) {}
 
 void Warp::waitAgain(const Inst &in, std::uint8_t kind, std::uint32_t address) {
+  uncount(pc - 1);
+  ++worker->counts[pc - 1].waits;
   fragments.push_back({pc - 1, exec, Fragment::State::Waiting, kind, &in, address});
   active &= ~exec;
   select();

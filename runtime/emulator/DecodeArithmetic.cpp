@@ -152,7 +152,7 @@ bool Decoder::decodeCarry() {
 }
 
 bool Decoder::decodePredicateLogic() {
-  countAs(InstructionClass::Integer);
+  countAs(InstructionClass::Predicate);
   static constexpr std::string_view kRoots[] = {"and", "or", "xor", "not", "mov"};
   Draft draft = make(predicateLogicHandler);
   bool negated = false;
@@ -198,10 +198,14 @@ bool Decoder::decodeFloat() {
   if (!name)
     return refuse("not decoded");
   bool special = name->special && has("approx");
-  countAs(special ? InstructionClass::SpecialFunction : InstructionClass::FloatArithmetic);
-  origin().specialFunction = special;
-  ScalarType t = type();
   FloatOp op = name->op;
+  bool isMinMax = op == FloatOp::Min || op == FloatOp::Max || op == FloatOp::Neg || op == FloatOp::Abs;
+  special |= op == FloatOp::Div && (has("approx") || has("full")); // a reciprocal and products
+  countAs(special    ? InstructionClass::SpecialFunction
+          : isMinMax ? InstructionClass::FloatMinMax
+                     : InstructionClass::FloatArithmetic);
+  origin().specialFunctionsPerLane = special;
+  ScalarType t = type();
   if (op == FloatOp::Div && has("approx"))
     op = FloatOp::DivApprox;
   else if (op == FloatOp::Reciprocal && special && t == ScalarType::F64)
@@ -221,8 +225,8 @@ bool Decoder::decodeHalf() {
   if (!name)
     return refuse("not decoded");
   countAs(name->special ? InstructionClass::SpecialFunction : InstructionClass::PackedHalf);
-  origin().specialFunction = name->special;
   ScalarType t = type();
+  origin().specialFunctionsPerLane = !name->special ? 0 : t == ScalarType::F16x2 || t == ScalarType::BF16x2 ? 2 : 1;
   Handler handler = lanes.half(name->op, t);
   switch (instruction->operands.size()) {
   case 2: return emitArithmetic(handler, t, {t}, commonFlags());
@@ -232,7 +236,7 @@ bool Decoder::decodeHalf() {
 }
 
 bool Decoder::decodeFloatTest() {
-  countAs(InstructionClass::FloatArithmetic);
+  countAs(InstructionClass::Predicate);
   static constexpr std::string_view kTests[] = {"finite", "infinite", "number", "notanumber", "normal", "subnormal"};
   Draft draft = make(floatTestHandler);
   for (std::size_t i = 0; i < std::size(kTests); ++i)
@@ -262,7 +266,7 @@ static Combine combineOf(const ptx::Instruction &instruction) {
 
 bool Decoder::decodeCompare() {
   ScalarType t = type();
-  countAs(ptx::isFloat(t) ? InstructionClass::FloatArithmetic : InstructionClass::Integer);
+  countAs(InstructionClass::Predicate);
   Handler handler = lanes.compare(compareOp(*instruction), t);
   if (!handler)
     return refuse("this comparison of this type");
@@ -289,7 +293,7 @@ bool Decoder::decodeCompare() {
 }
 
 bool Decoder::decodeSet() {
-  countAs(InstructionClass::Integer);
+  countAs(InstructionClass::Predicate);
   ScalarType result = type(0), t = type(1);
   Handler handler = lanes.set(compareOp(*instruction), t, result);
   if (!handler)
@@ -314,7 +318,7 @@ bool Decoder::decodeSet() {
 }
 
 bool Decoder::decodeSelect() {
-  countAs(InstructionClass::Integer);
+  countAs(InstructionClass::Select);
   ScalarType t = type();
   const auto &operands = instruction->operands;
   if (instruction->root == "slct") {

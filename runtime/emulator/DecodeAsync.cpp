@@ -31,7 +31,7 @@ bool Decoder::addressRegister(const Operand &operand, Space space, std::uint32_t
 }
 
 bool Decoder::decodeMbarrier() {
-  countAs(InstructionClass::Barrier);
+  countAs(InstructionClass::Synchronization);
   const auto &operands = instruction->operands;
   if (has("pending_count"))
     return emitArithmetic(mbarrierPendingHandler, ScalarType::B32, {ScalarType::B64});
@@ -57,7 +57,7 @@ bool Decoder::decodeMbarrier() {
 }
 
 bool Decoder::decodeMbarrierWait() {
-  countAs(InstructionClass::Barrier);
+  countAs(InstructionClass::Synchronization);
   const auto &operands = instruction->operands;
   Draft draft = make(mbarrierWaitHandler);
   if (!address(operands[1], barrierSpace(*instruction), draft))
@@ -70,7 +70,7 @@ bool Decoder::decodeMbarrierWait() {
 }
 
 bool Decoder::decodeCopyArrival() {
-  countAs(InstructionClass::Barrier);
+  countAs(InstructionClass::Synchronization);
   Draft draft = make(copyArrivalHandler);
   draft.inst.flags |= has("noinc") ? kNoIncrement : 0;
   if (!address(instruction->operands[0], barrierSpace(*instruction), draft))
@@ -187,7 +187,8 @@ bool Decoder::decodeProduct() {
   }
   draft.inst.kind = kind;
   draft.inst.count = static_cast<std::uint8_t>(columns / 8);
-  origin().flop = 2 * 64 * columns * 16 / 4; // of one of the four warps
+  origin().macs = 64 * columns * 16 / 4; // of one of the four warps
+  origin().sharedOperandBytes = columns * 16 * 2 / 4 + (registerA ? 0 : 16 * 16 * 2); // B is read once for all four
   program.hasProducts = true;
   emit(std::move(draft));
   return true;
@@ -195,10 +196,10 @@ bool Decoder::decodeProduct() {
 
 bool Decoder::decodeProductSync() {
   if (has("fence"))
-    return decodeSimple(productFenceHandler, InstructionClass::Barrier);
+    return decodeSimple(productFenceHandler, InstructionClass::Synchronization);
   if (has("commit_group"))
-    return decodeSimple(productCommitHandler, InstructionClass::Barrier);
-  countAs(InstructionClass::Barrier);
+    return decodeSimple(productCommitHandler, InstructionClass::Synchronization);
+  countAs(InstructionClass::Synchronization);
   Draft draft = make(productWaitHandler);
   draft.inst.imm = instruction->operands[0].value;
   if (draft.inst.imm < 0 || draft.inst.imm > 7)
@@ -227,7 +228,7 @@ bool Decoder::decodeMaxRegisters() {
   const std::int64_t count = instruction->operands[0].value;
   if (count < 24 || count > 256 || count % 8 != 0)
     return refuse(fmt::format("a number of registers is a multiple of 8 from 24 to 256, but got {}", count));
-  return decodeSimple(maxRegistersHandler, InstructionClass::Barrier);
+  return decodeSimple(maxRegistersHandler, InstructionClass::Synchronization);
 }
 
 bool Decoder::decodeStoreMatrix() {

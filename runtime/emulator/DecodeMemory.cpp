@@ -176,7 +176,7 @@ bool Decoder::decodeAddressConvert() {
 }
 
 bool Decoder::decodeIsSpace() {
-  countAs(InstructionClass::Integer);
+  countAs(InstructionClass::Predicate);
   Draft draft = make(isSpaceHandler);
   draft.inst.space = static_cast<std::uint8_t>(memorySpace());
   draft.inst.a = source(instruction->operands[1], ScalarType::U64);
@@ -293,7 +293,7 @@ bool Decoder::decodeMma() {
   if (d != c)
     return refuse("accumulators of two types");
   MmaForm form = mmaForm(instruction->modifiers[2], d, a, c);
-  origin().flop = 2 * form.m * 8 * form.k;
+  origin().macs = form.m * 8 * form.k;
   Draft draft = make(alignedMmaHandler);
   draft.inst.inner = lanes.mma(form.kind, form.k, d == ScalarType::F16);
   draft.inst.flags |= commonFlags();
@@ -383,7 +383,7 @@ bool Decoder::decodeWarpReduce() {
 
 /// bar.sync, arrive and red; `bar` means the aligned form of `barrier`.
 bool Decoder::decodeBarrier() {
-  countAs(InstructionClass::Barrier);
+  countAs(InstructionClass::Synchronization);
   const auto &operands = instruction->operands;
   bool reduces = has("red"), arrives = has("arrive");
   std::size_t next = reduces ? 1 : 0;

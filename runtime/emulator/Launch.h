@@ -37,10 +37,10 @@ struct Launch {
 /// Per thread: counters, and the last allocation each instruction touched.
 struct Worker {
   struct Counts {
-    std::uint64_t executed = 0, lanes = 0;
+    std::uint64_t executed = 0, lanes = 0, waits = 0;
   };
   struct MemoryCounts {
-    std::uint64_t bytes = 0, sectors = 0, wavefronts = 0, conflicts = 0;
+    std::uint64_t globalBytes = 0, sharedBytes = 0, sectors = 0, wavefronts = 0, conflicts = 0;
   };
   /// A range of global addresses that one allocation covers.
   struct Hit {

@@ -64,8 +64,9 @@ struct Origin {
   const ptx::Function *function = nullptr;
   const ptx::Instruction *instruction = nullptr;
   InstructionClass kind = InstructionClass::Other;
-  std::uint32_t flop = 0;        ///< tensor FLOP of one warp instruction
-  bool specialFunction = false;
+  std::uint32_t macs = 0;        ///< multiply-adds of one warp instruction
+  std::uint32_t sharedOperandBytes = 0;   ///< that one warp's part of a product reads from shared memory
+  std::uint8_t specialFunctionsPerLane = 0;
 };
 
 /// A constant slot whose value is the address of a variable, known at launch.

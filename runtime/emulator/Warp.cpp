@@ -65,6 +65,12 @@ std::uint64_t Warp::run(std::uint64_t steps) {
   return steps - left;
 }
 
+void Warp::uncount(std::uint32_t place) {
+  Worker::Counts &counts = worker->counts[place];
+  --counts.executed;
+  counts.lanes -= static_cast<unsigned>(std::popcount(exec));
+}
+
 void Warp::jump(const Inst &in) {
   if (exec == active && fragments.empty()) {
     pc = in.target;
@@ -167,6 +173,7 @@ bool Warp::converge(const Inst &in, std::uint32_t needed) {
     return false;
   }
   --pc;
+  uncount(pc);
   fragments.push_back({pc, active, Fragment::State::Parked, 0, nullptr});
   active = 0;
   select();

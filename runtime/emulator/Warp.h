@@ -106,6 +106,8 @@ public:
   } products;
 
 private:
+  /// The executing lanes will execute the instruction at `place` again.
+  void uncount(std::uint32_t place);
   void select();
   void updateLimit();
   bool checkPinned(const Inst &in);

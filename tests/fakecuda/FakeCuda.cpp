@@ -152,6 +152,8 @@ CudaResult cuDeviceGetAttribute(int *value, int attribute, CudaOrdinal) {
   case kComputeCapabilityMajor: *value = 8; return kSuccess;
   case kComputeCapabilityMinor: *value = 0; return kSuccess;
   case kMultiprocessorCount: *value = 108; return kSuccess;
+  case kClockKilohertz: *value = 1410000; return kSuccess;
+  case kL2Bytes: *value = 4 << 20; return kSuccess;
   case kMaxSharedMemoryPerBlockOptin: *value = kSharedWithOptIn; return kSuccess;
   default: return kInvalidValue;
   }

@@ -65,6 +65,8 @@ TEST_F(CudaDeviceTest, DescribesTheGpu) {
   EXPECT_EQ(device->info().description, "Fake GPU, compute capability 8.0");
   EXPECT_EQ(device->info().compileTarget, "sm_80");
   EXPECT_EQ(device->info().sharedBytesPerBlock, 163u * 1024);
+  EXPECT_EQ(device->info().l2Bytes, 4u << 20);
+  EXPECT_EQ(device->info().clockMhz, 1410u);
   EXPECT_EQ(Device::open("auto")->info().name, "cuda:0");
   EXPECT_EQ(Device::available(), (std::vector<std::string>{"cuda:0", "emulator", "null"}));
   EXPECT_EQ(Device::open("cuda:1").status().message(),
