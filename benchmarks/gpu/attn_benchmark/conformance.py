@@ -1,0 +1,55 @@
+"""Right before fast: the kernels to be timed, on the device they are timed on, against the float64 evaluation."""
+import concurrent.futures
+import os
+import re
+import subprocess
+
+from . import variants
+from .environment import processes
+
+# One row and few; lengths that no tile divides; several tiles.
+SHAPES = ("q_len=1,kv_len=131", "batch=2,q_len=77,kv_len=130", "q_len=300,kv_len=300")
+_SMALL_SHAPES = SHAPES[1:2]
+
+
+def check_kernel(tools, row, device, target, scratch, small=False):
+    """None, or what `attnc check` says against it."""
+    path = scratch / f"{row.kernel_name()}.attn"
+    path.write_text(variants.spec_text(row))
+    for shape in _SMALL_SHAPES if small else SHAPES:
+        command = [str(tools.attnc), "check", str(path), "--device", device, "--target", target, "--shape", shape]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        if done.returncode != 0:
+            return f"at {shape}: " + (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}")
+    return None
+
+
+def check_kernels(tools, rows, device, target, scratch, workers=None, small=False):
+    """What is wrong, by kernel name; nothing for those that are right. Each kernel once, several beside each other."""
+    kernels = {row.kernel_name(): row for row in rows}
+    with concurrent.futures.ThreadPoolExecutor(workers or min(8, processes())) as pool:
+        found = pool.map(lambda row: check_kernel(tools, row, device, target, scratch, small), kernels.values())
+        return {name: problem for name, problem in zip(kernels, found) if problem}, len(kernels)
+
+
+def run_suite(tools, target, workers=None):
+    """The whole conformance suite on the GPU, in several processes: cases passed, failed and skipped."""
+    shards = workers or min(8, processes())
+
+    def shard(index):
+        environment = dict(os.environ, GTEST_TOTAL_SHARDS=str(shards), GTEST_SHARD_INDEX=str(index))
+        return subprocess.run([str(tools.conformance), "--device=cuda", f"--target={target}", "--gtest_brief=1"],
+                              env=environment, capture_output=True, text=True)
+
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    names = set()
+    with concurrent.futures.ThreadPoolExecutor(shards) as pool:
+        for done in pool.map(shard, range(shards)):
+            for word, key in (("PASSED", "passed"), ("SKIPPED", "skipped"), ("FAILED", "failed")):
+                match = re.search(rf"\[ +{word} +\] (\d+) tests?", done.stdout)
+                counts[key] += int(match.group(1)) if match else 0
+            names |= set(re.findall(r"\[ +FAILED +\] (\S+\.\S+?),? ", done.stdout + " "))
+            if done.returncode != 0 and "FAILED" not in done.stdout:
+                counts["failed"] += 1
+                names.add(f"(exit code {done.returncode}) {done.stderr.strip()[-200:]}")
+    return dict(counts, failures=sorted(names))
