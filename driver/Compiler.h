@@ -78,10 +78,19 @@ struct TileClasses {
   std::vector<TileRanges> tiles;               ///< request 0, query head 0: a row of query tiles, top to bottom
   std::vector<std::vector<TileRanges>> others; ///< other requests and heads, where the ranges differ by them
   bool dependsOnRequest = false, dependsOnHead = false;
+  std::int64_t copies = 1;                     ///< requests and heads that share each row of tiles above
 };
 /// A tensor argument by name, as the caller has it; null if there is none. Asked only for what the mask's ranges read.
 using TensorLookup = std::function<const HostTensor *(std::string_view name)>;
 Result<TileClasses> classifyTiles(const CompileRequest &request, const std::map<std::string, double> &values,
                                   const TensorLookup &tensor = {});
+
+/// Points (query row, key) that the mask shows, over all requests and query heads.
+struct VisiblePoints {
+  double count = 0;
+  bool isExact = true;                         ///< false: of very many points in partial tiles a part was looked at
+};
+Result<VisiblePoints> countVisiblePoints(const CompileRequest &request, const std::map<std::string, double> &values,
+                                         const TensorLookup &tensor = {});
 
 } // namespace attn::driver

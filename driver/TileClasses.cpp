@@ -103,40 +103,162 @@ static std::int64_t headsOf(ir::AttnTensorType type, const RegionInputs &inputs)
   return type.getRank() == 4 ? type.getSize(2).evaluate(extent).value_or(1) : 1;
 }
 
-Result<TileClasses> classifyTiles(const CompileRequest &request, const std::map<std::string, double> &values,
-                                  const TensorLookup &tensor) {
-  Session session(request);
-  Result<OwningOpRef<ModuleOp>> module = session.lower(Stage::Attn);
-  if (!module)
-    return module.status();
+namespace {
+
+/// A specification lowered to where its attention has ranges and a schedule, with what they are evaluated on.
+class LoweredAttention {
+public:
+  LoweredAttention(const CompileRequest &request, const std::map<std::string, double> &values, const TensorLookup &tensor)
+      : session(request), values(values), tensor(tensor) {}
+  Status lower();
+
   ir::OnlineAttentionOp attention;
-  (*module)->walk([&](ir::OnlineAttentionOp op) { attention = op; });
+  RegionInputs inputs;
+  std::int64_t qHeads = 1, kvHeads = 1, batch = 1;
+
+private:
+  Session session;
+  const std::map<std::string, double> &values;
+  const TensorLookup &tensor;
+  OwningOpRef<ModuleOp> module;
+};
+
+} // namespace
+
+Status LoweredAttention::lower() {
+  Result<OwningOpRef<ModuleOp>> lowered = session.lower(Stage::Attn);
+  if (!lowered)
+    return lowered.status();
+  module = std::move(*lowered);
+  module->walk([&](ir::OnlineAttentionOp op) { attention = op; });
   if (!attention)
     return Status(StatusCode::Unsupported, "there is no attention over key ranges to classify");
+  inputs = regionInputs(attention, values, tensor);
+  qHeads = headsOf(attention.getQueryType(), inputs);
+  kvHeads = headsOf(attention.getKeyType(), inputs);
+  batch = inputs.extent("batch").value_or(1);
+  return {};
+}
 
+/// Calls `visit` for each request and head whose tiles may differ from others', until it fails.
+template <typename Visit> static Status forEachHead(LoweredAttention &lowered, const TileClasses &classes, Visit visit) {
+  std::int64_t groupSize = std::max<std::int64_t>(1, lowered.qHeads / lowered.kvHeads);
+  for (lowered.inputs.b = 0; lowered.inputs.b < (classes.dependsOnRequest ? lowered.batch : 1); ++lowered.inputs.b)
+    for (lowered.inputs.h = 0; lowered.inputs.h < (classes.dependsOnHead ? lowered.qHeads : 1); ++lowered.inputs.h) {
+      lowered.inputs.kvHead = lowered.inputs.h / groupSize;
+      if (Status status = visit(); !status)
+        return status;
+    }
+  return {};
+}
+
+Result<TileClasses> classifyTiles(const CompileRequest &request, const std::map<std::string, double> &values,
+                                  const TensorLookup &tensor) {
+  LoweredAttention lowered(request, values, tensor);
+  if (Status status = lowered.lower(); !status)
+    return status;
   TileClasses classes;
-  DictionaryAttr schedule = attention.getScheduleAttr();
+  DictionaryAttr schedule = lowered.attention.getScheduleAttr();
   classes.schedule = {scheduleEntry(schedule, "block_m"), scheduleEntry(schedule, "block_n"), scheduleEntry(schedule, "stages"),
                       scheduleEntry(schedule, "warps")};
   if (classes.schedule.blockM <= 0 || classes.schedule.blockN <= 0)
     return Status(StatusCode::Internal, "the attention has no schedule");
 
-  RegionInputs inputs = regionInputs(attention, values, tensor);
-  findDependence(attention.getRanges(), classes);
-  std::int64_t qHeads = headsOf(attention.getQueryType(), inputs), kvHeads = headsOf(attention.getKeyType(), inputs);
-  std::int64_t batch = inputs.extent("batch").value_or(1), groupSize = std::max<std::int64_t>(1, qHeads / kvHeads);
-  for (inputs.b = 0; inputs.b < (classes.dependsOnRequest ? batch : 1); ++inputs.b)
-    for (inputs.h = 0; inputs.h < (classes.dependsOnHead ? qHeads : 1); ++inputs.h) {
-      inputs.kvHead = inputs.h / groupSize;
-      Result<std::vector<TileRanges>> tiles = classifyHead(attention.getRanges(), inputs, classes.schedule.blockM);
-      if (!tiles)
-        return tiles.status();
-      if (inputs.b == 0 && inputs.h == 0)
-        classes.tiles = std::move(*tiles);
-      else
-        classes.others.push_back(std::move(*tiles));
-    }
+  Region &ranges = lowered.attention.getRanges();
+  findDependence(ranges, classes);
+  classes.copies = (classes.dependsOnRequest ? 1 : lowered.batch) * (classes.dependsOnHead ? 1 : lowered.qHeads);
+  Status status = forEachHead(lowered, classes, [&]() -> Status {
+    Result<std::vector<TileRanges>> tiles = classifyHead(ranges, lowered.inputs, classes.schedule.blockM);
+    if (!tiles)
+      return tiles.status();
+    if (lowered.inputs.b == 0 && lowered.inputs.h == 0)
+      classes.tiles = std::move(*tiles);
+    else
+      classes.others.push_back(std::move(*tiles));
+    return {};
+  });
+  if (!status)
+    return status;
   return classes;
+}
+
+/// Points in partial tiles that are looked at one by one, at most.
+static constexpr double kMaxEvaluatedPoints = 1 << 22;
+
+static double lengthOf(const std::vector<KeyInterval> &ranges) {
+  double length = 0;
+  for (auto [begin, end] : ranges)
+    length += static_cast<double>(end - begin);
+  return length;
+}
+
+/// Keys of `visit` outside of `full` that the mask shows to `row`.
+static Result<double> visibleInPartial(Region &mask, const RegionInputs &inputs, const TileRanges &tile, std::int64_t row) {
+  double count = 0;
+  auto isFull = [&](std::int64_t key) {
+    return std::any_of(tile.full.begin(), tile.full.end(), [&](const KeyInterval &range) { return range.first <= key && key < range.second; });
+  };
+  for (auto [begin, end] : tile.visit)
+    for (std::int64_t key = begin; key < end; ++key) {
+      if (isFull(key))
+        continue;
+      std::string reason;
+      std::optional<bool> isVisible = evaluateMask(mask, inputs, row, key, &reason);
+      if (!isVisible)
+        return Status(StatusCode::InvalidArgument, fmt::format("the mask depends on what is not given: {}", reason));
+      count += *isVisible;
+    }
+  return count;
+}
+
+Result<VisiblePoints> countVisiblePoints(const CompileRequest &request, const std::map<std::string, double> &values,
+                                         const TensorLookup &tensor) {
+  Result<TileClasses> classes = classifyTiles(request, values, tensor);
+  if (!classes)
+    return classes.status();
+  LoweredAttention lowered(request, values, tensor);
+  if (Status status = lowered.lower(); !status)
+    return status;
+  Region &mask = lowered.attention.getMask();
+  TileClasses dependence; // of the mask, which may differ between heads where the ranges do not
+  findDependence(lowered.attention.getRanges(), dependence);
+  findDependence(mask, dependence);
+  std::vector<const std::vector<TileRanges> *> heads = {&classes->tiles};
+  for (const std::vector<TileRanges> &other : classes->others)
+    heads.push_back(&other);
+  double partial = 0;
+  for (const std::vector<TileRanges> *head : heads)
+    for (const TileRanges &tile : *head)
+      partial += mask.empty() ? 0 : (lengthOf(tile.visit) - lengthOf(tile.full)) * static_cast<double>(tile.lastRow - tile.firstRow + 1);
+  partial *= dependence.dependsOnHead && !classes->dependsOnHead ? static_cast<double>(lowered.qHeads) : 1;
+  partial *= dependence.dependsOnRequest && !classes->dependsOnRequest ? static_cast<double>(lowered.batch) : 1;
+  const auto step = static_cast<std::int64_t>(partial / kMaxEvaluatedPoints) | 1; // odd, so that it meets no power of two
+  VisiblePoints points{.count = 0, .isExact = step == 1};
+  const double copies = static_cast<double>((dependence.dependsOnRequest ? 1 : lowered.batch) * (dependence.dependsOnHead ? 1 : lowered.qHeads));
+  Status status = forEachHead(lowered, dependence, [&]() -> Status {
+    const std::int64_t b = classes->dependsOnRequest ? lowered.inputs.b : 0, h = classes->dependsOnHead ? lowered.inputs.h : 0;
+    for (const TileRanges &tile : *heads[static_cast<std::size_t>(b * (classes->dependsOnHead ? lowered.qHeads : 1) + h)]) {
+      const double rows = static_cast<double>(tile.lastRow - tile.firstRow + 1);
+      if (mask.empty()) {
+        points.count += copies * rows * lengthOf(tile.visit);
+        continue;
+      }
+      points.count += copies * rows * lengthOf(tile.full);
+      double seen = 0, rowsSeen = 0;
+      std::int64_t first = std::min(tile.firstRow + step / 2, tile.lastRow);
+      for (std::int64_t row = first; row <= tile.lastRow; row += step, ++rowsSeen) {
+        Result<double> visible = visibleInPartial(mask, lowered.inputs, tile, row);
+        if (!visible)
+          return visible.status();
+        seen += *visible;
+      }
+      points.count += copies * seen * rows / rowsSeen;
+    }
+    return {};
+  });
+  if (!status)
+    return status;
+  return points;
 }
 
 } // namespace attn::driver

@@ -1,6 +1,7 @@
 // Devices: a GPU through the CUDA driver, the virtual GPU, or one that only checks.
 #pragma once
 
+#include "attn/Counters.h"
 #include "attn/Result.h"
 #include "attn/Status.h"
 
@@ -31,12 +32,15 @@ struct EmulatorOptions {
   std::optional<unsigned> threads = {};        ///< of the CPU; 0, which means one for each core
   std::optional<std::uint64_t> stepLimit = {}; ///< warp instructions of one block before it counts as endless; 0: no limit
   bool keepGoing = false;                 ///< go on after a finding and report all of them
-  bool countMemory = false;               ///< count sectors and bank conflicts too (slower)
+  bool keepCounters = false;              ///< keep what each launch executed for `Device::takeCounters` (slower)
 };
 
 struct DeviceOptions {
   /// Emulator and null device: take the limits of this target; empty: `sm_80`. A GPU has its own.
   std::string target = {};
+  /// Emulator and null device: multiprocessors, which bound the blocks of kernels whose blocks do tile after tile; unset:
+  /// the environment's (docs/runtime.md), else 108. A GPU has its own.
+  std::optional<std::uint32_t> multiprocessors = {};
   EmulatorOptions emulator = {};
 };
 
@@ -48,6 +52,8 @@ struct DeviceInfo {
   std::uint32_t sharedBytesPerBlock = 0; ///< with opt-in
   std::uint32_t multiprocessors = 0;
   std::uint64_t memoryBytes = 0;
+  std::uint64_t l2Bytes = 0;             ///< 0 where it is not known
+  std::uint32_t clockMhz = 0;            ///< highest clock of the multiprocessors; 0 where it is not known
 };
 
 /// A handle: copies share one open device, which closes with the last of them and of the buffers, streams and modules
@@ -67,6 +73,14 @@ public:
   const DeviceInfo &info() const;
   /// Waits for all work on the device.
   Status synchronize() const;
+
+  /// What the launches since the last call executed, oldest first, and forgets it. Empty but on the emulator, opened with
+  /// `EmulatorOptions::keepCounters`.
+  ///
+  ///     Result<Device> device = Device::open("emulator", {.target = "sm_90a", .emulator = {.keepCounters = true}});
+  ///     … plan.launch(…) …
+  ///     for (const LaunchCounters &launch : device->takeCounters()) … launch.counters.tensorMacs
+  std::vector<LaunchCounters> takeCounters() const;
 
   const std::shared_ptr<runtime::DeviceDriver> &driver() const { return shared; } ///< for the library itself
   explicit Device(std::shared_ptr<runtime::DeviceDriver> driver) : shared(std::move(driver)) {}

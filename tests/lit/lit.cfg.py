@@ -1,5 +1,6 @@
 # Configuration of the lit tests: IR, diagnostics and the command line. Found tools decide features: `ptxas`.
 import os
+import shutil
 import sys
 
 import lit.formats
@@ -25,6 +26,13 @@ if not config.ptxas.endswith("NOTFOUND") and config.ptxas:
     config.substitutions.append(("%ptxas", config.ptxas))
 else:
     config.substitutions.append(("%ptxas", "false"))
+
+# nvdisasm: of the toolkit, or where scripts/fetch_nvdisasm puts it.
+disassembler = shutil.which("nvdisasm", path=os.pathsep.join(
+    [os.environ.get("PATH", ""), "/usr/local/cuda/bin", os.path.join(config.attn_binary_dir, "disassembler")]))
+if disassembler:
+    config.available_features.add("nvdisasm")
+    config.environment["PATH"] += os.pathsep + os.path.dirname(disassembler)
 
 # ATTN_CHECK_ROUNDTRIP=1 reruns every test with IR printed and read back between passes.
 if os.environ.get("ATTN_CHECK_ROUNDTRIP"):

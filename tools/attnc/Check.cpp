@@ -107,17 +107,21 @@ static OutputError compare(const std::string &name, const ToleranceQuestion &que
   return error;
 }
 
-Result<NamedTensors> runOnInput(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input,
-                                MemoryOrder order) {
+PlanInputs planInputs(const dsl::TypedSpec &spec, const PlanManifest &manifest, const dsl::EvaluationInput &input) {
   PlanInputs inputs;
   for (const auto &[name, value] : input.extents)
     inputs.values[name] = static_cast<double>(value);
   for (const auto &[name, value] : input.scalars)
     inputs.values[name] = value;
   for (const auto &[name, tensor] : input.tensors)
-    if (plan.manifest().tensor(name))
+    if (manifest.tensor(name))
       inputs.tensors.emplace(name, isSwapped(spec, name) ? swapRowsAndHeads(tensor) : tensor);
-  return runPlan(device, plan, inputs, order);
+  return inputs;
+}
+
+Result<NamedTensors> runOnInput(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input,
+                                MemoryOrder order) {
+  return runPlan(device, plan, planInputs(spec, plan.manifest(), input), order);
 }
 
 Result<CheckRecord> compareOutputs(const dsl::TypedSpec &spec, const dsl::EvaluationInput &input, const NamedTensors &outputs,

@@ -34,6 +34,9 @@ struct CheckRecord {
 /// The evaluation's input in the order in which the plan takes it, and back (`bhsd` swaps rows and heads).
 HostTensor swapRowsAndHeads(const HostTensor &tensor);
 
+/// The reverse: `input` (layout bshd) as the plan takes it. Tensors that the plan does not read are left out.
+PlanInputs planInputs(const dsl::TypedSpec &spec, const PlanManifest &manifest, const dsl::EvaluationInput &input);
+
 /// Runs `plan` on `input` (layout bshd) and compares every output of the specification that has a reference.
 Result<CheckRecord> checkPlan(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input);
 

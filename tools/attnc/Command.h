@@ -60,6 +60,7 @@ void printNote(std::string_view text);
 void addCompileCommand(CLI::App &app, int &exitCode);
 void addRunCommand(CLI::App &app, int &exitCode);
 void addCheckCommand(CLI::App &app, int &exitCode);
+void addBenchCommand(CLI::App &app, int &exitCode);
 void addExplainCommand(CLI::App &app, int &exitCode);
 void addEmulateCommand(CLI::App &app, int &exitCode);
 void addTargetsCommand(CLI::App &app, int &exitCode);

@@ -1,5 +1,6 @@
 // `attnc emulate FILE.ptx`: runs any supported PTX on the virtual GPU, with checks and counters.
 #include "tools/attnc/Command.h"
+#include "tools/attnc/CounterReport.h"
 #include "tools/attnc/Progress.h"
 #include "tools/attnc/TensorFile.h"
 
@@ -136,32 +137,6 @@ static Result<Argument> parseArgument(const std::string &text) {
   return argument;
 }
 
-static nlohmann::ordered_json toJson(const emulator::Counters &counters) {
-  nlohmann::ordered_json classes = nlohmann::ordered_json::object();
-  for (std::size_t i = 0; i < emulator::kInstructionClasses; ++i)
-    if (counters.warpInstructions[i])
-      classes[std::string(emulator::spelling(static_cast<emulator::InstructionClass>(i)))] = counters.warpInstructions[i];
-  return {{"warp_instructions", counters.totalWarpInstructions},
-          {"by_class", classes},
-          {"tensor_flop", counters.tensorFlop},
-          {"special_function_ops", counters.specialFunctionOps},
-          {"global_bytes", counters.globalBytes},
-          {"global_sectors", counters.globalSectors},
-          {"shared_wavefronts", counters.sharedWavefronts},
-          {"shared_bank_conflicts", counters.sharedBankConflicts}};
-}
-
-static void printCounters(const emulator::Counters &counters) {
-  fmt::print("warp instructions: {}\n", counters.totalWarpInstructions);
-  for (std::size_t i = 0; i < emulator::kInstructionClasses; ++i)
-    if (counters.warpInstructions[i])
-      fmt::print("  {:20} {:12}\n", emulator::spelling(static_cast<emulator::InstructionClass>(i)), counters.warpInstructions[i]);
-  fmt::print("tensor FLOP: {}; special function operations: {}; global bytes: {} in {} sectors; shared wavefronts: {}, of "
-             "them bank conflicts: {}\n",
-             counters.tensorFlop, counters.specialFunctionOps, counters.globalBytes, counters.globalSectors,
-             counters.sharedWavefronts, counters.sharedBankConflicts);
-}
-
 static Result<emulator::LaunchOptions> launchOptions(const EmulateOptions &options) {
   emulator::LaunchOptions launch;
   if (options.checks == "off")
@@ -262,9 +237,9 @@ static Status emulate(const EmulateOptions &options) {
       return written;
   }
   if (options.json)
-    fmt::print("{}\n", toJson(report.counters).dump(2));
+    fmt::print("{}\n", countersJson(report.counters).dump(2));
   else if (options.counters)
-    printCounters(report.counters);
+    fmt::print("{}", countersText(report.counters));
   return {};
 }
 

@@ -1,8 +1,12 @@
-// `attnc explain`: what the compiler decided about a specification, and a picture of the mask's tiles.
+// `attnc explain`: what the compiler decided about a specification, and a picture of the mask's tiles; on request the
+// instructions that ptxas makes of it, and what the virtual GPU counts.
+#include "tools/attnc/BenchCounts.h"
 #include "tools/attnc/Command.h"
 #include "tools/attnc/ExplainInputs.h"
 #include "tools/attnc/Inputs.h"
 #include "tools/attnc/Ptxas.h"
+#include "tools/attnc/SassReport.h"
+#include "tools/attnc/SpecModule.h"
 #include "tools/attnc/TileCount.h"
 
 #include <CLI/CLI.hpp>
@@ -16,6 +20,7 @@ struct ExplainOptions {
   ShapeOption shape;
   InputOption inputs;
   std::uint64_t seed = 1;
+  bool counters = false, sass = false, json = false;
 };
 } // namespace
 
@@ -33,23 +38,27 @@ static void printPicture(const TileCount &picture) {
   }
 }
 
-static Status printPlan(const driver::CompileRequest &request, const driver::CompiledPlan &plan) {
+/// Of the kernel in the plan; nothing without ptxas.
+static Result<std::optional<AssemblerReport>> assembled(const driver::CompileRequest &request, const driver::CompiledPlan &plan) {
+  if (!findPtxas())
+    return std::optional<AssemblerReport>();
+  Result<AssemblerReport> report = assemble(plan.ptx, request.target);
+  if (!report)
+    return report.status();
+  return std::optional(std::move(*report));
+}
+
+static void printPlan(const driver::CompiledPlan &plan, const std::optional<AssemblerReport> &assembly) {
   fmt::print("{} for {}\n", plan.manifest.name, plan.manifest.target);
   for (const std::string &remark : plan.remarks)
     fmt::print("  {}\n", remark);
   for (const KernelManifest &kernel : plan.manifest.kernels)
     fmt::print("kernel {}: {} threads, {} bytes of shared memory, grid {} x {} x {}\n", kernel.name, kernel.threads, kernel.sharedBytes,
                kernel.grid[0].text(), kernel.grid[1].text(), kernel.grid[2].text());
-  if (!findPtxas()) {
+  if (!assembly)
     fmt::print("ptxas: not found here, so registers are not known\n");
-    return {};
-  }
-  Result<AssemblerReport> report = assemble(plan.ptx, request.target);
-  if (!report)
-    return report.status();
-  for (const KernelResources &kernel : report->kernels)
+  for (const KernelResources &kernel : assembly ? assembly->kernels : std::vector<KernelResources>())
     fmt::print("ptxas: {}: {} registers a thread, {} bytes spilled\n", kernel.kernel, kernel.registers, kernel.spillBytes);
-  return {};
 }
 
 static std::string countsText(const TileCount &count) {
@@ -81,6 +90,75 @@ static void printTiles(const driver::TileClasses &classes, const ExplainInputs &
   printPicture(picture);
 }
 
+static nlohmann::ordered_json planJson(const driver::CompiledPlan &plan, const driver::TileClasses &classes, const ExplainInputs &inputs) {
+  TileCount count = countTiles(classes.tiles, classes.schedule.blockN, inputs.extent("kv_len"));
+  const driver::ScheduleSummary &schedule = classes.schedule;
+  nlohmann::ordered_json kernels = nlohmann::ordered_json::array();
+  for (const KernelManifest &kernel : plan.manifest.kernels)
+    kernels.push_back({{"name", kernel.name}, {"threads", kernel.threads}, {"shared_bytes", kernel.sharedBytes}});
+  return {{"specification", plan.manifest.name},
+          {"target", plan.manifest.target},
+          {"remarks", plan.remarks},
+          {"schedule", {{"block_m", schedule.blockM}, {"block_n", schedule.blockN}, {"stages", schedule.stages}, {"warps", schedule.warps}}},
+          {"kernels", kernels},
+          {"tiles_of_one_head", {{"empty", count.empty}, {"partial", count.partial}, {"full", count.full}}}};
+}
+
+/// The products of a tile, in multiply-adds, as the specification's plain form has them; 0 where there is none.
+static double tileMacs(const driver::CompileRequest &request, const driver::ScheduleSummary &schedule) {
+  if (request.from != driver::Stage::Source)
+    return 0;
+  Result<std::unique_ptr<dsl::TypedSpec>> spec = driver::analyzeSpec(request);
+  if (!spec)
+    return 0;
+  return static_cast<double>(schedule.blockM * schedule.blockN * ((*spec)->properties.headDim + (*spec)->properties.headDimV));
+}
+
+static Status explainSass(const driver::CompileRequest &request, const driver::TileClasses &classes,
+                          const std::optional<AssemblerReport> &assembly, nlohmann::ordered_json *json) {
+  if (!assembly)
+    return Status(StatusCode::Unsupported, "--sass: needs NVIDIA's ptxas, which is neither on PATH nor in /usr/local/cuda/bin");
+  Result<std::string> text = disassemble(assembly->cubin);
+  Result<std::vector<SassFunction>> functions = text ? parseSass(*text) : Result<std::vector<SassFunction>>(text.status());
+  if (!functions)
+    return functions.status().withContext("--sass");
+  SassContext context{.warps = static_cast<unsigned>(classes.schedule.warps),
+                      .tileMacs = tileMacs(request, classes.schedule),
+                      .machine = machineOfTarget(request.target)};
+  if (json)
+    (*json)["sass"] = sassJson(reportKernels(*functions), *assembly, context);
+  else
+    printSass(reportKernels(*functions), *assembly, context);
+  return {};
+}
+
+/// On the virtual GPU, with random inputs of the shape; tensors of --input as they are.
+static Status explainCounters(const ExplainOptions &options, const std::map<std::string, double> &shape, nlohmann::ordered_json *json) {
+  const GpuMachine *machine = machineOfTarget(options.spec.target);
+  if (!machine)
+    return Status(StatusCode::Unsupported, fmt::format("--counters: no rates are known for {}", options.spec.target));
+  DeviceOption choice;
+  choice.name = "emulator";
+  choice.keepCounters = true;
+  choice.multiprocessors = machine->multiprocessors;
+  Result<Device> device = choice.open(options.spec.target);
+  if (!device)
+    return device.status();
+  Result<BenchWork> work = prepareWork({.spec = options.spec, .shape = shape, .files = &options.inputs, .seed = options.seed}, *device);
+  if (!work)
+    return work.status();
+  Result<CountedRun> run = countRun(*work);
+  if (!run)
+    return run.status();
+  if (json) {
+    (*json)["counters"] = countsJson(*work, *run, *machine);
+    return {};
+  }
+  printWork(*work);
+  printCounts(*work, *run, *machine);
+  return {};
+}
+
 static Status explain(const ExplainOptions &options) {
   Result<driver::CompileRequest> request = options.spec.request();
   if (!request)
@@ -88,6 +166,7 @@ static Status explain(const ExplainOptions &options) {
   Result<std::map<std::string, double>> given = options.shape.parse();
   if (!given)
     return given.status();
+  const std::map<std::string, double> shape = *given;
   request->wantRemarks = true;
   Result<driver::CompiledPlan> plan = driver::compileSpec(*request);
   if (!plan)
@@ -103,9 +182,25 @@ static Status explain(const ExplainOptions &options) {
       driver::classifyTiles(*request, inputs->values(), [&](std::string_view name) { return inputs->tensor(name); });
   if (!classes)
     return classes.status();
-  if (Status status = printPlan(*request, *plan); !status)
-    return status;
-  printTiles(*classes, *inputs);
+  Result<std::optional<AssemblerReport>> assembly = assembled(*request, *plan);
+  if (!assembly)
+    return assembly.status();
+  nlohmann::ordered_json json;
+  if (options.json) {
+    json = planJson(*plan, *classes, *inputs);
+  } else {
+    printPlan(*plan, *assembly);
+    printTiles(*classes, *inputs);
+  }
+  nlohmann::ordered_json *target = options.json ? &json : nullptr;
+  if (options.sass)
+    if (Status status = explainSass(*request, *classes, *assembly, target); !status)
+      return status;
+  if (options.counters)
+    if (Status status = explainCounters(options, shape, target); !status)
+      return status;
+  if (options.json)
+    fmt::print("{}\n", json.dump(2));
   return {};
 }
 
@@ -116,6 +211,9 @@ void addExplainCommand(CLI::App &app, int &exitCode) {
   options->shape.addTo(*command);
   options->inputs.addTo(*command);
   command->add_option("--seed", options->seed, "of tensors the mask reads, where --input gives none")->capture_default_str();
+  command->add_flag("--sass", options->sass, "count the instructions of the main loops; needs ptxas and nvdisasm");
+  command->add_flag("--counters", options->counters, "run once on the virtual GPU and count what is executed, a visible tile");
+  command->add_flag("--json", options->json, "for machines");
   command->callback([options, &exitCode] {
     if (Status status = explain(*options); !status)
       exitCode = fail(status);

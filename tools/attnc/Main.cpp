@@ -78,6 +78,7 @@ int main(int argc, char **argv) {
   addRunCommand(app, exitCode);
   addCheckCommand(app, exitCode);
   addExplainCommand(app, exitCode);
+  addBenchCommand(app, exitCode);
   addEmulateCommand(app, exitCode);
   addTargetsCommand(app, exitCode);
   addFmtCommand(app, exitCode);

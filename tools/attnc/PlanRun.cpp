@@ -83,19 +83,6 @@ Result<std::map<std::string, std::int64_t>> bindExtents(const PlanManifest &mani
   return extents;
 }
 
-namespace {
-/// Where the rows of one argument lie. `strides` count elements, or words of `bit`.
-struct Placement {
-  const TensorArgument *argument;
-  std::vector<std::int64_t> shape, strides;
-  std::int64_t rowBytes;
-};
-struct DeviceTensor {
-  Placement placement;
-  Buffer buffer;
-};
-} // namespace
-
 /// What fills the gaps of inputs (a NaN in every floating type, -1 in integers), and outputs before the launch.
 static constexpr std::byte kGap{0xFF};
 
@@ -220,32 +207,47 @@ static std::vector<Argument> launchArguments(const PlanManifest &manifest, const
   return arguments;
 }
 
-Result<NamedTensors> runPlan(const Device &device, const Plan &plan, const PlanInputs &inputs, MemoryOrder order) {
+Result<PlanLaunch> PlanLaunch::prepare(const Device &device, const Plan &plan, const PlanInputs &inputs, MemoryOrder order) {
   const PlanManifest &manifest = plan.manifest();
   Result<std::map<std::string, std::int64_t>> extents = bindExtents(manifest, inputs);
   if (!extents)
     return extents.status();
-  std::vector<DeviceTensor> tensors;
+  PlanLaunch launch(plan);
   for (const TensorArgument &argument : manifest.tensors) {
     if (argument.role == ArgumentRole::Workspace)
       continue;
     Result<DeviceTensor> tensor = makeDeviceTensor(device, argument, inputs, *extents, order);
     if (!tensor)
       return tensor.status();
-    tensors.push_back(std::move(*tensor));
+    launch.tensors.push_back(std::move(*tensor));
   }
-  std::vector<Argument> arguments = launchArguments(manifest, tensors, inputs.values);
-  Result<std::size_t> workspaceBytes = plan.workspaceBytes(arguments);
+  for (const auto &[name, value] : inputs.values)
+    launch.values.emplace(name, value);
+  launch.arguments = launchArguments(manifest, launch.tensors, launch.values);
+  Result<std::size_t> workspaceBytes = plan.workspaceBytes(launch.arguments);
   if (!workspaceBytes)
     return workspaceBytes.status();
   Result<Buffer> workspace = Buffer::allocate(device, *workspaceBytes);
   if (!workspace)
     return workspace.status().withContext("workspace");
-  Stream stream = Stream::defaultOf(device);
-  if (Status status = plan.launch(stream, arguments, {.workspace = workspace->address(), .workspaceBytes = *workspaceBytes}); !status)
-    return status;
-  if (Status status = stream.synchronize(); !status)
-    return status;
+  launch.workspace.emplace(std::move(*workspace));
+  launch.workspaceBytes = *workspaceBytes;
+  return launch;
+}
+
+Status PlanLaunch::enqueue(const Stream &stream, bool checkValues) const {
+  return plan.launch(stream, arguments,
+                     {.workspace = workspace->address(), .workspaceBytes = workspaceBytes, .checkValues = checkValues});
+}
+
+std::size_t PlanLaunch::tensorBytes() const {
+  std::size_t bytes = 0;
+  for (const DeviceTensor &tensor : tensors)
+    bytes += tensor.buffer.size();
+  return bytes;
+}
+
+Result<NamedTensors> PlanLaunch::outputs() const {
   NamedTensors outputs;
   for (const DeviceTensor &tensor : tensors) {
     if (tensor.placement.argument->role != ArgumentRole::Output)
@@ -256,6 +258,18 @@ Result<NamedTensors> runPlan(const Device &device, const Plan &plan, const PlanI
     outputs.emplace(tensor.placement.argument->name, std::move(*host));
   }
   return outputs;
+}
+
+Result<NamedTensors> runPlan(const Device &device, const Plan &plan, const PlanInputs &inputs, MemoryOrder order) {
+  Result<PlanLaunch> launch = PlanLaunch::prepare(device, plan, inputs, order);
+  if (!launch)
+    return launch.status();
+  Stream stream = Stream::defaultOf(device);
+  if (Status status = launch->enqueue(stream); !status)
+    return status;
+  if (Status status = stream.synchronize(); !status)
+    return status;
+  return launch->outputs();
 }
 
 } // namespace attn::tools

@@ -7,8 +7,10 @@
 #include "runtime/manifest/KernelManifest.h"
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace attn::tools {
 
@@ -31,6 +33,41 @@ enum class MemoryOrder : std::uint8_t {
   /// Rows apart from each other, and the outer dimensions in reverse order: what a view of a larger tensor looks like.
   /// The gaps of inputs hold NaN; outputs that reach into their gaps fail the run.
   Gaps,
+};
+
+/// Where the rows of one argument lie. `strides` count elements, or words of `bit`.
+struct Placement {
+  const TensorArgument *argument;
+  std::vector<std::int64_t> shape, strides;
+  std::int64_t rowBytes;
+};
+struct DeviceTensor {
+  Placement placement;
+  Buffer buffer;
+};
+
+/// A launch with all it needs in device memory, to be repeated.
+class PlanLaunch {
+public:
+  /// Copies the inputs in and makes room for the outputs.
+  static Result<PlanLaunch> prepare(const Device &device, const Plan &plan, const PlanInputs &inputs,
+                                    MemoryOrder order = MemoryOrder::Contiguous);
+
+  Status enqueue(const Stream &stream, bool checkValues = true) const;
+  /// Of inputs and outputs.
+  std::size_t tensorBytes() const;
+  /// After the stream got there: all outputs, contiguous and in the caller's dimension order.
+  Result<NamedTensors> outputs() const;
+
+private:
+  explicit PlanLaunch(const Plan &plan) : plan(plan) {}
+
+  Plan plan;
+  std::vector<DeviceTensor> tensors;
+  std::map<std::string, double> values;
+  std::vector<Argument> arguments; ///< their names are those of the plan and of `values`
+  std::optional<Buffer> workspace;
+  std::size_t workspaceBytes = 0;
 };
 
 /// Launches once and waits. All outputs come back, contiguous and in the caller's dimension order.

@@ -32,6 +32,8 @@ Result<Device> DeviceOption::open(const std::string &target) const {
     options.emulator.seed = *seed;
   if (sanitize)
     options.emulator.checks = EmulatorOptions::Checks::Full;
+  options.emulator.keepCounters = keepCounters;
+  options.multiprocessors = multiprocessors;
   return Device::open(name, options);
 }
 

@@ -21,6 +21,8 @@ struct DeviceOption {
   std::string name = "auto", completion = "eager";
   std::optional<std::uint64_t> seed;
   bool sanitize = false;
+  bool keepCounters = false; ///< no option, as what follows: for commands that print them
+  std::optional<std::uint32_t> multiprocessors;
 
   void addTo(CLI::App &command);
   Result<Device> open(const std::string &target) const;
