@@ -183,6 +183,8 @@ void asyncCopyHandler(LaneState &state, const Inst &in) {
     copy.source[lane] = sources[lane];
     copy.destination[lane] = static_cast<std::uint32_t>(destinations[lane]);
   }
+  if (warp.cta.sanitizer && !warp.cta.sanitizer->copy(warp, in, copy.destination, copy.mask, in.bytes))
+    return;
   if (warp.launch.options.completion == AsyncCompletion::Eager) {
     perform(warp, copy, copy.mask);
     return;
@@ -219,10 +221,14 @@ void asyncCommitHandler(LaneState &state, const Inst &) {
   }
   for (unsigned lane = 0; lane < 32; ++lane)
     warp.commits[lane] += warp.exec >> lane & 1;
+  if (warp.cta.sanitizer)
+    warp.cta.sanitizer->commitCopies(warp, warp.exec);
 }
 
 void asyncWaitHandler(LaneState &state, const Inst &in) {
   Warp &warp = warpOf(state);
+  if (warp.cta.sanitizer)
+    warp.cta.sanitizer->waitForCopies(warp, in, warp.exec, in.imm);
   std::size_t kept = 0;
   for (std::size_t i = 0; i < warp.copies.size(); ++i) {
     PendingCopy &copy = warp.copies[i];

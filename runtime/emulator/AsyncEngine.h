@@ -27,6 +27,7 @@ inline constexpr std::uint8_t kProductWait = 17; ///< for the other warps of the
 struct Mbarrier {
   std::uint32_t expected = 0, pending = 0;
   std::int64_t bytes = 0; ///< still to come; less than zero when they came before they were announced
+  std::int64_t announced = 0, issued = 0; ///< bytes of this phase: as announced, and of copies that were issued for it
   std::uint64_t phase = 0;
   const Inst *lastArrival = nullptr, *lastAnnouncement = nullptr;
   unsigned lastArriver = 0; ///< warp
@@ -62,6 +63,7 @@ struct Product {
   bool accumulate = false;
   unsigned issuers = 0;
   std::uint32_t done = 0; ///< bit i: the rows of the group's warp i; each may be late for itself
+  std::vector<std::uint32_t> unitsA, unitsB; ///< with the sanitizer: where the operands lie
 };
 
 struct Warpgroup {
@@ -111,6 +113,9 @@ public:
 private:
   void endPhaseIfComplete(std::uint32_t address, Mbarrier &barrier);
   void perform(Transfer &transfer);
+  /// With the sanitizer: whether what the copy overwrites or reads is free for it.
+  bool checkOrder(const Transfer &transfer);
+  bool checkOrder(Warp &warp, const Product &product);
   void performLoad(const Transfer &transfer);
   void performStore(const Transfer &transfer);
   void perform(Warpgroup &group, Product &product, std::uint32_t ranks);

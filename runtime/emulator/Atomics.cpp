@@ -98,6 +98,8 @@ static void updateIn(Warp &warp, const Inst &in, Space space, const std::uint64_
   if (warp.state == Warp::State::Failed)
     return;
   countAccess(warp, in, access, in.bytes);
+  if (warp.cta.sanitizer && !warp.cta.sanitizer->access(warp, in, access, in.bytes, AccessKind::Update, true))
+    return;
   std::uint32_t undefinedLanes = undefinedTargets(access, in.bytes);
   warp.exec = mask;
   if (undefinedLanes && space == Space::Global) {

@@ -1,4 +1,4 @@
-// Named barriers: arrival, completion, reductions, and the ways to misuse them (B01, B02, B04).
+// Named barriers: arrival, completion, reductions, and the ways to misuse them (B01, B02, B04). Fences.
 #include "runtime/emulator/Cta.h"
 #include "runtime/emulator/Handlers.h"
 
@@ -51,6 +51,8 @@ void Cta::arrive(Warp &warp, const Inst &in, unsigned id, std::uint32_t count, N
   barrier.arrived += threadsOf(warp, lanes) - before;
   barrier.count += static_cast<unsigned>(std::popcount(predicate & warp.exec));
   barrier.lanes += static_cast<unsigned>(std::popcount(warp.exec));
+  if (sanitizer)
+    sanitizer->arriveAtBarrier(warp, in, id);
   if (waits)
     warp.wait(in, id);
   if (launch.checked && barrier.arrived > expectedThreads(barrier)) {
@@ -59,6 +61,8 @@ void Cta::arrive(Warp &warp, const Inst &in, unsigned id, std::uint32_t count, N
     if (warp.state == Warp::State::Failed)
       return;
   }
+  if (waits && barrier.arrived < expectedThreads(barrier))
+    ++warp.worker->counts[static_cast<std::size_t>(&in - launch.program->code.data())].waits;
   completeIfFull(id);
 }
 
@@ -83,6 +87,8 @@ void Cta::complete(unsigned id) {
     break;
   }
   barrier.arrived = 0;
+  if (sanitizer)
+    sanitizer->completeBarrier(id);
   for (const auto &warp : warps)
     warp->release(id);
 }
@@ -134,6 +140,12 @@ void barrierHandler(LaneState &state, const Inst &in) {
     predicate = warp.predicate(in.p1, in.flags & kNegateP1);
   }
   warp.cta.arrive(warp, in, id, count, use, !(in.flags & kArriveOnly), predicate);
+}
+
+void fenceHandler(LaneState &state, const Inst &in) {
+  Warp &warp = warpOf(state);
+  if (warp.cta.sanitizer)
+    warp.cta.sanitizer->fence(warp, in);
 }
 
 } // namespace attn::emulator

@@ -28,6 +28,8 @@ Cta::Cta(Launch &launch, Worker &worker, Dim3 position, std::uint64_t linearInde
   }
   for (NamedBarrier &barrier : barriers)
     barrier.lanesOfWarp.assign(warps.size(), 0);
+  if (launch.options.checks == CheckLevel::Full)
+    sanitizer = std::make_unique<Sanitizer>(*this);
 }
 
 static std::uint32_t specialValue(const Warp &warp, std::uint32_t which, unsigned lane) {

@@ -3,6 +3,7 @@
 
 #include "runtime/emulator/AsyncEngine.h"
 #include "runtime/emulator/Warp.h"
+#include "runtime/emulator/sanitizer/Sanitizer.h"
 
 #include <array>
 #include <memory>
@@ -49,6 +50,7 @@ public:
   std::mt19937_64 random;
   std::vector<std::unique_ptr<Warp>> warps;
   AsyncEngine async;
+  std::unique_ptr<Sanitizer> sanitizer; ///< null below CheckLevel::Full
   std::uint64_t executed = 0;
 
 private:

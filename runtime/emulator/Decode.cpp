@@ -1,6 +1,8 @@
 // The frame of decoding: functions, instructions, jumps, calls (see Decode.h).
 #include "runtime/emulator/Decode.h"
 
+#include "runtime/emulator/sanitizer/Sanitizer.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -168,7 +170,7 @@ bool Decoder::decodeFunction(Instance &made) {
       return end;
     }();
     program.origins.push_back({function, function->instructions.empty() ? &kEnd : &function->instructions.back(),
-                               InstructionClass::Branch, 0, false});
+                               InstructionClass::Control});
     Draft end = make(exitHandler);
     end.inst.guard = kNoPredicate;
     end.inst.flags = 0;
@@ -211,7 +213,7 @@ bool Decoder::resolveJumps(Instance &made) {
 
 bool Decoder::decodeInstruction(Instance &made, const ptx::Instruction &each) {
   instruction = &each;
-  program.origins.push_back({made.function, &each, InstructionClass::Other, 0, false});
+  program.origins.push_back({made.function, &each, InstructionClass::Other});
   guard = each.guard >= 0 ? static_cast<std::uint16_t>(made.registers[each.guard]) : kNoPredicate;
   guardFlags = each.guardNegated ? kGuardNegated : 0;
   after.clear();
@@ -249,7 +251,7 @@ bool Decoder::decodeInstruction(Instance &made, const ptx::Instruction &each) {
     Draft draft = make(warpBarrierHandler);
     draft.inst.a = source(each.operands[0], ScalarType::B32);
     emit(draft);
-    countAs(InstructionClass::Barrier);
+    countAs(InstructionClass::Synchronization);
     done = true;
     break;
   }
@@ -258,7 +260,7 @@ bool Decoder::decodeInstruction(Instance &made, const ptx::Instruction &each) {
     countAs(InstructionClass::Shuffle);
     break;
   case Family::Barrier: done = decodeBarrier(); break;
-  case Family::Fence: done = decodeSimple(nothingHandler, InstructionClass::Barrier); break;
+  case Family::Fence: done = decodeFence(); break;
   case Family::AsyncCopy: done = decodeAsyncCopy(); break;
   case Family::AsyncCommit: done = decodeSimple(asyncCommitHandler, InstructionClass::AsyncCopy); break;
   case Family::AsyncWait: done = decodeAsyncWait(); break;
@@ -268,7 +270,7 @@ bool Decoder::decodeInstruction(Instance &made, const ptx::Instruction &each) {
   case Family::BranchIndexed: done = decodeBranchIndexed(); break;
   case Family::Call: done = decodeCall(); break;
   case Family::Return: done = decodeReturn(); break;
-  case Family::Exit: done = decodeSimple(exitHandler, InstructionClass::Branch); break;
+  case Family::Exit: done = decodeSimple(exitHandler, InstructionClass::Control); break;
   case Family::Trap: done = decodeSimple(trapHandler, InstructionClass::Other); break;
   case Family::StoreMatrix: done = decodeStoreMatrix(); break;
   case Family::Mbarrier: done = decodeMbarrier(); break;
@@ -294,6 +296,18 @@ bool Decoder::decodeInstruction(Instance &made, const ptx::Instruction &each) {
   return true;
 }
 
+bool Decoder::decodeFence() {
+  countAs(InstructionClass::Synchronization);
+  Draft draft = make(fenceHandler);
+  const FenceKind kind = has("mbarrier_init") ? FenceKind::BarrierInit
+                         : !has("proxy")      ? FenceKind::Memory
+                         : has("global")      ? FenceKind::ProxyGlobal
+                                              : FenceKind::Proxy;
+  draft.inst.kind = static_cast<std::uint8_t>(kind);
+  emit(std::move(draft));
+  return true;
+}
+
 bool Decoder::decodeSimple(Handler handler, InstructionClass kind) {
   emit(make(handler));
   countAs(kind);
@@ -304,7 +318,7 @@ bool Decoder::decodeBranch() {
   const Operand &label = instruction->operands[0];
   if (!instance->function->labels[label.index].targets.empty())
     return refuse("the label names a list of branch targets");
-  countAs(InstructionClass::Branch);
+  countAs(InstructionClass::Control);
   Draft draft = make(branchHandler);
   draft.endsPath = guard == kNoPredicate;
   instance->jumps.emplace_back(drafts.size(), label.index);
@@ -313,7 +327,7 @@ bool Decoder::decodeBranch() {
 }
 
 bool Decoder::decodeBranchIndexed() {
-  countAs(InstructionClass::Branch);
+  countAs(InstructionClass::Control);
   Draft draft = make(branchIndexedHandler);
   draft.inst.a = source(instruction->operands[0], ScalarType::U32);
   draft.endsPath = guard == kNoPredicate;
@@ -326,7 +340,7 @@ bool Decoder::decodeBranchIndexed() {
 }
 
 bool Decoder::decodeReturn() {
-  countAs(InstructionClass::Branch);
+  countAs(InstructionClass::Control);
   bool isEntry = callStack.size() == 1;
   Draft draft = make(isEntry ? exitHandler : branchHandler);
   draft.endsPath = guard == kNoPredicate;
@@ -344,7 +358,7 @@ static bool areVariables(const std::vector<Operand> &operands) {
 
 /// The callee's parameters and results are the caller's `.param` variables under other names: the body is decoded in place.
 bool Decoder::decodeCall() {
-  countAs(InstructionClass::Branch);
+  countAs(InstructionClass::Control);
   const Operand *callee = nullptr;
   std::vector<Operand> lists[2];
   bool seen = false;

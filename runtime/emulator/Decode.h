@@ -131,6 +131,7 @@ private:
   bool decodeProduct();
   bool decodeProductSync();
   bool decodeElect();
+  bool decodeFence();
   bool decodeMaxRegisters();
   bool addressRegister(const ptx::Operand &operand, ptx::Space space, std::uint32_t &reg, std::int64_t &displacement, bool &wide);
   bool decodeMma();

@@ -8,6 +8,7 @@
 //     if (!report.status) … report.findings says which line, CTA, warp and lanes
 #pragma once
 
+#include "attn/Counters.h"
 #include "attn/Result.h"
 #include "attn/Status.h"
 
@@ -74,7 +75,7 @@ private:
 enum class CheckLevel : std::uint8_t {
   Off,    ///< only what keeps the process safe
   Memory, ///< bounds, alignment, spaces, uninitialised data, barriers, deadlock
-  Full,   ///< races and proxies too; refused by this version
+  Full,   ///< the order of accesses to shared memory too: races, proxies (sanitizer/)
 };
 
 /// When asynchronous work is done: cp.async, tensor copies, wgmma. Correct kernels compute the same under all three.
@@ -96,7 +97,7 @@ struct LaunchOptions {
   bool keepGoing = false;
   /// Warp instructions of one CTA before X02; 0 means no limit.
   std::uint64_t stepLimit = 0;
-  /// Counts sectors and bank conflicts too (slower).
+  /// Counts bytes, sectors and bank conflicts too (slower).
   bool countMemory = false;
 };
 
@@ -126,14 +127,6 @@ struct Finding {
   std::uint32_t lanes = 0;
 };
 
-/// The classes that executed warp instructions are counted in.
-enum class InstructionClass : std::uint8_t {
-  Tensor, FloatArithmetic, PackedHalf, Integer, SpecialFunction, Conversion, Move, GlobalMemory, SharedMemory,
-  LocalMemory, ParameterMemory, AsyncCopy, Atomic, Shuffle, Barrier, Branch, Other,
-};
-inline constexpr std::size_t kInstructionClasses = static_cast<std::size_t>(InstructionClass::Other) + 1;
-std::string_view spelling(InstructionClass kind);
-
 /// Counts of one PTX instruction over the whole launch.
 struct LineCounters {
   unsigned ptxLine = 0;
@@ -142,18 +135,12 @@ struct LineCounters {
   std::string_view row;
   std::uint64_t warpInstructions = 0;
   std::uint64_t activeLanes = 0;
+  std::uint64_t waits = 0; ///< times a warp had to wait here
   /// With `countMemory`: bytes asked for, 32-byte sectors touched, shared wavefronts, and those above the minimum.
-  std::uint64_t bytes = 0, sectors = 0, wavefronts = 0, bankConflicts = 0;
+  std::uint64_t globalBytes = 0, sharedBytes = 0, sectors = 0, wavefronts = 0, bankConflicts = 0;
 };
 
-/// Exact for the PTX that ran; says nothing about time.
-struct Counters {
-  std::array<std::uint64_t, kInstructionClasses> warpInstructions{};
-  std::uint64_t totalWarpInstructions = 0;
-  std::uint64_t tensorFlop = 0;
-  /// Lane operations of ex2, lg2, rcp, rsqrt, sqrt.approx, tanh, sin, cos.
-  std::uint64_t specialFunctionOps = 0;
-  std::uint64_t globalBytes = 0, globalSectors = 0, sharedWavefronts = 0, sharedBankConflicts = 0;
+struct Counters : WorkCounters {
   /// In the order of the text; only instructions that ran.
   std::vector<LineCounters> lines;
 };

@@ -28,8 +28,7 @@ struct VirtualGpu::State {
 
   Result<Loaded *> load(const PtxModule &module);
   Status initialise(const ptx::Module &tree, Loaded &loaded);
-  Status check(const PtxModule &module, const EntryInfo &info, const Program &program, const LaunchConfig &config,
-               const LaunchOptions &launchOptions) const;
+  Status check(const EntryInfo &info, const Program &program, const LaunchConfig &config) const;
 };
 
 VirtualGpu::VirtualGpu(std::unique_ptr<State> state) : state(std::move(state)) {}
@@ -173,13 +172,8 @@ void VirtualGpu::unload(const PtxModule &module) {
   state->modules.erase(found);
 }
 
-Status VirtualGpu::State::check(const PtxModule &module, const EntryInfo &info, const Program &program,
-                                const LaunchConfig &config, const LaunchOptions &launchOptions) const {
-  (void)module;
+Status VirtualGpu::State::check(const EntryInfo &info, const Program &program, const LaunchConfig &config) const {
   auto invalid = [&](std::string text) { return Status(StatusCode::InvalidArgument, fmt::format("launch of `{}`: {}", info.name, text)); };
-  if (launchOptions.checks == CheckLevel::Full)
-    return {StatusCode::Unsupported, fmt::format("launch of `{}`: check level `full` (races, proxies) is not there yet; use "
-                                                 "`memory`", info.name)};
   const Dim3 &grid = config.grid, &block = config.block;
   std::uint64_t threads = std::uint64_t(block.x) * block.y * block.z;
   if (block.x == 0 || block.y == 0 || block.z == 0 || block.x > 1024 || block.y > 1024 || block.z > 64 || threads > 1024)
@@ -294,7 +288,7 @@ LaunchReport VirtualGpu::launch(const PtxModule &module, std::string_view entry,
     return report;
   }
   const Program &program = *module.content()->programs[static_cast<std::size_t>(info - module.entries().data())];
-  report.status = state->check(module, *info, program, config, options);
+  report.status = state->check(*info, program, config);
   if (report.status && parameters.size() != info->parameterBytes)
     report.status = {StatusCode::InvalidArgument,
                      fmt::format("launch of `{}`: {} bytes of parameters, but it takes {}", entry, parameters.size(),

@@ -51,6 +51,7 @@ void moveMatrixHandler(LaneState &, const Inst &);
 
 // Barriers.cpp. a id, b count; p1 predicate of a reduction; kind: NamedBarrier::Use
 void barrierHandler(LaneState &, const Inst &);
+void fenceHandler(LaneState &, const Inst &); ///< kind: FenceKind
 
 // Mbarrier.cpp. Address in a; b: count, bytes, parity or state; d or p0: result; kind: MbarrierOp
 enum class MbarrierOp : std::uint8_t { Init, Invalidate, Arrive, ArriveDrop, ExpectBytes, ArriveExpectBytes, CompleteBytes };

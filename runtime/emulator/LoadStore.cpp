@@ -91,6 +91,26 @@ static bool loadParameter(Warp &warp, const Inst &in) {
   return true;
 }
 
+/// R03: what stands there must be what each lane wrote.
+static bool checkSameValue(Warp &warp, const Inst &in, const Access &access, unsigned element, std::uint32_t slot) {
+  for (std::uint32_t rest = access.mask; rest; rest &= rest - 1) {
+    const auto lane = static_cast<unsigned>(std::countr_zero(rest));
+    const std::uint64_t value = in.bytes == 8 ? warp.plane<std::uint64_t>(slot)[lane] : warp.plane<std::uint32_t>(slot)[lane];
+    const std::uint64_t offset = access.offset[lane] + std::uint64_t(element) * in.bytes;
+    if (std::memcmp(access.base + offset, &value, in.bytes) == 0)
+      continue;
+    warp.report(in, "R03", access.mask, fmt::format("shared WAW race: lanes store different values to shared address {:#x}", offset));
+    return warp.state != Warp::State::Failed;
+  }
+  return true;
+}
+
+static bool checkOrder(Warp &warp, const Inst &in, const Access &access, std::uint32_t bytes, AccessKind kind) {
+  if (warp.cta.sanitizer && !warp.cta.sanitizer->access(warp, in, access, bytes, kind))
+    return false;
+  return checkInFlight(warp, in, access, bytes, kind);
+}
+
 void loadHandler(LaneState &state, const Inst &in) {
   Warp &warp = warpOf(state);
   if (loadParameter(warp, in))
@@ -106,7 +126,7 @@ void loadHandler(LaneState &state, const Inst &in) {
     if (warp.state == Warp::State::Failed)
       return;
     countAccess(warp, in, access, bytes);
-    if (!checkInFlight(warp, in, access, bytes, AccessKind::Read))
+    if (!checkOrder(warp, in, access, bytes, AccessKind::Read))
       return;
     warp.exec = mask;
     if (in.count == 1)
@@ -153,7 +173,7 @@ void storeHandler(LaneState &state, const Inst &in) {
     if (warp.state == Warp::State::Failed)
       return;
     countAccess(warp, in, access, bytes);
-    if (!checkInFlight(warp, in, access, bytes, AccessKind::Write))
+    if (!checkOrder(warp, in, access, bytes, AccessKind::Write))
       return;
     for (unsigned element = 0; element < in.count; ++element) {
       std::uint32_t slot = in.count == 1 ? in.d : in.list[element];
@@ -166,6 +186,8 @@ void storeHandler(LaneState &state, const Inst &in) {
       case 4: storeElement<std::uint32_t, std::uint32_t>(warp, access, element, slot); break;
       default: storeElement<std::uint64_t, std::uint64_t>(warp, access, element, slot); break;
       }
+      if (warp.cta.sanitizer && space == Space::Shared && !checkSameValue(warp, in, access, element, slot))
+        break;
     }
     warp.exec = all;
   });
@@ -230,6 +252,8 @@ void loadMatrixHandler(LaneState &state, const Inst &in) {
   if (warp.state == Warp::State::Failed || access.mask != lanes)
     return;
   countAccess(warp, in, access, 16);
+  if (warp.cta.sanitizer && !warp.cta.sanitizer->accessTogether(warp, in, access, AccessKind::Read))
+    return;
   if (!checkInFlight(warp, in, access, 16, AccessKind::Read))
     return;
   for (unsigned matrix = 0; matrix < in.count; ++matrix) {

@@ -30,7 +30,11 @@ void AsyncEngine::initialise(std::uint32_t address, std::uint32_t count) {
   barriers.insert_or_assign(address, made);
 }
 
-void AsyncEngine::invalidate(std::uint32_t address) { barriers.erase(address); }
+void AsyncEngine::invalidate(std::uint32_t address) {
+  barriers.erase(address);
+  if (cta.sanitizer)
+    cta.sanitizer->invalidateBarrier(address);
+}
 
 bool AsyncEngine::overlapsBarrier(std::uint64_t begin, std::uint64_t end) const {
   if (barriers.empty())
@@ -43,6 +47,9 @@ void AsyncEngine::endPhaseIfComplete(std::uint32_t address, Mbarrier &barrier) {
   if (barrier.pending != 0 || barrier.bytes != 0)
     return;
   ++barrier.phase;
+  barrier.announced = barrier.issued = 0;
+  if (cta.sanitizer)
+    cta.sanitizer->endPhase(address, barrier.phase);
   barrier.pending = barrier.expected;
   ++progress;
   wake(kPhaseWait, address);
@@ -67,6 +74,7 @@ bool AsyncEngine::arrive(Warp &warp, const Inst &in, std::uint32_t address, std:
 bool AsyncEngine::announce(Warp &warp, const Inst &in, std::uint32_t address, std::int64_t bytes) {
   Mbarrier &barrier = *find(address);
   barrier.bytes += bytes;
+  barrier.announced += bytes;
   barrier.lastAnnouncement = &in;
   if (barrier.bytes <= kCountLimit)
     return true;
@@ -82,6 +90,11 @@ void AsyncEngine::completeBytes(Warp &warp, const Inst &in, std::uint32_t addres
     return;
   }
   barrier->bytes -= bytes;
+  if (barrier->pending == 0 && (barrier->bytes < 0 || (barrier->bytes == 0 && barrier->issued > barrier->announced)))
+    warp.report(in, "A05", warp.exec,
+                fmt::format("mbarrier at shared address {:#x}: {} bytes are announced for its phase {}, but the copies issued for "
+                            "it bring {}",
+                            address, barrier->announced, barrier->phase, barrier->issued));
   if (barrier->bytes < -std::int64_t(kCountLimit))
     warp.report(in, "A04", warp.exec, fmt::format("mbarrier at shared address {:#x}: {} bytes came that nobody announced",
                                                   address, -barrier->bytes));
@@ -146,7 +159,19 @@ static bool barrierAddresses(Warp &warp, const Inst &in, std::uint32_t slot, boo
   return access.mask == warp.exec && warp.state != Warp::State::Failed;
 }
 
-/// A01: every lane's barrier must be live.
+/// Calls `f(address, lanes)` for each distinct address of the executing lanes.
+template <typename F> static void forEachBarrier(const Warp &warp, const std::uint64_t (&addresses)[32], std::uint32_t mask, F f) {
+  for (std::uint32_t rest = mask; rest && warp.state != Warp::State::Failed;) {
+    const std::uint64_t address = addresses[std::countr_zero(rest)];
+    std::uint32_t same = 0;
+    for (std::uint32_t lanes = rest; lanes; lanes &= lanes - 1)
+      same |= addresses[std::countr_zero(lanes)] == address ? lanes & -lanes : 0;
+    rest &= ~same;
+    f(static_cast<std::uint32_t>(address), same);
+  }
+}
+
+/// A01: every lane's barrier must be live, and (A02) known to be.
 static bool checkLive(Warp &warp, const Inst &in, const std::uint64_t (&addresses)[32]) {
   for (std::uint32_t rest = warp.exec; rest; rest &= rest - 1) {
     unsigned lane = static_cast<unsigned>(std::countr_zero(rest));
@@ -155,7 +180,11 @@ static bool checkLive(Warp &warp, const Inst &in, const std::uint64_t (&addresse
       return false;
     }
   }
-  return true;
+  if (warp.cta.sanitizer)
+    forEachBarrier(warp, addresses, warp.exec, [&](std::uint32_t address, std::uint32_t lanes) {
+      warp.cta.sanitizer->useBarrier(warp, in, address, lanes, false);
+    });
+  return warp.state != Warp::State::Failed;
 }
 
 static void initialiseOne(Warp &warp, const Inst &in, unsigned lane, std::uint32_t address, std::uint32_t count) {
@@ -165,6 +194,8 @@ static void initialiseOne(Warp &warp, const Inst &in, unsigned lane, std::uint32
     return warp.report(in, "A01", 1u << lane, fmt::format("the mbarrier at shared address {:#x} is live; it must be invalidated "
                                                           "before it is initialised again", address));
   warp.cta.async.initialise(address, count);
+  if (warp.cta.sanitizer)
+    warp.cta.sanitizer->initialiseBarrier(warp, lane, address);
 }
 
 /// The state that an arrival gives back: the phase, and the arrivals that were pending.
@@ -200,6 +231,11 @@ void mbarrierHandler(LaneState &state, const Inst &in) {
   const std::uint32_t *values = in.b != kNoRegister ? warp.plane<std::uint32_t>(in.b) : nullptr;
   std::uint64_t tokens[32] = {};
   const std::uint32_t all = warp.exec;
+  const bool arrives = op == MbarrierOp::Arrive || op == MbarrierOp::ArriveDrop || op == MbarrierOp::ArriveExpectBytes;
+  if (arrives && warp.cta.sanitizer)
+    forEachBarrier(warp, addresses, all, [&](std::uint32_t address, std::uint32_t lanes) {
+      warp.cta.sanitizer->arrive(warp, in, address, lanes);
+    });
   for (std::uint32_t rest = all; rest && warp.state != Warp::State::Failed; rest &= rest - 1) {
     unsigned lane = static_cast<unsigned>(std::countr_zero(rest));
     std::uint32_t address = static_cast<std::uint32_t>(addresses[lane]), value = values ? values[lane] : 1;
@@ -262,6 +298,10 @@ void mbarrierWaitHandler(LaneState &state, const Inst &in) {
   if (open && waits && (open & ~warp.expired))
     return warp.waitAgain(in, kPhaseWait, static_cast<std::uint32_t>(addresses[std::countr_zero(open)]));
   warp.expired &= ~warp.exec;
+  if (warp.cta.sanitizer)
+    forEachBarrier(warp, addresses, ended, [&](std::uint32_t address, std::uint32_t lanes) {
+      warp.cta.sanitizer->observePhase(warp, in, address, lanes);
+    });
   warp.writePredicate(in.p0, ended, 0);
 }
 
@@ -271,17 +311,14 @@ void copyArrivalHandler(LaneState &state, const Inst &in) {
   if (!barrierAddresses(warp, in, in.a, in.flags & kWideAddress, in.imm, addresses) || !checkLive(warp, in, addresses))
     return;
   const std::uint32_t all = warp.exec;
-  for (std::uint32_t rest = all; rest && warp.state != Warp::State::Failed;) {
-    std::uint64_t address = addresses[std::countr_zero(rest)];
-    std::uint32_t same = 0;
-    for (std::uint32_t lanes = rest; lanes; lanes &= lanes - 1)
-      same |= addresses[std::countr_zero(lanes)] == address ? lanes & -lanes : 0;
-    rest &= ~same;
-    warp.exec = same;
+  forEachBarrier(warp, addresses, all, [&](std::uint32_t address, std::uint32_t lanes) {
+    warp.exec = lanes;
     if (!(in.flags & kNoIncrement))
-      warp.cta.async.find(static_cast<std::uint32_t>(address))->pending += static_cast<std::uint32_t>(std::popcount(same));
-    warp.cta.async.arriveAfterCopies(warp, in, static_cast<std::uint32_t>(address), same);
-  }
+      warp.cta.async.find(address)->pending += static_cast<std::uint32_t>(std::popcount(lanes));
+    if (warp.cta.sanitizer)
+      warp.cta.sanitizer->arriveAfterCopies(warp, address, lanes);
+    warp.cta.async.arriveAfterCopies(warp, in, address, lanes);
+  });
   warp.exec = all;
 }
 

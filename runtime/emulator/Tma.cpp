@@ -135,8 +135,26 @@ void AsyncEngine::perform(Transfer &transfer) {
   completeBytes(*transfer.warp, *transfer.instruction, transfer.barrier, transfer.map.boxBytes());
 }
 
+bool AsyncEngine::checkOrder(const Transfer &transfer) {
+  std::vector<std::uint32_t> units;
+  forEachRow(transfer, [&](const BoxRow &row) {
+    // A store reads only what lies inside the tensor.
+    if (transfer.kind == Transfer::Kind::Load || row.inside)
+      forEachUnit(row, transfer.map.swizzle, [&](std::uint32_t shared, std::uint32_t) { units.push_back(shared); });
+  });
+  Warp &warp = *transfer.warp;
+  if (transfer.kind == Transfer::Kind::Store)
+    return cta.sanitizer->tensorStore(warp, *transfer.instruction, transfer.lane, units);
+  return cta.sanitizer->useBarrier(warp, *transfer.instruction, transfer.barrier, 1u << transfer.lane, true) &&
+         cta.sanitizer->tensorLoad(warp, *transfer.instruction, transfer.lane, units, transfer.barrier, find(transfer.barrier)->phase);
+}
+
 void AsyncEngine::issue(Transfer transfer) {
   const AsyncCompletion completion = cta.launch.options.completion;
+  if (cta.sanitizer && !checkOrder(transfer))
+    return;
+  if (transfer.kind == Transfer::Kind::Load)
+    find(transfer.barrier)->issued += transfer.map.boxBytes();
   if (transfer.kind == Transfer::Kind::Load && completion == AsyncCompletion::Eager)
     return perform(transfer);
   if (transfer.kind == Transfer::Kind::Load) {
@@ -282,7 +300,8 @@ static void countTransfer(Warp &warp, const Inst &in, const Transfer &transfer) 
     return;
   Worker::MemoryCounts &counts = warp.worker->memoryCounts[in.origin];
   forEachRow(transfer, [&](const BoxRow &row) {
-    counts.bytes += row.inside;
+    counts.globalBytes += row.inside;
+    counts.sharedBytes += row.bytes;
     counts.sectors += row.inside ? (row.global + row.inside - 1) / 32 - row.global / 32 + 1 : 0;
   });
 }
@@ -334,12 +353,16 @@ void bulkCommitHandler(LaneState &state, const Inst &) {
   Warp &warp = warpOf(state);
   for (unsigned lane = 0; lane < 32; ++lane)
     warp.bulkCommits[lane] += warp.exec >> lane & 1;
+  if (warp.cta.sanitizer)
+    warp.cta.sanitizer->commitStores(warp, warp.exec);
 }
 
 /// `.read` waits for the reading of shared memory alone; here both halves of a copy happen at once.
 void bulkWaitHandler(LaneState &state, const Inst &in) {
   Warp &warp = warpOf(state);
   warp.cta.async.finishStores(warp, warp.exec, static_cast<std::uint32_t>(in.imm));
+  if (warp.cta.sanitizer)
+    warp.cta.sanitizer->waitForStores(warp, in, warp.exec, static_cast<std::uint32_t>(in.imm));
 }
 
 } // namespace attn::emulator

@@ -185,8 +185,8 @@ void warpBarrierHandler(LaneState &state, const Inst &in) {
     return;
   const std::uint32_t *masks = warp.plane<std::uint32_t>(in.a);
   std::uint32_t mask = masks[std::countr_zero(warp.exec)];
-  if (!warp.joinWarpBarrier(in, mask))
-    members(warp, in, in.a);
+  if ((warp.joinWarpBarrier(in, mask) || members(warp, in, in.a)) && warp.cta.sanitizer)
+    warp.cta.sanitizer->syncLanes(warp, in, mask & warp.live);
 }
 
 void moveMatrixHandler(LaneState &state, const Inst &in) {

@@ -71,6 +71,8 @@ void storeMatrixHandler(LaneState &state, const Inst &in) {
   if (warp.state == Warp::State::Failed || access.mask != lanes)
     return;
   countAccess(warp, in, access, 16);
+  if (warp.cta.sanitizer && !warp.cta.sanitizer->accessTogether(warp, in, access, AccessKind::Write))
+    return;
   for (unsigned matrix = 0; matrix < in.count; ++matrix) {
     std::uint16_t rows[8][8], undefinedRows[8][8];
     std::uint32_t undefinedWords[32];

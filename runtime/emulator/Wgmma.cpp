@@ -178,17 +178,44 @@ bool AsyncEngine::finishProducts(Warpgroup &group, std::uint64_t end, std::uint3
   return true;
 }
 
+/// The units of A that hold the sixteen rows of the group's warp `rank`.
+static std::vector<std::uint32_t> unitsOfWarp(const std::vector<std::uint32_t> &units, unsigned rank, bool mnMajor) {
+  if (!mnMajor)
+    return std::vector(units.begin() + 32 * rank, units.begin() + 32 * (rank + 1));
+  std::vector<std::uint32_t> own;
+  for (std::size_t k = 0; k < kDepth; ++k)
+    own.insert(own.end(), {units[8 * k + 2 * rank], units[8 * k + 2 * rank + 1]});
+  return own;
+}
+
+/// A warp reads its own rows of A, and B. Accesses are checked when the warp issues its part.
+bool AsyncEngine::checkOrder(Warp &warp, const Product &product) {
+  const Inst &in = *product.instruction;
+  if (!product.unitsA.empty() &&
+      !cta.sanitizer->product(warp, in, unitsOfWarp(product.unitsA, warp.index % 4, in.kind & kProductTransposeA), warp.products.issued))
+    return false;
+  return cta.sanitizer->product(warp, in, product.unitsB, warp.products.issued);
+}
+
 void AsyncEngine::issue(Warp &warp, const Inst &in, const Product &product) {
   Warpgroup &group = *warpgroupOf(warp);
   const std::uint64_t at = warp.products.issued - group.first;
-  if (at == group.products.size())
-    group.products.push_back(product);
+  if (at == group.products.size()) {
+    Product &made = group.products.emplace_back(product);
+    if (cta.sanitizer) {
+      made.unitsB = unitsOf(MatrixDescriptor::decode(product.b), 8u * in.count, in.kind & kProductTransposeB).addresses;
+      if (!(in.kind & kProductRegisterA))
+        made.unitsA = unitsOf(MatrixDescriptor::decode(product.a), kRows, in.kind & kProductTransposeA).addresses;
+    }
+  }
   Product &shared = group.products[at];
   const unsigned line = cta.launch.program->origins[shared.instruction->origin].instruction->line;
   if (shared.instruction != &in)
     return warp.report(in, "W05", warp.exec, fmt::format("other warps of the warpgroup execute the product at line {} in its place", line));
   if (shared.a != product.a || shared.b != product.b || shared.accumulate != product.accumulate)
     return warp.report(in, "W04", warp.exec, "descriptors or scale-d differ between the warps of the warpgroup");
+  if (cta.sanitizer && !checkOrder(warp, shared))
+    return;
   ++warp.products.issued;
   if (++shared.issuers < 4)
     return;
@@ -321,6 +348,8 @@ void productWaitHandler(LaneState &state, const Inst &in) {
   if (!warp.cta.async.finishProducts(group, end, 1u << warp.index % 4))
     return warp.waitAgain(in, kProductWait, warp.index / 4);
   products.waited = end;
+  if (warp.cta.sanitizer)
+    warp.cta.sanitizer->waitForProducts(warp, in, end);
 }
 
 /// The same hazards for all other instructions.

@@ -22,7 +22,7 @@ struct EmulateOptions {
   std::uint32_t sharedBytes = 0;
   std::uint64_t seed = 0, stepLimit = 0;
   unsigned threads = 0;
-  bool keepGoing = false, counters = false, json = false;
+  bool keepGoing = false, sanitize = false, counters = false, json = false;
 };
 
 /// One kernel argument: the eight bytes passed, and what to store afterwards.
@@ -139,10 +139,10 @@ static Result<Argument> parseArgument(const std::string &text) {
 
 static Result<emulator::LaunchOptions> launchOptions(const EmulateOptions &options) {
   emulator::LaunchOptions launch;
-  if (options.checks == "off")
-    launch.checks = emulator::CheckLevel::Off;
-  else if (options.checks == "full")
+  if (options.sanitize || options.checks == "full")
     launch.checks = emulator::CheckLevel::Full;
+  else if (options.checks == "off")
+    launch.checks = emulator::CheckLevel::Off;
   else if (options.checks != "memory")
     return invalid(fmt::format("--checks {}: expects off, memory or full", options.checks));
   if (options.completion == "lazy")
@@ -255,6 +255,7 @@ void addEmulateCommand(CLI::App &app, int &exitCode) {
                       "an argument, in order: in=FILE, out=TYPE[SIZE,…]:FILE, inout=FILE:FILE, or a scalar such as i32=5")
       ->allow_extra_args(false);
   command->add_option("--checks", options->checks, "off, memory or full")->capture_default_str();
+  command->add_flag("--sanitize", options->sanitize, "all checks, as --checks full");
   command->add_option("--completion", options->completion, "when cp.async lands: eager, lazy or random")->capture_default_str();
   command->add_option("--seed", options->seed, "for --completion random");
   command->add_option("--threads", options->threads, "CPU threads; 0: one a core")->capture_default_str();

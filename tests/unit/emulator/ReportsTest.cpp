@@ -2,7 +2,8 @@
 // that triggers one finding, and, with small changes written into it, its clean twin:
 //
 //   // finding: M01 out of bounds …     the start of the finding's message    (or `// error: …`, of the refusal at load)
-//   // launch: block 64, shared 128, completion lazy, steps 1000              (what differs from one warp and eager copies)
+//   // launch: checks full, block 64, shared 128, completion lazy, steps 1000   (what differs from level `memory`, one warp and
+//                                                                             eager copies)
 //   // buffer: in 128 [unwritten]       a parameter: a buffer of so many bytes, zeroed, or never written
 //   // map: 64x32 box 64x8 swizzle 128 [rows 24]   a tensor map of 16-bit elements over a buffer of its own, which may end early
 //   // source: softcap.attn:17          the position that `.loc` gave
@@ -18,6 +19,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 namespace attn::emulator {
@@ -34,7 +36,7 @@ struct ReportCase {
   std::vector<Buffer> buffers;
   std::vector<TensorMap> maps; ///< `address`: the bytes of its buffer
   LaunchConfig config = {.block = {32, 1, 1}};
-  LaunchOptions options = {.threads = 1, .stepLimit = 1'000'000};
+  LaunchOptions options = {.threads = 1, .stepLimit = 1'000'000}; ///< `checks`: the level that reports it
 };
 
 void PrintTo(const ReportCase &run, std::ostream *stream) { *stream << run.name; }
@@ -51,6 +53,8 @@ static void readLaunch(std::istringstream words, ReportCase &read) {
       value.pop_back();
     if (key == "completion")
       read.options.completion = value == "random" ? AsyncCompletion::Random : AsyncCompletion::Lazy;
+    else if (key == "checks")
+      read.options.checks = CheckLevel::Full;
     else if (key == "block")
       read.config.block.x = static_cast<std::uint32_t>(std::stoul(value));
     else if (key == "shared")
@@ -135,7 +139,7 @@ static std::vector<ReportCase> readCases() {
   return cases;
 }
 
-static LaunchReport launch(const PtxModule &module, const ReportCase &run, CheckLevel checks = CheckLevel::Memory) {
+static LaunchReport launch(const PtxModule &module, const ReportCase &run, std::optional<CheckLevel> checks = {}) {
   auto gpu = std::move(*VirtualGpu::create());
   std::vector<DeviceAddress> addresses;
   for (const Buffer &buffer : run.buffers) {
@@ -157,7 +161,7 @@ static LaunchReport launch(const PtxModule &module, const ReportCase &run, Check
     arguments.push_back(maps[i].data());
   }
   LaunchOptions options = run.options;
-  options.checks = checks;
+  options.checks = checks.value_or(options.checks);
   return gpu->launch(module, "kernel", run.config, arguments, options);
 }
 
@@ -200,10 +204,29 @@ TEST_P(Reports, AreSilentAboutTheTwin) {
   ReportCase twin = run;
   for (AsyncCompletion completion : {AsyncCompletion::Eager, AsyncCompletion::Lazy, AsyncCompletion::Random}) {
     twin.options.completion = completion;
-    LaunchReport report = launch(*module, twin);
-    EXPECT_TRUE(report.status) << report.status.message();
-    EXPECT_TRUE(report.findings.empty());
+    for (CheckLevel checks : {CheckLevel::Memory, CheckLevel::Full}) {
+      LaunchReport report = launch(*module, twin, checks);
+      EXPECT_TRUE(report.status) << report.status.message();
+      EXPECT_TRUE(report.findings.empty());
+    }
   }
+}
+
+/// What orders accesses does not depend on when asynchronous work is done: whatever the timing, a report is due, if only about
+/// another of the accesses.
+TEST_P(Reports, OfOrderDoNotDependOnTiming) {
+  ReportCase run = GetParam();
+  if (run.options.checks != CheckLevel::Full)
+    return;
+  auto module = PtxModule::parse(run.text, run.name + ".ptx");
+  ASSERT_TRUE(module);
+  for (AsyncCompletion completion : {AsyncCompletion::Eager, AsyncCompletion::Lazy, AsyncCompletion::Random})
+    for (std::uint64_t seed = 0; seed < (completion == AsyncCompletion::Random ? 5u : 1u); ++seed) {
+      run.options.completion = completion;
+      run.options.seed = seed;
+      LaunchReport report = launch(*module, run);
+      EXPECT_EQ(report.findings.size(), 1u);
+    }
 }
 
 /// Without checks the process survives whatever the program does, and the launch comes to an end.
@@ -334,7 +357,6 @@ TEST(Launches, RefuseBadArguments) {
   EXPECT_EQ(refusal("required", {.block = {128, 1, 1}}), "launch of `required`: block (128, 1, 1), but the entry requires (64, 2, 1)");
   EXPECT_EQ(refusal("limited", {.block = {129, 1, 1}}), "launch of `limited`: 129 threads, but the entry allows 128");
   EXPECT_EQ(refusal("large", {.dynamicSharedBytes = 200000}), "launch of `large`: 240000 bytes of shared memory, but a block has at most 232448");
-  EXPECT_NE(refusal("plain", {}, two, {.checks = CheckLevel::Full}).find("check level `full`"), std::string::npos);
   EXPECT_TRUE(gpu->launch(module, "required", {.block = {64, 2, 1}}, std::span<void *const>()).status);
 }
 
