@@ -87,6 +87,9 @@ enum class AsyncCompletion : std::uint8_t {
 
 struct LaunchOptions {
   CheckLevel checks = CheckLevel::Memory;
+  /// Level `full`: lanes may read what a tensor copy then overwrites without fence.proxy.async in between (no P02), as main
+  /// loops of CUTLASS do.
+  bool allowUnfencedReads = false;
   AsyncCompletion completion = AsyncCompletion::Eager;
   std::uint64_t seed = 0;
   /// CPU threads to run CTAs on; 0 means one for each core.

@@ -295,6 +295,8 @@ bool Sanitizer::reportRace(const Record &earlier, const Accessor &later, std::ui
 
 bool Sanitizer::reportProxy(const Record &earlier, const Accessor &later, std::uint32_t address) {
   const bool wrote = earlier.flags & kWrites;
+  if (!wrote && cta.launch.options.allowUnfencedReads)
+    return true;
   later.warp.report(later.in, wrote ? "P01" : "P02", later.lane < 0 ? later.warp.present : 1u << later.lane,
                     fmt::format("no fence.proxy.async: shared address {:#x} is {} through the asynchronous proxy, after {}", address,
                                 later.record.flags & kWrites ? "written" : "read", describe(earlier)));
