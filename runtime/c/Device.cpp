@@ -30,6 +30,8 @@ static Result<DeviceOptions> deviceOptions(const AttnDeviceOptions &given) {
     options.emulator.checks = static_cast<EmulatorOptions::Checks>(given.checks - 1);
   if (given.completion != ATTN_COMPLETION_DEFAULT)
     options.emulator.completion = static_cast<EmulatorOptions::Completion>(given.completion - 1);
+  if (given.multiprocessors)
+    options.multiprocessors = given.multiprocessors;
   if (given.seed)
     options.emulator.seed = given.seed;
   if (given.threads)
@@ -64,8 +66,8 @@ AttnStatus attnDeviceInfo(const AttnDevice *device, AttnDeviceInfo *info) {
     if (!device || !info)
       return missing("attnDeviceInfo", device ? "info" : "device");
     const DeviceInfo &own = device->device.info();
-    *info = {own.name.c_str(),    own.description.c_str(),  own.compileTarget.c_str(), own.computeCapability,
-             own.multiprocessors, own.sharedBytesPerBlock, own.memoryBytes};
+    *info = {own.name.c_str(),    own.description.c_str(), own.compileTarget.c_str(), own.computeCapability,
+             own.multiprocessors, own.sharedBytesPerBlock, own.memoryBytes, own.l2Bytes, own.clockMhz};
     return {};
   });
 }

@@ -357,6 +357,35 @@ class FakeDriverRun(Run):
         self.assertIn("not measured on a GPU", pictures[0].read_text())
 
 
+    def run_suite(self, prefix=PREFIX, **environment):
+        return self.run_program("--no-torch", "--mask", "causal", "--dtype", "bf16", "--head-dim", "64", "--length", "64",
+                                "--tokens", "64", "--hidden", "128", "--seconds", "0.01", "--conformance", "suite",
+                                prefix=prefix, environment={"ATTN_CUDA_LIBRARY": FAKE_CUDA, **environment})
+
+    def test_the_conformance_suite_runs_on_the_device_first(self):
+        done = self.run_suite(GTEST_FILTER="mask.causal_*:mask.causal_top_left_*")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        suite = self.content()["conformance"]["suite"]
+        self.assertGreaterEqual(suite["passed"], 3)
+        self.assertEqual((suite["failed"], suite["skipped"], suite["failures"]), (0, 0, []))
+
+    def test_a_failing_or_crashing_suite_fails_the_run(self):
+        for script, count, words in (('echo "[  FAILED  ] mask.a_bf16_64 (3 ms)"; echo "[  FAILED  ] 1 test, listed below:"; exit 1',
+                                      1, "mask.a_bf16_64"), ('echo "no such thing" >&2; exit 3', 1, "no such thing")):
+            prefix = self.directory / f"prefix{len(words)}"
+            (prefix / "bin").mkdir(parents=True)
+            (prefix / "lib").symlink_to(PREFIX / "lib")
+            (prefix / "bin/attnc").symlink_to(PREFIX / "bin/attnc")
+            program = prefix / "bin/conformance_test"
+            program.write_text(f"#!/bin/sh\n{script}\n")
+            program.chmod(0o755)
+            done = self.run_suite(prefix)
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            suite = self.content()["conformance"]["suite"]
+            self.assertGreaterEqual(suite["failed"], count)
+            self.assertIn(words, " ".join(suite["failures"]))
+
+
 @unittest.skipUnless(importlib.util.find_spec("torch"), "PyTorch is not installed")
 class TorchRun(Run):
     def test_peers_agree_on_the_same_tensors(self):

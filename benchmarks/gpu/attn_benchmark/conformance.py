@@ -32,24 +32,27 @@ def check_kernels(tools, rows, device, target, scratch, workers=None, small=Fals
         return {name: problem for name, problem in zip(kernels, found) if problem}, len(kernels)
 
 
-def run_suite(tools, target, workers=None):
-    """The whole conformance suite on the GPU, in several processes: cases passed, failed and skipped."""
+def run_suite(tools, targets, directory, workers=None):
+    """The whole conformance suite on the GPU for each target, in several processes: cases passed, failed and skipped.
+    What a failed case leaves to repeat it lies in `directory`."""
     shards = workers or min(8, processes())
 
-    def shard(index):
+    def shard(target, index):
         environment = dict(os.environ, GTEST_TOTAL_SHARDS=str(shards), GTEST_SHARD_INDEX=str(index))
         return subprocess.run([str(tools.conformance), "--device=cuda", f"--target={target}", "--gtest_brief=1"],
-                              env=environment, capture_output=True, text=True)
+                              env=environment, cwd=directory, capture_output=True, text=True)
 
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    found = {"targets": list(targets), "passed": 0, "failed": 0, "skipped": 0}
     names = set()
     with concurrent.futures.ThreadPoolExecutor(shards) as pool:
-        for done in pool.map(shard, range(shards)):
-            for word, key in (("PASSED", "passed"), ("SKIPPED", "skipped"), ("FAILED", "failed")):
+        runs = [(target, pool.submit(shard, target, index)) for target in targets for index in range(shards)]
+        for target, run in runs:
+            done = run.result()
+            for word in ("PASSED", "SKIPPED", "FAILED"):
                 match = re.search(rf"\[ +{word} +\] (\d+) tests?", done.stdout)
-                counts[key] += int(match.group(1)) if match else 0
-            names |= set(re.findall(r"\[ +FAILED +\] (\S+\.\S+?),? ", done.stdout + " "))
-            if done.returncode != 0 and "FAILED" not in done.stdout:
-                counts["failed"] += 1
-                names.add(f"(exit code {done.returncode}) {done.stderr.strip()[-200:]}")
-    return dict(counts, failures=sorted(names))
+                found[word.lower()] += int(match.group(1)) if match else 0
+            names |= {f"{target} {name}" for name in re.findall(r"\[ +FAILED +\] (\S+\.\S+?),? ", done.stdout)}
+            if done.returncode != 0 and "FAILED" not in done.stdout:      # it ended before it could say so
+                found["failed"] += 1
+                names.add(f"{target}: exit code {done.returncode}: {done.stderr.strip()[-200:]}")
+    return dict(found, failures=sorted(names))

@@ -68,6 +68,9 @@ def package_versions():
             found[name] = getattr(importlib.import_module(name), "__version__", "unknown")
         except Exception:                # not here, or here and broken: the peers say which
             continue
+    ptxas = output_of(["ptxas", "--version"]) or output_of(["/usr/local/cuda/bin/ptxas", "--version"])
+    if ptxas:
+        found["ptxas"] = ptxas.splitlines()[-1]      # kernels in our packages are assembled with it; else by the driver
     if "torch" in found:
         torch = importlib.import_module("torch")
         found["cuda"], found["cudnn"] = torch.version.cuda, torch.backends.cudnn.version()

@@ -17,14 +17,14 @@ class AttnError(RuntimeError):
 
 
 class DeviceOptions(ctypes.Structure):
-    _fields_ = [("target", c_char_p), ("checks", c_int32), ("completion", c_int32), ("seed", c_uint64),
-                ("threads", c_uint32)]
+    _fields_ = [("target", c_char_p), ("multiprocessors", c_uint32), ("checks", c_int32), ("completion", c_int32),
+                ("seed", c_uint64), ("threads", c_uint32)]
 
 
 class DeviceInfo(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("description", c_char_p), ("compile_target", c_char_p),
                 ("compute_capability", c_uint32), ("multiprocessors", c_uint32), ("shared_bytes_per_block", c_uint32),
-                ("memory_bytes", c_uint64)]
+                ("memory_bytes", c_uint64), ("l2_bytes", c_uint64), ("clock_mhz", c_uint32)]
 
 
 class ArgumentInfo(ctypes.Structure):

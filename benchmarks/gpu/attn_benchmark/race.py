@@ -19,10 +19,9 @@ class Race:
         self.torch, self.plans = torch, {}
         self.is_gpu = device_name.startswith("cuda")
         self.on_gpu_with_torch = self.is_gpu and torch is not None
-        self.l2_bytes = _L2_UNKNOWN
+        self.l2_bytes = self.device.info()["l2_bytes"] or _L2_UNKNOWN
         if self.on_gpu_with_torch:
             torch.cuda.set_device(int(device_name.partition(":")[2] or 0))
-            self.l2_bytes = torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size
 
     def plan(self, row):
         """The kernel of a row, compiled once for all lengths, and the seconds from text to a loaded kernel."""

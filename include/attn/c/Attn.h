@@ -68,10 +68,11 @@ typedef enum AttnCompletion {
   ATTN_COMPLETION_DEFAULT, ATTN_COMPLETION_EAGER, ATTN_COMPLETION_LAZY, ATTN_COMPLETION_RANDOM
 } AttnCompletion;
 
-/* Of the virtual GPU (and, `target` alone, the null device). A member left 0 comes from the environment (docs/runtime.md),
- * else from the default named there. */
+/* Of the virtual GPU (the first two: also of the null device). A member left 0 comes from the environment
+ * (docs/runtime.md), else from the default named there. */
 typedef struct AttnDeviceOptions {
   const char *target;        /* whose limits the device takes: "sm_90a" */
+  uint32_t multiprocessors;
   AttnChecks checks;
   AttnCompletion completion; /* when asynchronous copies land */
   uint64_t seed;             /* of ATTN_COMPLETION_RANDOM */
@@ -86,6 +87,8 @@ typedef struct AttnDeviceInfo {
   uint32_t multiprocessors;
   uint32_t shared_bytes_per_block;
   uint64_t memory_bytes;
+  uint64_t l2_bytes;          /* 0 where it is not known */
+  uint32_t clock_mhz;         /* highest clock of the multiprocessors; 0 where it is not known */
 } AttnDeviceInfo;
 
 /* "auto", "cuda:N", "emulator" or "null", as attn::Device::open. On a GPU the device's primary context is used, which

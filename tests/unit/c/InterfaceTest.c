@@ -67,7 +67,7 @@ static void testInfo(const Fixture *own, const char *name) {
   EXPECT(attnDeviceInfo(own->device, &info) == ATTN_OK);
   EXPECT(strcmp(info.name, name) == 0);
   EXPECT(strcmp(info.compile_target, "sm_80") == 0 && info.compute_capability == 80);
-  EXPECT(info.shared_bytes_per_block > 48 * 1024 && info.multiprocessors > 0);
+  EXPECT(info.shared_bytes_per_block > 48 * 1024 && info.multiprocessors > 0 && info.memory_bytes > 0);
   EXPECT(strcmp(attnPlanName(own->plan), "affine") == 0 && strcmp(attnPlanTarget(own->plan), "sm_80") == 0);
 
   AttnArgumentInfo argument;
@@ -156,6 +156,12 @@ static void testRefusals(const Fixture *own, const char *package) {
   options.target = "sm_81";
   EXPECT_FAILURE(attnDeviceOpen("emulator", &options, &device), ATTN_NOT_FOUND, "unknown target `sm_81`");
   options.target = NULL;
+  options.multiprocessors = 5;
+  AttnDeviceInfo info;
+  EXPECT(attnDeviceOpen("emulator", &options, &device) == ATTN_OK && attnDeviceInfo(device, &info) == ATTN_OK);
+  EXPECT(info.multiprocessors == 5);
+  attnDeviceClose(device);
+  device = NULL;
   options.checks = (AttnChecks)9;
   EXPECT_FAILURE(attnDeviceOpen("emulator", &options, &device), ATTN_INVALID_ARGUMENT, "`checks`");
   EXPECT(device == NULL);
