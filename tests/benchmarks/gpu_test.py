@@ -1,5 +1,6 @@
 """benchmarks/gpu/run without a GPU. The environment names the build (ATTN_TEST_PREFIX) and the fake driver
 (ATTN_TEST_FAKE_CUDA)."""
+import datetime
 import importlib.util
 import json
 import math
@@ -11,12 +12,14 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 
 sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks/gpu"))
-from attn_benchmark import inputs, plot, record, reference, timing, variants
+from attn_benchmark import inputs, plot, race, record, reference, timing, variants
+from attn_benchmark.interface import AttnError
 
 PREFIX = pathlib.Path(os.environ.get("ATTN_TEST_PREFIX", ROOT / "build"))
 FAKE_CUDA = os.environ.get("ATTN_TEST_FAKE_CUDA", str(PREFIX / "tests/fakecuda/libattn_fakecuda.so"))
@@ -201,7 +204,30 @@ class Logic(unittest.TestCase):
         self.assertIsNone(plot.svg(dict(content, rows=[results_row(attnc={"not_measured": "x"})])))
 
     def test_file_names(self):
-        self.assertEqual(record.file_stem("NVIDIA H200, compute capability 9.0", "2026-11-26"), "gpu-nvidia-h200-2026-11-26")
+        self.assertEqual(record.file_stem("NVIDIA H200, compute capability 9.0", datetime.datetime(2026, 11, 26, 7, 1, 59)),
+                         "gpu-nvidia-h200-2026-11-26-070159")
+
+    def test_a_device_that_is_lost_ends_the_race_with_the_record(self):
+        contest = race.Race.__new__(race.Race)      # the parts a row needs, and a device that a kernel has broken
+        contest.is_gpu, contest.on_gpu_with_torch, contest.torch, contest.running = False, False, None, ""
+        contest.plan = lambda row: (_ for _ in ()).throw(AttnError("launch failed"))
+        contest.device = unittest.mock.Mock()
+        contest.device.synchronize.side_effect = AttnError("CUDA_ERROR_LAUNCH_FAILED (719)")
+        with self.assertRaises(race.DeviceLost) as lost:
+            contest.run_row(row_of("causal"), [])
+        message, measured = lost.exception.args
+        self.assertIn("719", message)
+        self.assertEqual(measured["entries"], {"attnc": {"failed": "launch failed"}})
+
+    def test_one_that_fails_while_it_is_timed_is_named(self):
+        contest = race.Race.__new__(race.Race)
+        contest.torch, contest.seconds, contest.device = None, 0.01, unittest.mock.Mock()
+        contest.device.event.return_value.milliseconds_since.return_value = 1.0
+        good, bad = unittest.mock.Mock(), unittest.mock.Mock()
+        bad.call.side_effect = [None, RuntimeError("out of memory")]
+        entries = {"attnc": {}, "peer": {}}
+        contest.time(row_of("causal"), {"attnc": good, "peer": bad}, entries, 2)
+        self.assertEqual(entries, {"attnc": {}, "peer": {"failed": "RuntimeError: out of memory"}})
 
 
 class ScriptedClock:
@@ -241,10 +267,13 @@ class Run(unittest.TestCase):
         return subprocess.run(command, capture_output=True, text=True,
                               env={**os.environ, "ATTN_CUDA_LIBRARY": "/nonexistent/libcuda.so", **(environment or {})})
 
-    def content(self):
+    def content(self, forget=False):
         files = list((self.directory / "results").glob("*.json"))
         self.assertEqual(len(files), 1)
-        return json.loads(files[0].read_text())
+        content = json.loads(files[0].read_text())
+        if forget:
+            files[0].unlink()
+        return content
 
 
 class Command(Run):
@@ -301,6 +330,20 @@ class EmulatorRun(Run):
         content = self.content()
         self.assertEqual([row["name"] for row in content["rows"]], ["causal f16 d64 100", "full f16 d64 100"])
         self.assertEqual(content["rows"][0], first[0])
+
+    def test_a_row_that_hangs_is_recorded_and_left_out_when_resumed(self):
+        common = ("--device", "emulator", "--no-torch", "--dtype", "f16", "--conformance", "off", "--mask", "causal,full")
+        done = self.run_program(*common, "--patience", "0.001")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        content = self.content()
+        first = content["rows"][0]["name"]
+        self.assertIn("no end within 0.001 s", content["rows"][0]["entries"]["attnc"]["failed"])
+        self.assertEqual((len(content["rows"]), content["finished"]), (1, False))
+        file = next((self.directory / "results").glob("*.json"))
+        done = self.run_program(*common, "--resume", str(file))
+        self.assertEqual(done.returncode, 1)              # what failed before is still there
+        self.assertEqual([row["name"] for row in self.content()["rows"]].count(first), 1)
+        self.assertEqual(len(self.content()["rows"]), 2)
 
     def broken_prefix(self, condition):
         """An attnc that compiles another mask than asked for, when the shell's `condition` holds."""
@@ -381,7 +424,7 @@ class FakeDriverRun(Run):
             program.chmod(0o755)
             done = self.run_suite(prefix)
             self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
-            suite = self.content()["conformance"]["suite"]
+            suite = self.content(forget=True)["conformance"]["suite"]
             self.assertGreaterEqual(suite["failed"], count)
             self.assertIn(words, " ".join(suite["failures"]))
 

@@ -10,6 +10,8 @@ from .environment import processes
 # One row and few; lengths that no tile divides; several tiles.
 SHAPES = ("q_len=1,kv_len=131", "batch=2,q_len=77,kv_len=130", "q_len=300,kv_len=300")
 _SMALL_SHAPES = SHAPES[1:2]
+# Seconds after which a kernel counts as hanging; a check takes a few, a part of the suite a few tens.
+_CHECK_LIMIT, _SUITE_LIMIT = 90, 300
 
 
 def check_kernel(tools, row, device, target, scratch, small=False):
@@ -18,7 +20,10 @@ def check_kernel(tools, row, device, target, scratch, small=False):
     path.write_text(variants.spec_text(row))
     for shape in _SMALL_SHAPES if small else SHAPES:
         command = [str(tools.attnc), "check", str(path), "--device", device, "--target", target, "--shape", shape]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_CHECK_LIMIT)
+        except subprocess.TimeoutExpired:
+            return f"at {shape}: no end within {_CHECK_LIMIT} s"
         if done.returncode != 0:
             return f"at {shape}: " + (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}")
     return None
@@ -39,8 +44,12 @@ def run_suite(tools, targets, directory, workers=None):
 
     def shard(target, index):
         environment = dict(os.environ, GTEST_TOTAL_SHARDS=str(shards), GTEST_SHARD_INDEX=str(index))
-        return subprocess.run([str(tools.conformance), "--device=cuda", f"--target={target}", "--gtest_brief=1"],
-                              env=environment, cwd=directory, capture_output=True, text=True)
+        command = [str(tools.conformance), "--device=cuda", f"--target={target}", "--gtest_brief=1"]
+        try:
+            return subprocess.run(command, env=environment, cwd=directory, capture_output=True, text=True,
+                                  timeout=_SUITE_LIMIT)
+        except subprocess.TimeoutExpired as late:
+            return subprocess.CompletedProcess(command, 124, (late.stdout or b"").decode(), f"no end within {_SUITE_LIMIT} s")
 
     found = {"targets": list(targets), "passed": 0, "failed": 0, "skipped": 0}
     names = set()
@@ -52,7 +61,7 @@ def run_suite(tools, targets, directory, workers=None):
                 match = re.search(rf"\[ +{word} +\] (\d+) tests?", done.stdout)
                 found[word.lower()] += int(match.group(1)) if match else 0
             names |= {f"{target} {name}" for name in re.findall(r"\[ +FAILED +\] (\S+\.\S+?),? ", done.stdout)}
-            if done.returncode != 0 and "FAILED" not in done.stdout:      # it ended before it could say so
+            if done.returncode != 0 and not re.search(r"FAILED +\] \d", done.stdout):      # it ended before it could count
                 found["failed"] += 1
                 names.add(f"{target}: exit code {done.returncode}: {done.stderr.strip()[-200:]}")
     return dict(found, failures=sorted(names))

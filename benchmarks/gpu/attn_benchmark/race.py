@@ -1,6 +1,7 @@
 """One row after another: inputs, contenders, who is right, and only then times."""
 import os
 import subprocess
+import threading
 import time
 
 from . import contenders, inputs, reference, timing, variants
@@ -10,6 +11,25 @@ from .interface import AttnError
 _L2_UNKNOWN = 64 << 20
 
 
+class DeviceLost(Exception):
+    """The device takes no more work in this process: a kernel failed on it."""
+
+
+class Watchdog:
+    """Calls `expired` from a thread of its own when what it guards takes longer than `seconds`. A kernel that hangs
+    cannot be stopped from within the process; what was measured so far must not be lost with it."""
+
+    def __init__(self, seconds, expired):
+        self.timer = threading.Timer(seconds, expired)
+        self.timer.daemon = True
+
+    def __enter__(self):
+        self.timer.start()
+
+    def __exit__(self, *_):
+        self.timer.cancel()
+
+
 class Race:
     """What rows share: the device, torch if there is one, compiled kernels."""
 
@@ -17,6 +37,7 @@ class Race:
         self.tools, self.target, self.scratch, self.seconds = tools, target, scratch, seconds
         self.device = library.open(device_name, target=target, threads=threads)
         self.torch, self.plans = torch, {}
+        self.running = ""         # the contender at work, for who must say that it hangs
         self.is_gpu = device_name.startswith("cuda")
         self.on_gpu_with_torch = self.is_gpu and torch is not None
         self.l2_bytes = self.device.info()["l2_bytes"] or _L2_UNKNOWN
@@ -48,6 +69,7 @@ class Race:
         entered, entries = {}, {}
         for name, make in {"attnc": lambda: contenders.Attnc(self.plan(row)[0], given, self.device, self.plan(row)[1]),
                            **{peer.name: (lambda peer=peer: peer(given)) for peer in peers}}.items():
+            self.running = name
             try:
                 entered[name] = make()
             except contenders.Skip as reason:
@@ -60,6 +82,7 @@ class Race:
         """Runs each once and takes out those that are wrong."""
         exact = (reference.PlainReference if self.torch is None else reference.TorchReference)(given, 0)
         for name, contender in list(entered.items()):
+            self.running = name
             try:
                 contender.call(0)
                 self.device.synchronize()
@@ -73,18 +96,33 @@ class Race:
                 entries[name] = {"wrong": comparison.problem, **entries[name]}
                 del entered[name]
 
+    def time(self, row, entered, entries, sets):
+        """Times those that are right, in turn."""
+        clock = timing.TorchClock(self.torch) if self.torch else timing.DeviceClock(self.device)
+
+        def marked(name):
+            def call(index):
+                self.running = name
+                entered[name].call(index)
+            return call
+
+        try:
+            times = timing.measure(clock, {name: marked(name) for name in entered}, sets, self.seconds)
+        except Exception as error:
+            entries[self.running] |= {"failed": describe(error)}
+            return
+        for name, measured in times.items():
+            entries[name] |= measured.record()
+            entries[name]["tflops"] = row.flops() / entries[name]["ms"] / 1e9
+
     def run_row(self, row, peers):
+        """The row's record. Raises DeviceLost, with the record, when nothing more can run here."""
         begin, before = time.perf_counter(), gpu_state() if self.is_gpu else {}
         given = self.inputs(row)
         entered, entries = self.enter(row, given, peers)
         self.judge(given, entered, entries)
         if self.is_gpu and entered:
-            clock = timing.TorchClock(self.torch) if self.torch else timing.DeviceClock(self.device)
-            times = timing.measure(clock, {name: contender.call for name, contender in entered.items()},
-                                   len(given.sets), self.seconds)
-            for name, measured in times.items():
-                entries[name] |= measured.record()
-                entries[name]["tflops"] = row.flops() / entries[name]["ms"] / 1e9
+            self.time(row, entered, entries, len(given.sets))
         for name in entered:
             if not self.is_gpu:
                 entries[name]["not_measured"] = "the virtual GPU has no time"
@@ -92,6 +130,10 @@ class Race:
                   "flops": row.flops(), "entries": entries, "seconds": round(time.perf_counter() - begin, 2)}
         if self.is_gpu:
             record["state"] = [before, gpu_state()]
+        try:
+            self.device.synchronize()
+        except AttnError as error:
+            raise DeviceLost(str(error), record) from None
         del entered, given
         if self.on_gpu_with_torch:
             self.torch.cuda.empty_cache()

@@ -65,10 +65,10 @@ class Results:
         temporary.replace(self.path)
 
 
-def file_stem(description, date):
-    """`gpu-nvidia-h200-2026-11-26`, of the device's description."""
+def file_stem(description, moment):
+    """`gpu-nvidia-h200-2026-11-26-070159`, of the device's description and a time."""
     name = re.sub(r"[^a-z0-9]+", "-", description.split(",")[0].lower()).strip("-")
-    return f"gpu-{name}-{date}"
+    return f"gpu-{name}-{moment:%Y-%m-%d-%H%M%S}"
 
 
 def ours_and_best(entries):
@@ -116,6 +116,11 @@ class Table:
                 for key in ("wrong", "failed") if key in entry]
 
 
+def is_right(row):
+    """Whether attnc was right in it, or did not come to take part."""
+    return not {"wrong", "failed"} & set(row["entries"].get("attnc", {}))
+
+
 def summary(rows):
     """Lines that tell the whole run."""
     ratios = []
@@ -123,7 +128,7 @@ def summary(rows):
         ours, best, name = ours_and_best(row["entries"])
         if ours and best:
             ratios.append((ours / best, row["name"], name))
-    bad = [row["name"] for row in rows if {"wrong", "failed"} & set(row["entries"].get("attnc", {}))]
+    bad = [row["name"] for row in rows if not is_right(row)]
     lines = [f"{len(rows)} rows; attnc wrong or failed in {len(bad)}{': ' + ', '.join(bad) if bad else ''}"]
     if ratios:
         ahead = sum(ratio >= 1 for ratio, _, _ in ratios)
