@@ -39,6 +39,13 @@ static double boundTflops(const BenchWork &work, const Roofline &roofline, const
   return clocks > 0 ? work.flop() / (clocks / (1e6 * machine.mhz)) * 1e-12 : 0;
 }
 
+/// What reaches a multiprocessor from L2 for each clock, if it computes as fast as the floor allows.
+static double trafficPerClock(const BenchWork &work, const CountedRun &run, const Roofline &roofline) {
+  static constexpr double kSectorBytes = 32;
+  const double clocks = roofline.floor * work.visibleTiles();
+  return clocks > 0 ? kSectorBytes * static_cast<double>(totalOf(run).globalSectors) / clocks : 0;
+}
+
 void printWork(const BenchWork &work) {
   fmt::print("{} for {} on {}: {}\n", work.spec->name, work.plan.target(), work.device.info().description, work.shapeText());
   fmt::print("work: {:.0f} visible tiles of {} x {} ({} full, {} partial; {} skipped), {:.0f} visible points{}, {:.3f} GFLOP of products\n",
@@ -55,6 +62,7 @@ void printCounts(const BenchWork &work, const CountedRun &run, const GpuMachine 
   const Roofline roofline = tileRoofline(work, run, machine);
   fmt::print("clocks that a multiprocessor of {} needs for a visible tile, by unit:\n  {}\n", machine.name, rooflineText(roofline));
   fmt::print("  between {:.1f}, when all units overlap, and {:.1f}, when products wait for the rest\n", roofline.floor, roofline.serial);
+  fmt::print("  global traffic at that floor: {:.1f} bytes a clock of a multiprocessor\n", trafficPerClock(work, run, roofline));
   fmt::print("  bound: {:.0f} TFLOP/s of visible points on {} multiprocessors at {} MHz\n", boundTflops(work, roofline, machine),
              machine.multiprocessors, machine.mhz);
   fmt::print("These are counts and bounds, not times: latency, caches and clocks are not modelled, and ptxas changes integer\n"
@@ -89,6 +97,7 @@ nlohmann::ordered_json countsJson(const BenchWork &work, const CountedRun &run, 
   out["roofline"] = rooflineJson(roofline);
   out["roofline"]["machine"] = machine.name;
   out["roofline"]["per"] = "visible tile";
+  out["roofline"]["global_bytes_per_clock"] = trafficPerClock(work, run, roofline);
   out["roofline"]["bound_tflops"] = boundTflops(work, roofline, machine);
   return out;
 }

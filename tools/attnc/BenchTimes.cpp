@@ -107,6 +107,14 @@ Result<Timing> timePlan(const BenchWork &work, const TimingOptions &options) {
                 .inputCopies = static_cast<unsigned>(launches->size())};
 }
 
+/// The machine that the device says it is; null where no row has its name.
+static const GpuMachine *machineOf(const DeviceInfo &info) {
+  for (const GpuMachine &machine : gpuMachines())
+    if (info.description.find(machine.name.substr(0, machine.name.find('_'))) != std::string::npos)
+      return &machine;
+  return nullptr;
+}
+
 static double tflops(const BenchWork &work, double milliseconds) { return milliseconds > 0 ? work.flop() / milliseconds * 1e-9 : 0; }
 
 void printTimes(const BenchWork &work, const Timing &timing) {
@@ -114,7 +122,7 @@ void printTimes(const BenchWork &work, const Timing &timing) {
              timing.medianMs, timing.lowMs, timing.highMs, timing.samples, timing.launchesPerSample, timing.launchesPerSample == 1 ? "" : "es",
              timing.inputCopies);
   fmt::print("speed: {:.1f} TFLOP/s of visible points", tflops(work, timing.medianMs));
-  if (const GpuMachine *machine = machineOfTarget(work.plan.target()))
+  if (const GpuMachine *machine = machineOf(work.device.info()))
     fmt::print("; the data sheet of {} has {:.0f}", machine->name, machine->tensorTflops());
   fmt::print("\n");
 }

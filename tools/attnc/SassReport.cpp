@@ -16,6 +16,8 @@ static ClassCounts countClasses(const SassFunction &function, const std::vector<
   return counts;
 }
 
+static std::string rootOf(const std::string &opcode) { return opcode.substr(0, opcode.find('.')); }
+
 static LoopReport reportLoop(const SassFunction &function, const SassLoop &loop) {
   LoopReport report;
   report.begin = function.code[loop.shortest.front()].address;
@@ -29,6 +31,7 @@ static LoopReport reportLoop(const SassFunction &function, const SassLoop &loop)
     const SassInstruction &instruction = function.code[index];
     SassProduct product = productOf(instruction);
     addInstructions(report.work, instruction.kind, 1);
+    ++report.byOpcode[instruction.kind == InstructionClass::SpecialFunction ? instruction.opcode : rootOf(instruction.opcode)];
     report.macs += product.macs;
     report.work.sharedBytes += product.sharedBytes + 128 * sharedWavefrontsOf(instruction);
   }
@@ -37,7 +40,7 @@ static LoopReport reportLoop(const SassFunction &function, const SassLoop &loop)
   for (std::size_t index : loop.all) {
     const SassInstruction &instruction = function.code[index];
     if (instruction.kind == InstructionClass::Tensor || instruction.kind == InstructionClass::AsyncCopy)
-      opcodes.insert(instruction.opcode.substr(0, instruction.opcode.find('.')));
+      opcodes.insert(rootOf(instruction.opcode));
   }
   report.opcodes.assign(opcodes.begin(), opcodes.end());
   return report;
@@ -144,6 +147,7 @@ static nlohmann::ordered_json loopJson(const LoopReport &loop, const SassContext
                                 {"opcodes", loop.opcodes},
                                 {"shortest_by_class", classesJson(loop.shortest)},
                                 {"longest_by_class", classesJson(loop.longest)},
+                                {"shortest_by_opcode", loop.byOpcode},
                                 {"macs_of_a_warp", loop.macs},
                                 {"warps", context.warps},
                                 {"tiles", tiles},

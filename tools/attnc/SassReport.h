@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <array>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct LoopReport {
   unsigned shortestTotal = 0, longestTotal = 0;
   double macs = 0;                   ///< of products
   UnitWork work;
+  std::map<std::string, unsigned> byOpcode; ///< of the shortest way, without modifiers but for `MUFU.EX2` and its like
   std::vector<std::string> opcodes;  ///< of products and asynchronous copies, without modifiers: HGMMA, UTMALDG
   SassOverlap overlap;
 };

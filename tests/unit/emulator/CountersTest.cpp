@@ -11,7 +11,8 @@ namespace {
 
 /// Runs `body` with one parameter, `out` (4 KiB of written memory), on one CTA of `warps` warps.
 struct Counted {
-  explicit Counted(const std::string &body, unsigned warps = 1, bool countMemory = true, const std::string &target = "sm_80") {
+  explicit Counted(const std::string &body, unsigned warps = 1, bool countMemory = true, const std::string &target = "sm_80",
+                   AsyncCompletion completion = AsyncCompletion::Eager, std::uint64_t seed = 0) {
     const std::string version = target == "sm_80" ? "7.8" : "8.6";
     const std::string text = ".version " + version + "\n.target " + target + "\n.address_size 64\n"
                              ".visible .entry kernel(.param .u64 out) {\n"
@@ -27,7 +28,7 @@ struct Counted {
     EXPECT_TRUE((*gpu)->memset(out, std::byte{0}, 4096));
     void *arguments[] = {&out};
     LaunchReport report = (*gpu)->launch(*module, "kernel", {.grid = {2, 1, 1}, .block = {32 * warps, 1, 1}}, arguments,
-                                         {.threads = 1, .countMemory = countMemory});
+                                         {.completion = completion, .seed = seed, .threads = 1, .countMemory = countMemory});
     EXPECT_TRUE(report.status) << report.status.message();
     counters = report.counters;
   }
@@ -142,6 +143,12 @@ TEST(Counters, WaitsAreNoInstructions) {
   EXPECT_EQ(run.counters.waits, 2u * (3 + 3));
   EXPECT_EQ(run.of(InstructionClass::Synchronization), 4u * 4);
   EXPECT_EQ(run.of(InstructionClass::Control), 4u * 2);
+  // Other turns of the warps: other waits, the same instructions.
+  for (std::uint64_t seed : {1, 2, 3}) {
+    Counted other(body, 4, true, "sm_90", AsyncCompletion::Random, seed);
+    EXPECT_EQ(other.counters.warpInstructions, run.counters.warpInstructions) << seed;
+    EXPECT_EQ(other.counters.activeLanes, run.counters.activeLanes) << seed;
+  }
 }
 
 TEST(Counters, ProductsReadTheirOperandsOnceForFourWarps) {
