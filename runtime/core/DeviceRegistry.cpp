@@ -26,6 +26,18 @@ static Result<const GpuTarget *> limitsOf(const DeviceOptions &options) {
   return Status(StatusCode::NotFound, fmt::format("unknown target `{}`{}", name, nameHint(name, gpuTargetNames())));
 }
 
+/// By the options, the environment, else as many as an A100 has.
+static Result<std::uint32_t> multiprocessorsOf(const DeviceOptions &options) {
+  static constexpr std::uint64_t kDefault = 108, kMost = 65535;
+  auto setting = runtime::numberSetting(runtime::Setting::EmulatorMultiprocessors);
+  if (!setting)
+    return setting.status();
+  std::uint64_t count = options.multiprocessors ? *options.multiprocessors : setting->value_or(kDefault);
+  if (count == 0 || count > kMost)
+    return Status(StatusCode::InvalidArgument, fmt::format("{} multiprocessors; the number is from 1 to {}", count, kMost));
+  return static_cast<std::uint32_t>(count);
+}
+
 /// The N of `cuda:N`; 0 for `cuda`.
 static std::optional<int> cudaOrdinal(std::string_view name) {
   if (name == "cuda")
@@ -49,8 +61,11 @@ static Result<std::shared_ptr<DeviceDriver>> openNamed(std::string_view name, co
   Result<const GpuTarget *> limits = limitsOf(options);
   if (!limits)
     return limits.status();
-  return name == "emulator" ? runtime::openEmulatorDevice(**limits, options.emulator)
-                            : runtime::openNullDevice(**limits);
+  Result<std::uint32_t> multiprocessors = multiprocessorsOf(options);
+  if (!multiprocessors)
+    return multiprocessors.status();
+  return name == "emulator" ? runtime::openEmulatorDevice(**limits, *multiprocessors, options.emulator)
+                            : runtime::openNullDevice(**limits, *multiprocessors);
 }
 
 Result<Device> Device::open(std::string_view name, const DeviceOptions &options) {
@@ -77,5 +92,6 @@ std::vector<std::string> Device::available() {
 
 const DeviceInfo &Device::info() const { return shared->info(); }
 Status Device::synchronize() const { return shared->synchronize(); }
+std::vector<LaunchCounters> Device::takeCounters() const { return shared->takeCounters(); }
 
 } // namespace attn

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <limits>
@@ -78,7 +79,8 @@ static Status packMap(const PlanManifest &manifest, const PreparedParam &param, 
 }
 
 /// Nothing when the grid is empty.
-static Result<std::optional<runtime::LaunchShape>> shapeOf(const KernelManifest &kernel, const BoundArguments &bound) {
+static Result<std::optional<runtime::LaunchShape>> shapeOf(const KernelManifest &kernel, const BoundArguments &bound,
+                                                           const DeviceInfo &device) {
   static constexpr std::array<std::int64_t, 3> kLimits = {std::numeric_limits<std::int32_t>::max(), 65535, 65535};
   runtime::LaunchShape shape{.threads = kernel.threads, .sharedBytes = kernel.sharedBytes};
   bool empty = false;
@@ -90,12 +92,14 @@ static Result<std::optional<runtime::LaunchShape>> shapeOf(const KernelManifest 
     shape.grid[i] = static_cast<std::uint32_t>(*size);
     empty |= *size == 0;
   }
+  if (std::uint64_t most = std::uint64_t{kernel.blocksPerMultiprocessor} * device.multiprocessors; most > 0)
+    shape.grid[0] = static_cast<std::uint32_t>(std::min<std::uint64_t>(shape.grid[0], most));
   return empty ? std::optional<runtime::LaunchShape>() : std::optional(shape);
 }
 
 static Status launchKernel(const PlanManifest &manifest, const PreparedKernel &kernel, const BoundArguments &bound,
                            runtime::DeviceDriver &device, void *stream) {
-  auto shape = shapeOf(*kernel.manifest, bound);
+  auto shape = shapeOf(*kernel.manifest, bound, device.info());
   if (!shape)
     return shape.status();
   if (!*shape)

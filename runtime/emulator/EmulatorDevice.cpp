@@ -8,6 +8,7 @@
 #include <chrono>
 #include <limits>
 #include <mutex>
+#include <utility>
 
 namespace attn::runtime {
 
@@ -21,7 +22,7 @@ struct EmulatorEvent {
 
 class EmulatorDevice final : public DeviceDriver {
 public:
-  EmulatorDevice(const GpuTarget &limits, std::unique_ptr<emulator::VirtualGpu> gpu,
+  EmulatorDevice(const GpuTarget &limits, std::uint32_t multiprocessors, std::unique_ptr<emulator::VirtualGpu> gpu,
                  const emulator::LaunchOptions &options)
       : gpu(std::move(gpu)), options(options), hasTma(limits.hasTma) {
     deviceInfo.name = "emulator";
@@ -29,7 +30,7 @@ public:
     deviceInfo.computeCapability = limits.computeCapability;
     deviceInfo.compileTarget = limits.name;
     deviceInfo.sharedBytesPerBlock = limits.sharedBytesPerBlock;
-    deviceInfo.multiprocessors = emulator::GpuOptions().multiprocessors;
+    deviceInfo.multiprocessors = multiprocessors;
     deviceInfo.memoryBytes = emulator::GpuOptions().memoryBytes;
   }
 
@@ -96,11 +97,17 @@ public:
     emulator::LaunchReport report = gpu->launch(module, entry, config, arguments, options);
     Status status = report.status;
     std::lock_guard lock(mutex);
+    if (options.countMemory)
+      kept.push_back({entry, shape.grid, shape.threads, report.counters});
     last = std::move(report);
     return status;
   }
   void unload(const emulator::PtxModule &module) { gpu->unload(module); }
 
+  std::vector<LaunchCounters> takeCounters() override {
+    std::lock_guard lock(mutex);
+    return std::exchange(kept, {});
+  }
   std::optional<emulator::LaunchReport> lastReport() {
     std::lock_guard lock(mutex);
     return last;
@@ -111,7 +118,8 @@ private:
   std::unique_ptr<emulator::VirtualGpu> gpu;
   emulator::LaunchOptions options;
   bool hasTma;
-  std::mutex mutex; // of `last`
+  std::mutex mutex; // of what follows
+  std::vector<LaunchCounters> kept;
   std::optional<emulator::LaunchReport> last;
 };
 
@@ -213,7 +221,7 @@ static Result<emulator::LaunchOptions> launchOptions(const EmulatorOptions &give
   out.threads = given.threads ? *given.threads : static_cast<unsigned>(threads->value_or(0));
   out.stepLimit = given.stepLimit ? *given.stepLimit : stepLimit->value_or(0);
   out.keepGoing = given.keepGoing;
-  out.countMemory = given.countMemory;
+  out.countMemory = given.keepCounters;
   return out;
 }
 
@@ -221,15 +229,16 @@ static_assert(static_cast<int>(EmulatorOptions::Checks::Full) == static_cast<int
 static_assert(static_cast<int>(EmulatorOptions::Completion::Random) ==
               static_cast<int>(emulator::AsyncCompletion::Random));
 
-Result<std::shared_ptr<DeviceDriver>> openEmulatorDevice(const GpuTarget &limits, const EmulatorOptions &given) {
+Result<std::shared_ptr<DeviceDriver>> openEmulatorDevice(const GpuTarget &limits, std::uint32_t multiprocessors,
+                                                         const EmulatorOptions &given) {
   Result<emulator::LaunchOptions> options = launchOptions(given);
   if (!options)
     return options.status();
-  emulator::GpuOptions gpuOptions{.sharedBytesPerBlock = limits.sharedBytesPerBlock};
+  emulator::GpuOptions gpuOptions{.sharedBytesPerBlock = limits.sharedBytesPerBlock, .multiprocessors = multiprocessors};
   Result<std::unique_ptr<emulator::VirtualGpu>> gpu = emulator::VirtualGpu::create(gpuOptions);
   if (!gpu)
     return gpu.status();
-  return std::shared_ptr<DeviceDriver>(std::make_shared<EmulatorDevice>(limits, std::move(*gpu), *options));
+  return std::shared_ptr<DeviceDriver>(std::make_shared<EmulatorDevice>(limits, multiprocessors, std::move(*gpu), *options));
 }
 
 std::optional<emulator::LaunchReport> lastLaunchReport(const Device &device) {

@@ -13,7 +13,8 @@
 namespace attn::runtime {
 
 /// With the limits of `limits`. What `options` leaves open comes from the environment (Config.def).
-Result<std::shared_ptr<DeviceDriver>> openEmulatorDevice(const GpuTarget &limits, const EmulatorOptions &options);
+Result<std::shared_ptr<DeviceDriver>> openEmulatorDevice(const GpuTarget &limits, std::uint32_t multiprocessors,
+                                                         const EmulatorOptions &options);
 
 /// What the last launch on an emulator device counted and found; nothing on other devices or before a launch.
 std::optional<emulator::LaunchReport> lastLaunchReport(const Device &device);

@@ -75,6 +75,9 @@ struct KernelManifest {
   std::uint32_t threads = 0;         ///< a block
   std::uint32_t sharedBytes = 0;     ///< dynamic shared memory
   std::vector<KernelParam> params;
+  /// Above 0: blocks take tiles of work until none is left. `grid[0]` counts the tiles, the others are 1, and the launch has
+  /// as many blocks as tiles, but at most this many for each multiprocessor.
+  std::uint32_t blocksPerMultiprocessor = 0;
 };
 
 /// A condition on extents that must hold at launch, e.g. `q_heads % kv_heads` must be 0.

@@ -9,6 +9,7 @@
 namespace attn::manifest {
 
 static constexpr std::uint32_t kMaxThreads = 1024; // a block, on every target
+static constexpr std::uint32_t kMaxBlocks = 32;    // of a multiprocessor, on every target
 static constexpr std::size_t kMaxRank = 8;
 static constexpr std::size_t kMaxMapRank = 5;
 static constexpr std::uint32_t kMaxMapBox = 256, kMapGranule = 16; // elements; bytes (CUDA driver, cuTensorMapEncodeTiled)
@@ -115,6 +116,10 @@ static std::string checkKernel(const PlanManifest &plan, const KernelManifest &k
     return "/name: is empty";
   if (kernel.grid.size() != 3)
     return fmt::format("/grid: expects three sizes, but got {}", kernel.grid.size());
+  if (kernel.blocksPerMultiprocessor > kMaxBlocks)
+    return fmt::format("/blocksPerMultiprocessor: expects at most {}, but got {}", kMaxBlocks, kernel.blocksPerMultiprocessor);
+  if (kernel.blocksPerMultiprocessor > 0 && (kernel.grid[1].constant() != 1 || kernel.grid[2].constant() != 1))
+    return "/grid: tiles of work are counted along the first dimension alone, where blocks take one after the other";
   if (kernel.threads == 0 || kernel.threads > kMaxThreads)
     return fmt::format("/threads: expects 1 to {}, but got {}", kMaxThreads, kernel.threads);
   if (std::size_t bytes = parameterBytes(kernel); bytes > kMaxParameterBytes)

@@ -178,10 +178,12 @@ static KernelParam readParam(const Place &entry) {
 }
 
 static KernelManifest readKernel(const Place &place) {
-  place.expectObject({"name", "grid", "threads", "sharedBytes", "params"});
+  place.expectObject({"name", "grid", "blocksPerMultiprocessor", "threads", "sharedBytes", "params"});
   KernelManifest kernel;
   kernel.name = place.field("name").text();
   kernel.grid = place.field("grid").sizes();
+  if (place.has("blocksPerMultiprocessor"))
+    kernel.blocksPerMultiprocessor = place.field("blocksPerMultiprocessor").natural();
   kernel.threads = place.field("threads").natural();
   kernel.sharedBytes = place.field("sharedBytes").natural();
   for (const Place &entry : place.field("params").items())

@@ -63,11 +63,13 @@ static Json kernelJson(const KernelManifest &kernel) {
     }
     params.push_back(std::move(entry));
   }
-  return {{"name", kernel.name},
-          {"grid", texts(kernel.grid)},
-          {"threads", kernel.threads},
-          {"sharedBytes", kernel.sharedBytes},
-          {"params", std::move(params)}};
+  Json out = {{"name", kernel.name}, {"grid", texts(kernel.grid)}};
+  if (kernel.blocksPerMultiprocessor > 0)
+    out["blocksPerMultiprocessor"] = kernel.blocksPerMultiprocessor;
+  out["threads"] = kernel.threads;
+  out["sharedBytes"] = kernel.sharedBytes;
+  out["params"] = std::move(params);
+  return out;
 }
 
 std::string toJson(const PlanManifest &plan) {

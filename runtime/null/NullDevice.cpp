@@ -43,13 +43,13 @@ private:
 
 class NullDevice final : public DeviceDriver {
 public:
-  explicit NullDevice(const GpuTarget &limits) {
+  NullDevice(const GpuTarget &limits, std::uint32_t multiprocessors) {
     deviceInfo.name = "null";
     deviceInfo.description = fmt::format("checks only, limits of {}", limits.name);
     deviceInfo.computeCapability = limits.computeCapability;
     deviceInfo.compileTarget = limits.name;
     deviceInfo.sharedBytesPerBlock = limits.sharedBytesPerBlock;
-    deviceInfo.multiprocessors = 1;
+    deviceInfo.multiprocessors = multiprocessors;
     deviceInfo.memoryBytes = std::uint64_t{16} << 30;
   }
   ~NullDevice() override {
@@ -150,8 +150,8 @@ private:
 
 } // namespace
 
-Result<std::shared_ptr<DeviceDriver>> openNullDevice(const GpuTarget &limits) {
-  return std::shared_ptr<DeviceDriver>(std::make_shared<NullDevice>(limits));
+Result<std::shared_ptr<DeviceDriver>> openNullDevice(const GpuTarget &limits, std::uint32_t multiprocessors) {
+  return std::shared_ptr<DeviceDriver>(std::make_shared<NullDevice>(limits, multiprocessors));
 }
 
 } // namespace attn::runtime

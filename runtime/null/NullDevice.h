@@ -11,6 +11,6 @@
 namespace attn::runtime {
 
 /// With the limits of `limits`.
-Result<std::shared_ptr<DeviceDriver>> openNullDevice(const GpuTarget &limits);
+Result<std::shared_ptr<DeviceDriver>> openNullDevice(const GpuTarget &limits, std::uint32_t multiprocessors);
 
 } // namespace attn::runtime

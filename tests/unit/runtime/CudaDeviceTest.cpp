@@ -3,6 +3,7 @@
 #include "runtime/core/Config.h"
 #include "runtime/cuda/CudaDriver.h"
 #include "tests/unit/runtime/AffineKernel.h"
+#include "tests/unit/runtime/TilesKernel.h"
 
 #include <gtest/gtest.h>
 
@@ -60,6 +61,12 @@ protected:
 };
 
 } // namespace
+
+TEST_F(CudaDeviceTest, BlocksThatTakeTilesFillItsMultiprocessors) {
+  ASSERT_EQ(device->info().multiprocessors, 108u);
+  EXPECT_EQ(testing::blocksOf(*device, 500, 1), 108);
+  EXPECT_EQ(testing::blocksOf(*device, 50, 1), 50);
+}
 
 TEST_F(CudaDeviceTest, DescribesTheGpu) {
   EXPECT_EQ(device->info().description, "Fake GPU, compute capability 8.0");

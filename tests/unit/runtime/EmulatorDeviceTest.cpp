@@ -3,6 +3,7 @@
 
 #include "attn/Attn.h"
 #include "tests/unit/runtime/AffineKernel.h"
+#include "tests/unit/runtime/TilesKernel.h"
 
 #include <gtest/gtest.h>
 
@@ -50,6 +51,27 @@ TEST(EmulatorDevice, ReportsWhatItCounted) {
   EXPECT_FALSE(runtime::lastLaunchReport(*Device::open("null")));
 }
 
+TEST(EmulatorDevice, KeepsCountersOnRequest) {
+  auto device = Device::open("emulator", {.target = {}, .emulator = {.keepCounters = true}});
+  ASSERT_TRUE(device) << device.status().message();
+  EXPECT_TRUE(device->takeCounters().empty());
+  EXPECT_TRUE(launchOn(*device, true).status);
+  EXPECT_TRUE(launchOn(*device, true).status);
+  std::vector<LaunchCounters> launches = device->takeCounters();
+  ASSERT_FALSE(launches.empty());
+  EXPECT_EQ(launches.size() % 2, 0u);
+  EXPECT_EQ(launches.front().kernel, launches[launches.size() / 2].kernel);
+  EXPECT_GT(launches.front().threads, 0u);
+  EXPECT_GT(launches.front().counters.globalSectors, 0u);
+  EXPECT_EQ(launches.front().counters.totalWarpInstructions, launches[launches.size() / 2].counters.totalWarpInstructions);
+  EXPECT_TRUE(device->takeCounters().empty());
+
+  auto plain = Device::open("emulator");
+  EXPECT_TRUE(launchOn(*plain, true).status);
+  EXPECT_TRUE(plain->takeCounters().empty());
+  EXPECT_TRUE(Device::open("null")->takeCounters().empty());
+}
+
 TEST(EmulatorDevice, FindingsAreTheLaunchsStatus) {
   auto device = Device::open("emulator");
   Launched launched = launchOn(*device, false);
@@ -87,6 +109,26 @@ TEST(EmulatorDevice, BadSettingsAreNamed) {
   EXPECT_EQ(Device::open("emulator").status().message(),
             "opening device `emulator`: ATTN_EMULATOR_THREADS: 9999 CPU threads; the limit is 1024");
   ::unsetenv("ATTN_EMULATOR_THREADS");
+}
+
+TEST(EmulatorDevice, MultiprocessorsBoundTheBlocksThatTakeTiles) {
+  auto device = Device::open("emulator", {.multiprocessors = 3});
+  ASSERT_TRUE(device) << device.status().message();
+  EXPECT_EQ(device->info().multiprocessors, 3u);
+  EXPECT_EQ(testing::blocksOf(*device, 10, 0), 10);
+  EXPECT_EQ(testing::blocksOf(*device, 10, 1), 3);
+  EXPECT_EQ(testing::blocksOf(*device, 10, 2), 6);
+  EXPECT_EQ(testing::blocksOf(*device, 2, 1), 2);
+}
+
+TEST(EmulatorDevice, MultiprocessorsComeFromTheEnvironmentToo) {
+  EXPECT_EQ(Device::open("null")->info().multiprocessors, 108u);
+  ::setenv("ATTN_EMULATOR_MULTIPROCESSORS", "2", 1);
+  EXPECT_EQ(Device::open("emulator")->info().multiprocessors, 2u);
+  EXPECT_EQ(Device::open("emulator", {.multiprocessors = 5})->info().multiprocessors, 5u);
+  ::setenv("ATTN_EMULATOR_MULTIPROCESSORS", "0", 1);
+  EXPECT_EQ(Device::open("null").status().message(), "opening device `null`: 0 multiprocessors; the number is from 1 to 65535");
+  ::unsetenv("ATTN_EMULATOR_MULTIPROCESSORS");
 }
 
 TEST(EmulatorDevice, ParametersMustMatchTheManifest) {

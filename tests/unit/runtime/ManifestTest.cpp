@@ -56,6 +56,23 @@ TEST(Manifest, RoundTrips) {
   EXPECT_FALSE(plan->scalars[2].defaultValue);
   EXPECT_EQ(plan->kernels[0].params[1].dim, 1u);
   EXPECT_EQ(plan->kernels[0].sharedBytes, 98304u);
+  EXPECT_EQ(plan->kernels[0].blocksPerMultiprocessor, 0u);
+}
+
+TEST(Manifest, BlocksThatTakeTilesCountThemAlongOneDimension) {
+  PlanManifest plan = example();
+  plan.kernels[0].grid = {size("batch * ceildiv(q_len, 128)"), size("1"), size("1")};
+  plan.kernels[0].blocksPerMultiprocessor = 2;
+  const std::string json = toJson(plan);
+  std::string error;
+  auto read = parseManifest(json, &error);
+  ASSERT_TRUE(read) << error;
+  EXPECT_EQ(read->kernels[0].blocksPerMultiprocessor, 2u);
+  EXPECT_EQ(errorOf(json, "\"blocksPerMultiprocessor\": 2", "\"blocksPerMultiprocessor\": 33"),
+            "manifest: /kernels/0/blocksPerMultiprocessor: expects at most 32, but got 33");
+  plan.kernels[0].grid[1] = size("q_heads");
+  EXPECT_FALSE(parseManifest(toJson(plan), &error));
+  EXPECT_EQ(error, "manifest: /kernels/0/grid: tiles of work are counted along the first dimension alone, where blocks take one after the other");
 }
 
 TEST(Manifest, SourceThatIsNotUtf8IsKeptReadable) {
