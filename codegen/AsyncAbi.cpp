@@ -47,34 +47,66 @@ BarrierPlan planBarriers(mlir::Operation *kernel) {
 //===----------------------------------------------------------------------===//
 
 bool isTensorMapFill(tile::FillOp fill) { return fill.getVia() == "tma"; }
+bool isTensorMapStore(tile::StoreOp store) { return store.getVia() == "tma"; }
 
-TensorMapLayout tensorMapOf(tile::FillOp fill) {
-  tile::BufferType buffer = fill.getRing().getType().getBufferType();
-  unsigned rank = fill.getTensor().getType().getRank();
+static TensorMapLayout mapOf(tile::BufferType buffer, unsigned rank, unsigned along, std::uint32_t rows) {
   TensorMapLayout map;
   map.swizzle = buffer.getSmem().getSwizzle();
-  map.dims = {rank - 1, fill.getDim()};
-  map.box = {static_cast<std::uint32_t>(tile::rowPitch(buffer.getShape(), buffer.getElementType(), buffer.getSmem())),
-             static_cast<std::uint32_t>(buffer.getShape()[0])};
+  map.dims = {rank - 1, along};
+  map.box = {static_cast<std::uint32_t>(tile::rowPitch(buffer.getShape(), buffer.getElementType(), buffer.getSmem())), rows};
   for (unsigned dim = rank - 1; dim-- > 0;)
-    if (dim != fill.getDim()) {
+    if (dim != along) {
       map.dims.push_back(dim);
       map.box.push_back(1);
     }
   return map;
 }
 
-std::optional<std::string> whyNoTensorMap(tile::FillOp fill) {
+TensorMapLayout tensorMapOf(tile::FillOp fill) {
   tile::BufferType buffer = fill.getRing().getType().getBufferType();
-  unsigned rank = fill.getTensor().getType().getRank();
+  return mapOf(buffer, fill.getTensor().getType().getRank(), fill.getDim(), static_cast<std::uint32_t>(buffer.getShape()[0]));
+}
+
+TensorMapLayout tensorMapOf(tile::StoreOp store) {
+  auto buffer = mlir::cast<tile::BufferType>(store.getValue().getType());
+  return mapOf(buffer, store.getTensor().getType().getRank(), store.getDim(), kStoreRows);
+}
+
+std::optional<TensorMapLayout> tensorMapOf(mlir::Operation *op) {
+  if (auto fill = mlir::dyn_cast<tile::FillOp>(op); fill && isTensorMapFill(fill))
+    return tensorMapOf(fill);
+  if (auto store = mlir::dyn_cast<tile::StoreOp>(op); store && isTensorMapStore(store))
+    return tensorMapOf(store);
+  return std::nullopt;
+}
+
+static std::optional<std::string> whyNoMap(tile::BufferType buffer, unsigned rank) {
   if (buffer.getRank() != 2 || buffer.getSmem().getSwizzle() == 0)
-    return "a tensor map copies to swizzled buffers only";
-  if (buffer.getShape()[0] > kMaxBoxRows)
-    return fmt::format("a tensor map copies at most {} rows, but the entry has {}", kMaxBoxRows, buffer.getShape()[0]);
+    return "a tensor map serves swizzled buffers only";
   if (rank < 2 || rank > kMaxMapRank)
     return fmt::format("a tensor map has 2 to {} dimensions here, but the tensor has {}", kMaxMapRank, rank);
+  return std::nullopt;
+}
+
+std::optional<std::string> whyNoTensorMap(tile::FillOp fill) {
+  tile::BufferType buffer = fill.getRing().getType().getBufferType();
+  if (auto reason = whyNoMap(buffer, fill.getTensor().getType().getRank()))
+    return reason;
+  if (buffer.getShape()[0] > kMaxBoxRows)
+    return fmt::format("a tensor map copies at most {} rows, but the entry has {}", kMaxBoxRows, buffer.getShape()[0]);
   if (fill.getLimit() || fill.getPack())
     return "a tensor map knows no `limit` and no `pack`";
+  return std::nullopt;
+}
+
+std::optional<std::string> whyNoTensorMap(tile::StoreOp store) {
+  auto buffer = mlir::cast<tile::BufferType>(store.getValue().getType());
+  if (auto reason = whyNoMap(buffer, store.getTensor().getType().getRank()))
+    return reason;
+  if (buffer.getShape()[0] % kStoreRows != 0)
+    return fmt::format("a warp stores {} rows at a time, but the buffer has {}", kStoreRows, buffer.getShape()[0]);
+  if (store.getPack())
+    return "a tensor map knows no `pack`";
   return std::nullopt;
 }
 

@@ -37,11 +37,19 @@ unsigned warpsOfBlock(mlir::Operation *kernel);
 /// Barriers of all rings of a kernel with roles; of a kernel without, its shared memory alone.
 BarrierPlan planBarriers(mlir::Operation *kernel);
 
+/// Rows of a store that a warp copies at a time: those that it holds in layout `acc`.
+inline constexpr std::uint32_t kStoreRows = 16;
+
 bool isTensorMapFill(tile::FillOp fill);
-/// The tensor map of a fill by the tensor memory accelerator: a copy brings one swizzled panel. Dimensions are counted as in
-/// the IR.
+bool isTensorMapStore(tile::StoreOp store);
+/// The tensor map of a fill or store by the tensor memory accelerator: a copy moves one swizzled panel, or a warp's rows of
+/// one. Dimensions are counted as in the IR.
 TensorMapLayout tensorMapOf(tile::FillOp fill);
-/// Why the fill cannot be such a copy, or nothing.
+TensorMapLayout tensorMapOf(tile::StoreOp store);
+/// The tensor map of an operation on this tensor; nothing if it needs none.
+std::optional<TensorMapLayout> tensorMapOf(mlir::Operation *op);
+/// Why the fill or store cannot be such a copy, or nothing.
 std::optional<std::string> whyNoTensorMap(tile::FillOp fill);
+std::optional<std::string> whyNoTensorMap(tile::StoreOp store);
 
 } // namespace attn::codegen

@@ -77,13 +77,13 @@ static TensorUse useOf(Value tensor) {
             if (i + 1 < type.getRank() && !isZero(index))
               use.strides.insert(static_cast<unsigned>(i));
         })
-        .Case<tile::LoadOp, tile::StoreOp>([&](auto op) { useRows(use, type, op.getIndices(), op.getDim()); })
-        .Case([&](tile::FillOp op) {
-          if (!isTensorMapFill(op))
+        .Case<tile::LoadOp, tile::StoreOp, tile::FillOp>([&](auto op) {
+          auto map = tensorMapOf(op.getOperation());
+          if (!map)
             return useRows(use, type, op.getIndices(), op.getDim());
           use.wholeRows = true;
-          if (TensorMapLayout map = tensorMapOf(op); !llvm::is_contained(use.maps, map))
-            use.maps.push_back(std::move(map));
+          if (!llvm::is_contained(use.maps, *map))
+            use.maps.push_back(std::move(*map));
         });
   return use;
 }
@@ -166,7 +166,8 @@ static void checkGrid(const KernelManifest &manifest, std::vector<ExtentCheck> &
   }
 }
 
-/// Kernels with roles count work tiles along x alone, whatever their extents.
+/// Kernels with roles count work tiles along x alone, whatever their extents, and their blocks do one after the other: as
+/// many as there are multiprocessors, for each block takes all registers of one.
 static bool buildGrid(func::FuncOp kernel, KernelManifest &manifest, std::vector<ExtentCheck> &checks, std::string *error) {
   tile::ForeachWorkOp work;
   kernel.walk([&](tile::ForeachWorkOp op) { work = op; });
@@ -186,6 +187,7 @@ static bool buildGrid(func::FuncOp kernel, KernelManifest &manifest, std::vector
     SizeExpr &dimension = manifest.grid[isLinear ? 0 : gridDimension(static_cast<unsigned>(i), count)];
     dimension = dimension.constant() == 1 ? *expr : SizeExpr::binary(SizeExpr::Kind::Mul, dimension, *expr);
   }
+  manifest.blocksPerMultiprocessor = isLinear ? 1 : 0;
   checkGrid(manifest, checks);
   return true;
 }

@@ -10,6 +10,7 @@ void Sm90aLowering::populate(KernelContext &kernel, const mlir::TypeConverter &c
     return withoutRoles.populate(kernel, converter, patterns);
   populatePersistentWorkPatterns(kernel, converter, patterns);
   populateRingBarrierPatterns(kernel, converter, patterns);
+  populateTensorStorePatterns(kernel, converter, patterns);
   populateWgmmaPatterns(kernel, converter, patterns);
   populateTurnPatterns(kernel, converter, patterns);
 }
@@ -21,6 +22,8 @@ std::optional<std::string> Sm90aLowering::whyNot(mlir::Operation *op) const {
     return withoutRoles.whyNot(op);
   if (auto fill = mlir::dyn_cast<tile::FillOp>(op); fill && isTensorMapFill(fill))
     return whyNoTensorMap(fill);
+  if (auto store = mlir::dyn_cast<tile::StoreOp>(op); store && isTensorMapStore(store))
+    return whyNoTensorMap(store);
   return whyNoWarpgroupProduct(op);
 }
 

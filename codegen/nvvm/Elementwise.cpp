@@ -97,8 +97,23 @@ public:
     Emitter e = emitter(rewriter, op);
     Fragment fragment = fragmentOf(op.getInput().getType());
     llvm::SmallVector<Value> registers;
+    mlir::scf::IfOp branch;
+    if (auto step = op.getFactor().getDefiningOp<tile::SoftmaxStepOp>(); step && step.getLazy()) { // mostly all are 1
+      Value isOther = e.boolean(false);
+      for (Value factor : adaptor.getFactor())
+        isOther = e.lor(isOther, e.lnot(e.feq(factor, e.f32(1.0))));
+      llvm::SmallVector<mlir::Type> types(adaptor.getInput().getTypes());
+      branch = mlir::scf::IfOp::create(rewriter, op.getLoc(), types, e.anyInWarp(isOther), /*withElseRegion=*/true);
+      rewriter.setInsertionPointToStart(branch.elseBlock());
+      mlir::scf::YieldOp::create(rewriter, op.getLoc(), adaptor.getInput());
+      rewriter.setInsertionPointToStart(branch.thenBlock());
+    }
     for (auto [index, value] : llvm::enumerate(adaptor.getInput()))
       registers.push_back(e.fmul(value, adaptor.getFactor()[slotOf(fragment, static_cast<int>(index), 0).row]));
+    if (branch) {
+      mlir::scf::YieldOp::create(rewriter, op.getLoc(), registers);
+      registers.assign(branch.getResults().begin(), branch.getResults().end());
+    }
     rewriter.replaceOpWithMultiple(op, {registers});
     return mlir::success();
   }

@@ -198,6 +198,11 @@ Value Emitter::unpack(mlir::Type element, Value packed, int part) {
   return extendHalf(unpackRaw(element, packed, part));
 }
 
+Value Emitter::fmaPacked(mlir::Type element, Value a, Value b, Value c) {
+  auto halves = mlir::VectorType::get(2, element);
+  return bitcast(fma(bitcast(a, halves), bitcast(b, halves), bitcast(c, halves)), i32Type());
+}
+
 Value Emitter::packRaw(Value low, Value high) {
   Value wideLow = zeroExtend(bitcast(low, i16Type()), i32Type());
   Value wideHigh = zeroExtend(bitcast(high, i16Type()), i32Type());

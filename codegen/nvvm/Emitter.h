@@ -87,6 +87,8 @@ public:
   Value unpackRaw(mlir::Type element, Value packed, int part);
   /// Two raw 16-bit values into one register.
   Value packRaw(Value low, Value high);
+  /// a·b + c of both halves of such registers.
+  Value fmaPacked(mlir::Type element, Value a, Value b, Value c);
   /// A stored f16 or bf16 number, or the bits of an 8-bit float, as f32.
   Value extendHalf(Value a);
   Value decodeFloat8(Value bits, bool e5m2);
@@ -112,6 +114,8 @@ public:
   Value shuffleXor(Value a, int distance);
   /// The value of lane `lane`.
   Value shuffleFrom(Value a, Value lane);
+  /// Whether the condition holds in any lane of the warp, all of which are here.
+  Value anyInWarp(Value condition);
   void barrier(), syncWarp();
   void trap();
   void trapUnless(Value condition);
@@ -119,6 +123,8 @@ public:
   //===--- Tensor cores and asynchronous copies ---===//
   /// `count` 8x8 matrices of 16-bit elements; one i32 a matrix.
   llvm::SmallVector<Value> ldmatrix(Value pointer, int count, bool transposed);
+  /// The same lanes' matrices to memory.
+  void stmatrix(Value pointer, llvm::ArrayRef<Value> matrices);
   /// D = A·B + C of m16n8k16; `element` is f16 or bf16, registers of A and B are i32.
   llvm::SmallVector<Value> mma(mlir::Type element, llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b, llvm::ArrayRef<Value> c);
   /// 16 bytes, of which the first `bytes` are read and the rest zero; all if null.
@@ -140,12 +146,19 @@ public:
   void waitForBarrier(Value barrier, Value parity);
   /// Starts the copy of a box; coordinates are those of its first element, the contiguous dimension first.
   void copyTensor(Value shared, Value tensorMap, llvm::ArrayRef<Value> coordinates, Value barrier);
+  /// The other way. Done when `waitTensorStores` or the kernel ends; until then shared memory may not change.
+  void storeTensor(Value shared, Value tensorMap, llvm::ArrayRef<Value> coordinates);
+  void commitTensorStores();
+  /// Until the thread's committed stores have read shared memory.
+  void waitTensorStores();
   void prefetchTensorMap(Value tensorMap);
   void setRegisters(unsigned count, bool increase);
   /// True in one lane of the warp.
   Value electLane();
   /// Barriers 1 to 15 of some of the block's warps.
   void syncNamedBarrier(Value number, unsigned threads);
+  /// The same; whether `condition` holds in any of the threads.
+  Value anyAtNamedBarrier(Value number, unsigned threads, Value condition);
   void arriveAtNamedBarrier(Value number, unsigned threads, Value predicate = Value());
   /// Makes writes to shared memory so far visible to tensor cores and bulk copies.
   void fenceAsyncShared();

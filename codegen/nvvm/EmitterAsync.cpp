@@ -82,6 +82,15 @@ void Emitter::copyTensor(Value shared, Value tensorMap, llvm::ArrayRef<Value> co
       /*predicate=*/Value());
 }
 
+void Emitter::storeTensor(Value shared, Value tensorMap, llvm::ArrayRef<Value> coordinates) {
+  NVVM::CpAsyncBulkTensorSharedCTAToGlobalOp::create(builder, location, tensorMap, shared, coordinates, /*l2CacheHint=*/Value(),
+                                                     NVVM::TMAStoreMode::TILE, /*predicate=*/Value());
+}
+void Emitter::commitTensorStores() { NVVM::CpAsyncBulkCommitGroupOp::create(builder, location); }
+void Emitter::waitTensorStores() {
+  NVVM::CpAsyncBulkWaitGroupOp::create(builder, location, builder.getI32IntegerAttr(0), /*read=*/builder.getUnitAttr());
+}
+
 void Emitter::prefetchTensorMap(Value tensorMap) { assembly("prefetch.tensormap [$0];", "l", {tensorMap}); }
 
 //===----------------------------------------------------------------------===//
@@ -97,6 +106,13 @@ Value Emitter::electLane() { return NVVM::ElectSyncOp::create(builder, location,
 
 void Emitter::syncNamedBarrier(Value number, unsigned threads) {
   assembly(fmt::format("bar.sync $0, {};", threads), "r,~{memory}", {number});
+}
+
+Value Emitter::anyAtNamedBarrier(Value number, unsigned threads, Value condition) {
+  // The vote changes nothing; by it ptxas knows the result to be uniform, and keeps addresses in uniform registers behind it.
+  std::string text = fmt::format("{{ .reg .pred p; bar.red.or.pred p, $1, {}, $2; vote.sync.any.pred $0, p, 0xffffffff; }}", threads);
+  auto any = assembly(text, "=b,r,b,~{memory}", {number, condition}, {i1Type()});
+  return any.front();
 }
 
 void Emitter::arriveAtNamedBarrier(Value number, unsigned threads, Value predicate) {

@@ -151,6 +151,16 @@ llvm::SmallVector<Value> Emitter::ldmatrix(Value pointer, int count, bool transp
   return registers;
 }
 
+Value Emitter::anyInWarp(Value condition) {
+  return NVVM::VoteSyncOp::create(builder, location, i1Type(), i32(-1), condition,
+                                  NVVM::VoteSyncKindAttr::get(builder.getContext(), NVVM::VoteSyncKind::any));
+}
+
+void Emitter::stmatrix(Value pointer, llvm::ArrayRef<Value> matrices) {
+  auto shape = NVVM::LdStMatrixShapeAttr::get(builder.getContext(), 8, 8);
+  NVVM::StMatrixOp::create(builder, location, pointer, matrices, NVVM::MMALayout::row, shape, NVVM::LdStMatrixEltType::B16);
+}
+
 llvm::SmallVector<Value> Emitter::mma(mlir::Type element, llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b,
                                       llvm::ArrayRef<Value> c) {
   bool isBrain = element.isBF16();

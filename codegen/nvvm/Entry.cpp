@@ -75,7 +75,7 @@ public:
   LLVM::LLVMFuncOp function;
   mlir::Operation *constantAnchor = nullptr, *entryAnchor = nullptr;
   Value sharedBase;
-  /// The parameter of every fill by a tensor map.
+  /// The parameter of every fill and store by a tensor map.
   llvm::DenseMap<mlir::Operation *, Value> maps;
 
 private:
@@ -171,10 +171,10 @@ private:
 
   void bindMaps(llvm::StringRef name, mlir::BlockArgument tensor) {
     for (mlir::Operation *user : tensor.getUsers())
-      if (auto fill = mlir::dyn_cast<tile::FillOp>(user); fill && isTensorMapFill(fill))
+      if (auto map = tensorMapOf(user))
         for (auto [index, param] : llvm::enumerate(params))
-          if (param.kind == KernelParam::Kind::TensorMap && param.name == name && param.map == tensorMapOf(fill))
-            maps[fill] = function.getBody().getArgument(static_cast<unsigned>(index));
+          if (param.kind == KernelParam::Kind::TensorMap && param.name == name && param.map == *map)
+            maps[user] = function.getBody().getArgument(static_cast<unsigned>(index));
   }
 
   Value bindTensor(mlir::OpBuilder &at, llvm::StringRef name, tile::TileTensorType type) {
@@ -237,6 +237,7 @@ static llvm::LogicalResult convertTile(LLVM::LLVMFuncOp function, KernelContext 
   populateLoadStorePatterns(kernel, converter, patterns);
   populateElementwisePatterns(kernel, converter, patterns);
   populateReducePatterns(kernel, converter, patterns);
+  populateKeepFinitePatterns(kernel, converter, patterns);
   populateSoftmaxPatterns(kernel, converter, patterns);
   populateScalarPatterns(kernel, converter, patterns);
   arch.populate(kernel, converter, patterns);

@@ -45,6 +45,11 @@ public:
     if (op.getPack())
       return op.emitOpError("`pack` is not lowered for this target yet");
     Emitter e = emitter(rewriter, op);
+    if (isTensorMapStore(op)) {
+      storeByTensorMap(kernel, e, op, adaptor.getValue().front(), adaptor.getIndices());
+      rewriter.eraseOp(op);
+      return mlir::success();
+    }
     GlobalRows target = globalRows(op.getTensor(), adaptor, op.getDim());
     mlir::LogicalResult stored = mlir::success();
     if (auto type = mlir::dyn_cast<tile::FragType>(op.getValue().getType())) {
@@ -268,6 +273,11 @@ public:
     Value start = adaptor.getBuffer().front();
     Fragment fragment = fragmentOf(type);
     bool inPairs = type.getRank() == 2 && !op.getTrans() && !mlir::isa<mlir::IntegerType>(type.getElementType());
+    if (inPairs && fragment.packing() == 2 && fragment.fillsAllWarps() && kernel.hasRoles()) { // a target that has stmatrix
+      writeMatrices(e, fragment, buffer, start, adaptor.getValue());
+      rewriter.eraseOp(op);
+      return mlir::success();
+    }
     for (int slot = 0; slot < fragment.rowSlots(); ++slot) {
       Value row = rowOfSlot(kernel, e, fragment, slot);
       forRowsOfFragment(e, fragment, row, [&] {
@@ -291,6 +301,18 @@ private:
     e.builder.setInsertionPointToStart(guard.thenBlock());
     Value offset = e.iadd(kernel.elementOffset(e, type, {row}), buffer);
     e.store(value, kernel.sharedPointer(e, offset), type.getElementType().getIntOrFloatBitWidth() / 8);
+  }
+
+  /// The mirror of readMatrices: an stmatrix.x4 takes two column tiles of a slab.
+  void writeMatrices(Emitter &e, const Fragment &fragment, tile::BufferType type, Value buffer, mlir::ValueRange registers) const {
+    for (int slab = 0; slab < fragment.slabCount(); ++slab)
+      for (int tile = 0; tile < fragment.columnTileCount(); tile += 2) {
+        int count = tile + 1 < fragment.columnTileCount() ? 4 : 2;
+        int row = 16 * static_cast<int>(kernel.warps()) * slab;
+        Value pointer = kernel.sharedPointer(e, type, buffer, LanePattern::MatrixRowsOfWarp, row, tile);
+        llvm::SmallVector<Value> words(registers.slice(fragment.registerOf(slab, tile, 0, 0), count));
+        e.stmatrix(pointer, words);
+      }
   }
 
   void writePairs(Emitter &e, const Fragment &fragment, tile::BufferType type, Value buffer, int slot,

@@ -37,6 +37,8 @@ void populateElementwisePatterns(KernelContext &kernel, const mlir::TypeConverte
 void populateRotatePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// reduce, finish.
 void populateReducePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// keep_finite.
+void populateKeepFinitePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// softmax_step.
 void populateSoftmaxPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// barrier, of the whole block.
@@ -55,6 +57,10 @@ void populateMmaSyncPatterns(KernelContext &kernel, const mlir::TypeConverter &c
 void populatePersistentWorkPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// acquire, fill, await, release by barriers in shared memory.
 void populateRingBarrierPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// await_stores.
+void populateTensorStorePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// Starts the copies of a store by a tensor map.
+void storeByTensorMap(KernelContext &kernel, Emitter &e, tile::StoreOp store, mlir::Value buffer, llvm::ArrayRef<mlir::ValueRange> indices);
 /// dot, dot_async, wait by wgmma.mma_async.
 void populateWgmmaPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// Why a dot or dot_async in a role cannot be done by warpgroups, or nothing; nothing for other operations.

@@ -47,7 +47,9 @@ static unsigned countTurns(tile::RoleOp role) {
 static bool isReadByThreads(tile::RingOp ring) {
   return llvm::any_of(ring.getResult().getUsers(), [](mlir::Operation *user) {
     return mlir::isa<tile::AwaitOp>(user) &&
-           llvm::any_of(user->getUsers(), [](mlir::Operation *reader) { return !mlir::isa<tile::DotOp, tile::DotAsyncOp>(reader); });
+           llvm::any_of(user->getUsers(), [](mlir::Operation *reader) { // a keep_finite ends in a barrier of its own
+             return !mlir::isa<tile::DotOp, tile::DotAsyncOp, tile::KeepFiniteOp>(reader);
+           });
   });
 }
 
@@ -99,6 +101,7 @@ llvm::FailureOr<RoleFacts> collectRoles(mlir::Operation *kernel) {
     return facts;
   facts.barriers = planBarriers(kernel);
   facts.younger = countYoungerProducts(kernel);
+  facts.depths = measureDepths(kernel);
   auto result = kernel->walk([&](tile::RingOp ring) {
     return mlir::failed(collectArrivals(ring, facts, facts.rings[ring.getResult()])) ? mlir::WalkResult::interrupt()
                                                                                      : mlir::WalkResult::advance();

@@ -60,7 +60,8 @@ struct RoleFacts {
   BarrierPlan barriers;
   llvm::MapVector<mlir::Value, RingArrivals> rings;
   llvm::DenseMap<mlir::Operation *, unsigned> younger; ///< products that may be in flight when a wait returns
-  llvm::DenseMap<mlir::Operation *, mlir::Value> maps; ///< the tensor map of a fill: a parameter of the function
+  llvm::DenseMap<mlir::Operation *, unsigned> depths;  ///< of products of two buffers: columns that are not padding
+  llvm::DenseMap<mlir::Operation *, mlir::Value> maps; ///< the tensor map of a fill or store: a parameter of the function
 };
 
 /// The facts of a kernel with roles but for `maps`. Fails after a diagnostic where roles disagree.
@@ -68,6 +69,9 @@ llvm::FailureOr<RoleFacts> collectRoles(mlir::Operation *kernel);
 
 /// For each wait, the products issued since the one it waits for (Wgmma.cpp).
 llvm::DenseMap<mlir::Operation *, unsigned> countYoungerProducts(mlir::Operation *kernel);
+
+/// For each product of two buffers of rows, the depth behind which one of them is 0 (Wgmma.cpp).
+llvm::DenseMap<mlir::Operation *, unsigned> measureDepths(mlir::Operation *kernel);
 
 /// Replaces the roles in `entry` by a dispatch on the warp's index, behind the set-up of barriers by one thread.
 void dispatchRoles(mlir::Block *entry, KernelContext &kernel);

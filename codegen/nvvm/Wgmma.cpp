@@ -159,6 +159,8 @@ llvm::SmallVector<Value> emitProduct(KernelContext &kernel, Emitter &e, OpType o
   }
   product.setRight(right, adaptor.getRhs().front(), op.getTrans());
   std::int64_t depth = op.getTrans() ? right.getShape()[1] : right.getShape()[0];
+  if (auto known = kernel.roles().depths.find(op); known != kernel.roles().depths.end())
+    depth = known->second;
   return product.emit(static_cast<int>(op.getAcc().getType().getColumns()), static_cast<int>(depth));
 }
 
@@ -236,6 +238,43 @@ llvm::DenseMap<mlir::Operation *, unsigned> countYoungerProducts(mlir::Operation
   llvm::DenseMap<mlir::Operation *, unsigned> counts;
   kernel->walk([&](tile::WaitOp wait) { counts[wait] = countYounger(wait); });
   return counts;
+}
+
+/// Columns of an awaited buffer that its copies bring, the others being 0; all of one that threads write as well.
+static std::int64_t copiedColumns(Value buffer) {
+  std::int64_t all = mlir::cast<tile::BufferType>(buffer.getType()).getShape()[1];
+  auto await = buffer.getDefiningOp<tile::AwaitOp>();
+  if (!await)
+    return all;
+  std::int64_t columns = 0;
+  for (mlir::Operation *user : await.getRing().getUsers()) {
+    if (auto fill = mlir::dyn_cast<tile::FillOp>(user)) {
+      auto tensor = fill.getTensor().getType();
+      columns = std::max(columns, tensor.getStaticSize(tensor.getRank() - 1).value_or(all));
+    } else if (mlir::isa<tile::BuildOp>(user)) {
+      return all;
+    } else if (auto other = mlir::dyn_cast<tile::AwaitOp>(user)) {
+      if (llvm::any_of(other->getUsers(), [](mlir::Operation *reader) { return mlir::isa<tile::WriteOp>(reader); }))
+        return all;
+    }
+  }
+  return std::min(columns, all);
+}
+
+llvm::DenseMap<mlir::Operation *, unsigned> measureDepths(mlir::Operation *kernel) {
+  llvm::DenseMap<mlir::Operation *, unsigned> depths;
+  kernel->walk([&](mlir::Operation *op) {
+    bool alongRows = false;
+    if (auto dot = mlir::dyn_cast<tile::DotOp>(op))
+      alongRows = dot.getTrans();
+    else if (auto async = mlir::dyn_cast<tile::DotAsyncOp>(op))
+      alongRows = async.getTrans();
+    if (!alongRows || !mlir::isa<tile::BufferType>(op->getOperand(0).getType()) || !mlir::isa<tile::BufferType>(op->getOperand(1).getType()))
+      return;
+    std::int64_t columns = std::min(copiedColumns(op->getOperand(0)), copiedColumns(op->getOperand(1)));
+    depths[op] = static_cast<unsigned>(llvm::alignTo(columns, kDepth));
+  });
+  return depths;
 }
 
 void populateWgmmaPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {

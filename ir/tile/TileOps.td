@@ -151,17 +151,34 @@ def Tile_LoadOp : Tile_Op<"load", [NoMemoryEffect, AttrSizedOperandSegments]> {
 def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>, AttrSizedOperandSegments]> {
   let summary = "Writes rows of a tensor; rows and columns beyond it are not written";
   let description = [{
-    The mirror of `tile.load`, from a fragment or a buffer; the same constraints.
+    The mirror of `tile.load`, from a fragment or a buffer; the same constraints. `via` is absent or "tma": then each
+    warp has the tensor memory accelerator copy the rows of the buffer that are its own in layout `acc`, which only
+    starts here (`tile.await_stores`).
+
+    Constraints: (C5) `via` = "tma" takes a 2-D buffer and no `limit`.
     ```mlir
     tile.store %oh, %out[%b, %q0, %h] along 1 : !H, !q
+    tile.store %staging, %out[%b, %q0, %h] along 1 {via = "tma"} : !B, !q
     ```
   }];
   let arguments = (ins AnyTypeOf<[Tile_Frag, Tile_Buffer]>:$value, Tile_Tensor:$tensor, Variadic<I32>:$indices,
-                       I32Attr:$dim, Optional<I32>:$limit, OptionalAttr<I32Attr>:$pack);
+                       I32Attr:$dim, Optional<I32>:$limit, OptionalAttr<I32Attr>:$pack, OptionalAttr<StrAttr>:$via);
   let assemblyFormat = [{
     $value `,` $tensor `[` $indices `]` `along` $dim (`limit` $limit^)? attr-dict `:` type($value) `,` type($tensor)
   }];
   let hasVerifier = 1;
+}
+
+def Tile_AwaitStoresOp : Tile_Op<"await_stores"> {
+  let summary = "Waits until the warp's stores by tensor maps have read the buffer";
+  let description = [{
+    Then it may be written again. Stores of all buffers count. What they write to global memory is there when the kernel ends.
+    ```mlir
+    tile.await_stores %staging : !B
+    ```
+  }];
+  let arguments = (ins Tile_Buffer:$buffer);
+  let assemblyFormat = "$buffer attr-dict `:` type($buffer)";
 }
 
 //===----------------------------------------------------------------------===//
@@ -259,9 +276,33 @@ def Tile_ReadOp : Tile_Op<"read", [MemoryEffects<[MemRead]>]> {
 
 def Tile_WriteOp : Tile_Op<"write", [MemoryEffects<[MemWrite]>]> {
   let summary = "Fragment to buffer";
-  let description = [{Constraints: (C1) shapes (transposed with `trans`) and element types agree.}];
+  let description = [{
+    Constraints: (C1) shapes (transposed with `trans`) and element types agree; without `trans` the buffer may have more
+    columns, which stay as they are.
+  }];
   let arguments = (ins Tile_Frag:$value, Tile_Buffer:$buffer, UnitAttr:$trans);
   let assemblyFormat = "(`trans` $trans^)? $value `,` $buffer attr-dict `:` type($value) `,` type($buffer)";
+  let hasVerifier = 1;
+}
+
+def Tile_KeepFiniteOp : Tile_Op<"keep_finite", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Sets elements that are not finite to 0, and says whether there were any";
+  let description = [{
+    For the right-hand side of a product whose left-hand side is 0 where an element must not count: 0 · NaN is NaN.
+    With `rows`, whole rows from that one on are set to 0 first, unread. No other element is looked at where `predicate`
+    is false. `found` is the same for all threads that run the kernel or its role; they meet in the operation, and all
+    see its result behind it, tensor cores included.
+
+    Before AssignLayouts a fragment with a result; afterwards a buffer, changed in place.
+
+    Constraints: (C1) 16-bit floats. (C2) a fragment has a result of its type, a buffer none.
+    ```mlir
+    %found = tile.keep_finite %v if %partial : !tile.buffer<64x128xf16, #tile.smem<128>>
+    ```
+  }];
+  let arguments = (ins AnyTypeOf<[Tile_Frag, Tile_Buffer]>:$input, I1:$predicate, Optional<I32>:$rows);
+  let results = (outs Optional<Tile_Frag>:$result, I1:$found);
+  let assemblyFormat = "$input (`rows` $rows^)? `if` $predicate attr-dict `:` type($input) (`->` type($result)^)?";
   let hasVerifier = 1;
 }
 
@@ -479,7 +520,8 @@ def Tile_DotOp : Tile_Op<"dot", [AllTypesMatch<["acc", "result"]>,
     result = acc + a·b, with `trans` acc + a·bᵀ (b stored N x K). Operands are fragments before AssignLayouts; then a
     is an `lhs` fragment or a buffer, b a buffer.
 
-    Constraints: (C1) a is M x K, b is K x N (N x K with `trans`), acc is M x N. (C2) a and b have one element type,
+    Constraints: (C1) a is M x K, b is K x N (N x K with `trans`), acc is M x N; b without `trans` may have more
+    columns, the padding of its panels, which are not multiplied. (C2) a and b have one element type,
     acc is f32. (C3) K is a multiple of 16, N of 8.
     ```mlir
     %s = tile.dot %q, trans %k, %zs : !H, !H -> !S

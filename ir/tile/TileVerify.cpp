@@ -59,7 +59,8 @@ static LogicalResult verifyDot(Operation *op, Type lhs, Type rhs, FragType acc, 
   if (a.size() != 2 || b.size() != 2 || acc.getRank() != 2)
     return op->emitOpError("expects operands of two dimensions");
   int64_t k = trans ? b[1] : b[0], n = trans ? b[0] : b[1];
-  if (a[1] != k || a[0] != acc.getRows() || n != acc.getColumns()) // (C1)
+  bool takesColumns = n == acc.getColumns() || (!trans && n > acc.getColumns());
+  if (a[1] != k || a[0] != acc.getRows() || !takesColumns) // (C1)
     return op->emitOpError("expects M x K, ") << (trans ? "N x K" : "K x N") << " and M x N, but got " << lhs << ", "
                                               << rhs << " and " << acc;
   if (elementOf(lhs) != elementOf(rhs) || !acc.getElementType().isF32()) // (C2)
@@ -122,7 +123,16 @@ LogicalResult LoadOp::verify() {
 }
 
 LogicalResult StoreOp::verify() {
-  return verifyRows(*this, getValue().getType(), getTensor().getType(), getIndices(), getDim());
+  if (failed(verifyRows(*this, getValue().getType(), getTensor().getType(), getIndices(), getDim())))
+    return failure();
+  if (!getVia())
+    return success();
+  if (*getVia() != "tma")
+    return emitOpError("expects `via` to be tma, but got ") << *getVia();
+  auto buffer = dyn_cast<BufferType>(getValue().getType());
+  if (!buffer || buffer.getRank() != 2 || getLimit()) // (C5)
+    return emitOpError("expects a 2-D buffer and no `limit` with `via`");
+  return success();
 }
 
 LogicalResult FillOp::verify() {
@@ -152,8 +162,20 @@ static LogicalResult verifyCopy(Operation *op, FragType fragment, BufferType buf
   SmallVector<int64_t> shape(buffer.getShape());
   if (trans)
     std::reverse(shape.begin(), shape.end());
+  else if (isa<WriteOp>(op) && shape.size() == 2 && shape[1] > fragment.getColumns())
+    shape[1] = fragment.getColumns();
   if (fragment.getShape() != ArrayRef(shape) || fragment.getElementType() != buffer.getElementType())
     return op->emitOpError("expects fragment and buffer to agree, but got ") << fragment << " and " << buffer;
+  return success();
+}
+
+LogicalResult KeepFiniteOp::verify() {
+  auto buffer = dyn_cast<BufferType>(getInput().getType());
+  Type element = buffer ? buffer.getElementType() : cast<FragType>(getInput().getType()).getElementType();
+  if (!element.isF16() && !element.isBF16())
+    return emitOpError("expects f16 or bf16, but got ") << element;
+  if (buffer ? static_cast<bool>(getResult()) : !getResult() || getResult().getType() != getInput().getType())
+    return emitOpError("expects a result of a fragment's type for it, and none for a buffer");
   return success();
 }
 

@@ -12,7 +12,8 @@
 //   attn.attention … key(%key) key { A; B }          →     %r = attn.transform %key over key row { A; B }
 //                                                          attn.attention … key(%r)
 //
-// It stays if it depends on the query head, makes several vectors, or rows that are no multiple of 8. A transform with
+// Values of a masked attention go out as well: a value that is not finite is looked up again (convert/HiddenValues.h), for
+// which it must lie in memory as it is multiplied. It stays if it depends on the query head, makes several vectors, or rows that are no multiple of 8. A transform with
 // another user stays as it is. Guarantees: the same when run again.
 #include "ir/attn/AttnDialect.h"
 #include "passes/Passes.h"
@@ -88,9 +89,10 @@ static bool dependsOnQueryHead(Region &region) {
   });
 }
 
-/// Makes an expensive region of keys or values a kernel of its own.
+/// Makes a region of keys or values a kernel of its own, where that is cheaper or needed.
 static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, StringRef name) {
-  if (region.empty() || !isExpensive(region))
+  bool isLookedUp = operand.get() == op.getValue() && !op.getMask().empty();
+  if (region.empty() || !(isExpensive(region) || isLookedUp))
     return;
   auto stays = [&](const Twine &why) {
     remark(op, RemarkCategory::Fusion, ("`" + name + "` has no kernel of its own: " + why).str());

@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
@@ -25,30 +26,60 @@ namespace attn {
 #include "passes/Passes.h.inc"
 
 namespace {
+enum class MaskClass { Any, None };
+
 struct TableRow {
   MmaFamily family;
-  int64_t maxHeadDim;
+  int64_t maxHeadDim, maxHeadDimV;
+  MaskClass mask;
   ir::Schedule schedule;
   StringRef reason;
 };
 } // namespace
 
 static constexpr TableRow kTable[] = {
-#define ATTN_SCHEDULE(family, max_head_dim, block_m, block_n, stages, warps, reason)                                   \
-  {MmaFamily::family, max_head_dim, {block_m, block_n, stages, warps}, reason},
+#define ATTN_SCHEDULE(family, max_head_dim, max_head_dim_v, mask, block_m, block_n, stages, warps, reason)             \
+  {MmaFamily::family, max_head_dim, max_head_dim_v, MaskClass::mask, {block_m, block_n, stages, warps}, reason},
 #include "passes/attn/ScheduleTable.def"
 #undef ATTN_SCHEDULE
 };
 
-/// Registers a thread that are for fragments: CheckBudget has the last word. Seen with ptxas 13.0: with wgmma 180 of 240
-/// spill beside two products in flight, 176 do not.
-static int64_t fragmentRegisters(MmaFamily family) { return family == MmaFamily::MmaSync ? 225 : 176; }
+/// Registers a thread that are for fragments: CheckBudget has the last word. With wgmma ptxas 13.0 was seen to spill none of
+/// tests/conformance/Cases.def up to these, of 240 with two warpgroups and 160 with three.
+static int64_t fragmentRegisters(MmaFamily family, const ir::Schedule &schedule) {
+  if (family == MmaFamily::MmaSync)
+    return 225;
+  return schedule.warps > 8 ? 128 : 196;
+}
+
+/// What a score is computed from, itself included.
+static SmallVector<Operation *> operationsBehind(Value value) {
+  SmallVector<Value> open{value};
+  llvm::SetVector<Operation *> found;
+  while (!open.empty())
+    if (Operation *op = open.pop_back_val().getDefiningOp(); op && found.insert(op))
+      llvm::append_range(open, op->getOperands());
+  return found.takeVector();
+}
+
+/// Registers that the mathematics of a score takes that is more than a scaled product: elements on the way.
+static int64_t scoreRegisters(ir::AttentionOp op) {
+  int64_t steps = 0;
+  bool hasFunction = false;
+  for (Operation *inner : op.getScore().empty() ? SmallVector<Operation *>() : operationsBehind(ir::yieldedBy(op.getScore())[0])) {
+    bool onProduct = !isa<ir::DotOp>(inner) &&
+                     llvm::any_of(operationsBehind(inner->getResult(0)), [](Operation *each) { return isa<ir::DotOp>(each); });
+    steps += onProduct;
+    hasFunction |= onProduct && isa<math::MathDialect>(inner->getDialect());
+  }
+  return hasFunction ? 32 : steps > 1 ? 8 : 0;
+}
 
 /// Registers for 16 rows of queries that the mathematics of a point takes beside its scores: addresses and words of tables
 /// in flight, and what divisions and comparisons of numbers keep. From what ptxas 13.0 was seen to spill with
 /// tests/conformance/Cases.def.
 static int64_t pointRegisters(ir::AttentionOp op) {
-  int64_t registers = 0;
+  int64_t registers = scoreRegisters(op);
   auto add = [&](Operation *inner) {
     if (inner->getNumResults() != 1)
       return;
@@ -59,7 +90,7 @@ static int64_t pointRegisters(ir::AttentionOp op) {
       registers += onQuery ? 40 : 12;
     else if (onKey && (isDivision || isa<arith::CmpFOp>(inner)))
       registers += 12;
-    else if (onQuery && (isDivision || isa<ir::LoadOp>(inner))) // two values, held through the loop
+    else if (onQuery && (isDivision || isa<ir::LoadOp>(inner) || isa<math::MathDialect>(inner->getDialect()))) // two values, held through the loop
       registers += 2;
   };
   for (Region *region : {&op.getScore(), &op.getMask()})
@@ -139,8 +170,11 @@ static LogicalResult applyOverride(ir::AttentionOp op, StringRef text, ir::Sched
 }
 
 static LogicalResult check(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target) {
-  if (!llvm::is_contained({1, 2, 4, 8, 16}, schedule.warps))
-    return op.emitError() << "schedule: `warps` is " << schedule.warps << ", but must be 1, 2, 4, 8 or 16";
+  bool hasRoles = target.mmaFamily == MmaFamily::Wgmma;
+  bool isKnown = hasRoles ? llvm::is_contained({4, 8, 12}, schedule.warps) : llvm::is_contained({1, 2, 4, 8, 16}, schedule.warps);
+  if (!isKnown)
+    return op.emitError() << "schedule: `warps` is " << schedule.warps << ", but must be "
+                          << (hasRoles ? "4, 8 or 12: whole warpgroups" : "1, 2, 4, 8 or 16");
   if (schedule.blockM % (16 * schedule.warps) != 0)
     return op.emitError() << "schedule: `block_m` is " << schedule.blockM << ", but must be a multiple of "
                           << 16 * schedule.warps << ", 16 rows a warp";
@@ -159,14 +193,15 @@ static LogicalResult check(ir::AttentionOp op, const ir::Schedule &schedule, con
 
 /// The first row that fits; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
 static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target) {
-  int64_t length = std::max(op.getHeadDim(), op.getValueRowLength());
   const TableRow *leanest = nullptr;
   for (const TableRow &row : kTable) {
     bool fits =
         predictShared(row.schedule, op.getHeadDim(), op.getStoredValueLength(), 2) <= target.sharedBytesPerBlock;
-    if (row.family != target.mmaFamily || length > row.maxHeadDim || !fits)
+    bool isFor = row.family == target.mmaFamily && op.getHeadDim() <= row.maxHeadDim && op.getValueRowLength() <= row.maxHeadDimV &&
+                 (row.mask == MaskClass::Any || op.getMask().empty());
+    if (!isFor || !fits)
       continue;
-    if (predictRegisters(op, row.schedule) <= fragmentRegisters(target.mmaFamily))
+    if (predictRegisters(op, row.schedule) <= fragmentRegisters(target.mmaFamily, row.schedule))
       return row;
     if (!leanest || predictRegisters(op, row.schedule) < predictRegisters(op, leanest->schedule))
       leanest = &row;

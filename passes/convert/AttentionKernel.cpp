@@ -8,6 +8,7 @@
 
 #include "ir/attn/Schedule.h"
 #include "passes/convert/BlockRanges.h"
+#include "passes/convert/HiddenValues.h"
 #include "passes/convert/KeyTail.h"
 #include "passes/convert/RowRegion.h"
 #include "passes/convert/ScorePlan.h"
@@ -53,6 +54,7 @@ private:
   LogicalResult writeLoop();
   LogicalResult writeBlock(scf::ForOp loop);
   LogicalResult writeOutputs(ValueRange state);
+  std::optional<HiddenValues> hiddenValues();
   Value sizeOf(Value tensor, unsigned dim);
   Value startOfRowMax();
   Value scaledScores(Value block, Value firstKey, ArrayRef<Value> keys);
@@ -120,7 +122,7 @@ LogicalResult AttentionKernel::write() {
   kernel->setAttr(tile::kStagesAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.stages)));
   operandType = op.getQueryType().getElementType();
   probsType = op.getProbsElementType();
-  accColumns = scope.paddedColumns(op.getValueRowLength());
+  accColumns = scope.sumColumns(op.getValueRowLength());
   query = {scope.tensor(op.getQuery()), &op.getQueryRegion(), ir::IndexKind::q_idx, {}};
   key = {scope.tensor(op.getKey()), &op.getKeyRegion(), ir::IndexKind::kv_idx, {}};
   value = {scope.tensor(op.getValue()), &op.getValueRegion(), ir::IndexKind::kv_idx, {}};
@@ -289,6 +291,13 @@ Value AttentionKernel::startOfRowMax() {
   return map;
 }
 
+/// Set where a mask hides keys whose values lie in memory as they are multiplied; others are looked at by no one.
+std::optional<HiddenValues> AttentionKernel::hiddenValues() {
+  if (op.getMask().empty() || !value.region->empty())
+    return std::nullopt;
+  return HiddenValues{scope, value.tensor, value.head, ir::yieldedBy(op.getMask())[0], sizeOf(key.tensor, 1), firstRow, schedule.blockM};
+}
+
 LogicalResult AttentionKernel::writeLoop() {
   Value rowMax = startOfRowMax();
   if (!rowMax || failed(score.writeQueryTerms(scope, builder, queryOperands, firstRow, schedule.blockM)))
@@ -296,14 +305,20 @@ LogicalResult AttentionKernel::writeLoop() {
   Value rowSum = zeroRow;
   if (!op.getInit().empty())
     rowSum = tile::SplatOp::create(builder, location, cast<tile::FragType>(zeroRow.getType()), llvm::APFloat(1.0f));
-  auto loop = scf::ForOp::create(builder, location, scope.constant(0), blocks->count(), scope.constant(1),
-                                 ValueRange{rowMax, rowSum, zeroAcc});
+  SmallVector<Value> state{rowMax, rowSum, zeroAcc};
+  auto hidden = hiddenValues();
+  if (hidden)
+    llvm::append_values(state, hidden->none().lo, hidden->none().hi);
+  auto loop = scf::ForOp::create(builder, location, scope.constant(0), blocks->count(), scope.constant(1), state);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(loop.getBody());
   if (failed(writeBlock(loop)))
     return failure();
   builder.setInsertionPointAfter(loop);
-  return writeOutputs(loop.getResults());
+  state.assign(loop.getResults().begin(), loop.getResults().end());
+  if (hidden && !(state[2] = hidden->restore(builder, state[2], {state[3], state[4]})))
+    return failure();
+  return writeOutputs(state);
 }
 
 LogicalResult AttentionKernel::writeBlock(scf::ForOp loop) {
@@ -323,11 +338,18 @@ LogicalResult AttentionKernel::writeBlock(scf::ForOp loop) {
   Value acc = tile::ScaleOp::create(builder, location, state[2].getType(), state[2], step.getAlpha());
   Value probs = convert(step.getProbs(), probsType);
   // Values that no row of the tile sees are read as 0: 0 · NaN would spread.
-  auto values = operands(value, firstKey, schedule.blockN, blocks->end());
+  auto values = operands(value, firstKey, schedule.blockN, op.getMask().empty() ? Value() : blocks->end());
   if (failed(values))
     return failure();
-  Value sum = tile::DotOp::create(builder, location, acc.getType(), probs, values->front(), acc, /*trans=*/false);
-  scf::YieldOp::create(builder, location, ValueRange{step.getNewRowMax(), step.getNewRowSum(), sum});
+  SmallVector<Value> next{step.getNewRowMax(), step.getNewRowSum(), {}};
+  Value rows = values->front();
+  if (auto hidden = hiddenValues()) {
+    KeyRange met{state[3], state[4]};
+    rows = hidden->keepFinite(builder, rows, firstKey, schedule.blockN, blocks->isFull(builder, block), met);
+    llvm::append_values(next, met.lo, met.hi);
+  }
+  next[2] = tile::DotOp::create(builder, location, acc.getType(), probs, rows, acc, /*trans=*/false);
+  scf::YieldOp::create(builder, location, next);
   return success();
 }
 
@@ -404,7 +426,7 @@ Value AttentionKernel::outRow(Value fragment) {
     return fragment;
   Frame frame{schedule.blockM, accColumns, ir::IndexKind::q_idx, firstRow, {}};
   Value vector = ir::yieldedBy(region)[0];
-  if (scope.paddedColumns(cast<VectorType>(vector.getType()).getNumElements()) != accColumns) {
+  if (scope.sumColumns(cast<VectorType>(vector.getType()).getNumElements()) != accColumns) {
     finalize.emitOpError("changes the length of rows in region `out`, which is not supported yet");
     return {};
   }
@@ -418,7 +440,7 @@ LogicalResult AttentionKernel::writeOutputs(ValueRange state) {
   auto store = [&](Value fragment, Value tensor, ArrayRef<Value> place, int32_t dim) {
     fragment = convert(fragment, cast<tile::TileTensorType>(tensor.getType()).getElementType());
     tile::StoreOp::create(builder, location, fragment, tensor, place, builder.getI32IntegerAttr(dim), Value(),
-                          IntegerAttr());
+                          IntegerAttr(), StringAttr());
   };
   if (Value out = outputs.lookup("out")) {
     Value sums = tile::ScaleOp::create(builder, location, state[2].getType(), state[2], finish.getInverse());

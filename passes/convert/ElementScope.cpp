@@ -102,6 +102,8 @@ Value ElementScope::index(ir::IndexOp op) {
       columnIndex = arith::AddIOp::create(builder, op.getLoc(), frame.columnBase, column());
     return columnIndex;
   }
+  if (frame.key && op.getKind() == ir::IndexKind::kv_idx)
+    return frame.key;
   op.emitOpError("is not an index of the rows at hand");
   return {};
 }

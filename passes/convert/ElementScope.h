@@ -15,6 +15,7 @@ struct Frame {
   ir::IndexKind rowIndex = ir::IndexKind::q_idx;   ///< what a row counts
   mlir::Value rowBase;                             ///< the index of row 0
   mlir::Value columnBase;                          ///< at a point: kv_idx of column 0; null: columns are channels
+  mlir::Value key = {};                            ///< kv_idx of all elements, where they are of one key
 
   bool isPoint() const { return static_cast<bool>(columnBase); }
   tile::FragType matrixType(mlir::Type element) const {

@@ -119,6 +119,10 @@ int64_t KernelScope::paddedColumns(int64_t channels) const {
   return static_cast<int64_t>(llvm::alignTo(channels, columnGranule));
 }
 
+int64_t KernelScope::sumColumns(int64_t channels) const {
+  return columnGranule > 16 ? static_cast<int64_t>(llvm::alignTo(channels, 8)) : paddedColumns(channels);
+}
+
 Value KernelScope::uniform(Value value) {
   if (Value known = values.lookup(value))
     return known;

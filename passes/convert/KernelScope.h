@@ -47,6 +47,9 @@ public:
   /// Columns of a matrix operand with that many channels, the rest 0: whole k16 steps, and on targets whose matrix units
   /// read shared memory by themselves whole panels of a swizzle.
   int64_t paddedColumns(int64_t channels) const;
+  /// Columns of the weighted sum of rows with that many channels. Matrix units that read shared memory by themselves
+  /// leave the padding of the values out.
+  int64_t sumColumns(int64_t channels) const;
 
   /// The value of a uniform scalar; null after a message.
   mlir::Value uniform(mlir::Value value);
@@ -75,7 +78,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> values;
   llvm::DenseMap<mlir::Value, uint8_t> dependences;
   llvm::StringMap<mlir::Value> sizes;
-  llvm::DenseMap<int32_t, mlir::Value> constants;
+  llvm::DenseMap<int64_t, mlir::Value> constants; ///< i64: the map keeps two keys of its own
   mlir::Value indices[5];
   int64_t columnGranule = 16;
   mlir::Type queryType, keyType;   ///< of the plan's first attention, for the extents that bound b, h, kv_head

@@ -55,7 +55,7 @@ static LogicalResult writeRows(KernelScope &scope, OpBuilder &builder, ir::Trans
   if (!rows)
     return failure();
   rows = convert(builder, location, rows, cast<tile::TileTensorType>(result.getType()).getElementType());
-  tile::StoreOp::create(builder, location, rows, result, place, alongRows, Value(), IntegerAttr());
+  tile::StoreOp::create(builder, location, rows, result, place, alongRows, Value(), IntegerAttr(), StringAttr());
   return success();
 }
 

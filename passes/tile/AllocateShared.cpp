@@ -3,11 +3,14 @@
 //
 // The life of an allocation spans, in program order, from the first to the last operation that touches it or a buffer
 // awaited from it; in a loop it spans the loop. In a kernel with roles, whose parts run at the same time, all live
-// throughout. Swizzled buffers start at multiples of 1024 bytes. InsertBarriers sees shared bytes and separates uses.
+// throughout; where that takes more bytes than there are, the staging lies on the query's slot there too, which then is
+// released later (SharedOverlay). Swizzled buffers start at multiples of 1024 bytes. InsertBarriers sees shared bytes and
+// separates uses.
 // Requires: PipelineLoads. Guarantees: `offset` on every `tile.ring` and `tile.alloc`, `tile.shared_bytes` on the kernel.
 #include "ir/tile/TileDialect.h"
 #include "ir/tile/TileLayouts.h"
 #include "passes/Passes.h"
+#include "passes/tile/SharedOverlay.h"
 #include "support/GpuTarget.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -97,6 +100,7 @@ static int64_t place(MutableArrayRef<Allocation> allocations) {
   int64_t total = 0;
   for (size_t i = 0; i < allocations.size(); ++i) {
     Allocation &own = allocations[i];
+    own.offset = 0;
     SmallVector<const Allocation *> neighbours;
     for (size_t j = 0; j < i; ++j)
       if (own.meets(allocations[j]))
@@ -118,12 +122,23 @@ struct AllocateShared final : impl::AllocateSharedBase<AllocateShared> {
       return;
     SmallVector<Allocation> allocations = collect(kernel);
     int64_t total = place(allocations);
+    auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
+    const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
+    llvm::MapVector<tile::AllocOp, tile::RingOp> overlays;
+    if (gpu && total > gpu->sharedBytesPerBlock && !kernel.getOps<tile::RoleOp>().empty()) {
+      overlays = overlayBuffers(kernel);
+      llvm::erase_if(allocations, [&](const Allocation &allocation) {
+        auto buffer = dyn_cast<tile::AllocOp>(allocation.op);
+        return buffer && overlays.contains(buffer);
+      });
+      total = place(allocations);
+    }
     Builder builder(&getContext());
     for (const Allocation &allocation : allocations)
       allocation.op->setAttr("offset", builder.getI32IntegerAttr(static_cast<int32_t>(allocation.offset)));
+    for (auto [buffer, ring] : overlays)
+      buffer->setAttr("offset", ring.getOffsetAttr());
     kernel->setAttr(tile::kSharedBytesAttr, builder.getI32IntegerAttr(static_cast<int32_t>(total)));
-    auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
-    const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
     if (gpu && total > gpu->sharedBytesPerBlock) {
       kernel.emitError() << "`" << kernel.getName() << "` needs " << total << " bytes of shared memory, but "
                          << target.getName() << " has " << gpu->sharedBytesPerBlock

@@ -38,7 +38,9 @@ private:
   void placeRowSum(tile::SoftmaxStepOp step);
   void placeLoad(tile::LoadOp load);
   void placeOperand(OpOperand &operand, bool mayBeRegisters);
+  int64_t stagingColumns(tile::StoreOp store);
   void stageStore(tile::StoreOp store);
+  void keepInBuffer(tile::KeepFiniteOp keep);
   Value inBuffer(Value fragment);
   tile::LoadOp claimSource(Value fragment);
   Value allocate(tile::FragType type);
@@ -127,7 +129,7 @@ void LayoutAssignment::placeLoad(tile::LoadOp load) {
     return;
   SmallVector<OpOperand *> reads;
   for (OpOperand &use : load.getResult().getUses())
-    if (!isa<tile::DotOp>(use.getOwner()) || use.getOperandNumber() == 2)
+    if (!isa<tile::KeepFiniteOp>(use.getOwner()) && (!isa<tile::DotOp>(use.getOwner()) || use.getOperandNumber() == 2))
       reads.push_back(&use);
   load.getResult().setType(bufferType(type));
   if (reads.empty())
@@ -183,11 +185,37 @@ void LayoutAssignment::placeOperand(OpOperand &operand, bool mayBeRegisters) {
   operand.set(inBuffer(fragment));
 }
 
+/// The buffer itself is changed, and takes the result's place.
+void LayoutAssignment::keepInBuffer(tile::KeepFiniteOp keep) {
+  Value input = keep.getInput();
+  Value buffer = isa<tile::BufferType>(input.getType()) ? input : inBuffer(input);
+  OpBuilder builder(keep);
+  auto inPlace = tile::KeepFiniteOp::create(builder, keep.getLoc(), Type(), keep.getFound().getType(), buffer, keep.getPredicate(),
+                                            keep.getRows());
+  keep.getResult().replaceAllUsesWith(buffer);
+  keep.getFound().replaceAllUsesWith(inPlace.getFound());
+  keep.erase();
+}
+
+/// As wide as the buffers that rows of this length are loaded into: whole panels of their swizzle.
+int64_t LayoutAssignment::stagingColumns(tile::StoreOp store) {
+  auto type = cast<tile::FragType>(store.getValue().getType());
+  auto rows = store.getTensor().getType();
+  int64_t columns = type.getColumns();
+  kernel.walk([&](tile::LoadOp load) {
+    auto buffer = dyn_cast<tile::BufferType>(load.getType());
+    auto tensor = load.getTensor().getType();
+    if (buffer && buffer.getShape().size() == 2 && tensor.getStaticSize(tensor.getRank() - 1) == rows.getStaticSize(rows.getRank() - 1))
+      columns = std::max(columns, buffer.getShape()[1]);
+  });
+  return columns;
+}
+
 void LayoutAssignment::stageStore(tile::StoreOp store) {
   auto type = dyn_cast<tile::FragType>(store.getValue().getType());
   if (!type || type.getRank() != 2 || type.getElementType().getIntOrFloatBitWidth() != 16)
     return;
-  Value buffer = allocate(type);
+  Value buffer = allocate(tile::FragType::get(context, {type.getRows(), stagingColumns(store)}, type.getElementType(), {}));
   OpBuilder builder(store);
   tile::WriteOp::create(builder, store.getLoc(), store.getValue(), buffer, /*trans=*/false);
   store.getValueMutable().assign(buffer);
@@ -197,6 +225,7 @@ void LayoutAssignment::run() {
   SmallVector<tile::LoadOp> loads;
   SmallVector<tile::SoftmaxStepOp> steps;
   SmallVector<tile::DotOp> dots;
+  SmallVector<tile::KeepFiniteOp> keeps;
   SmallVector<tile::StoreOp> stores;
   kernel.walk([&](Operation *op) {
     if (auto load = dyn_cast<tile::LoadOp>(op))
@@ -205,12 +234,15 @@ void LayoutAssignment::run() {
       steps.push_back(step);
     else if (auto dot = dyn_cast<tile::DotOp>(op))
       dots.push_back(dot);
+    else if (auto keep = dyn_cast<tile::KeepFiniteOp>(op))
+      keeps.push_back(keep);
     else if (auto store = dyn_cast<tile::StoreOp>(op))
       stores.push_back(store);
   });
   setDefaults();
   llvm::for_each(loads, [&](tile::LoadOp load) { placeLoad(load); });
   llvm::for_each(steps, [&](tile::SoftmaxStepOp step) { placeRowSum(step); });
+  llvm::for_each(keeps, [&](tile::KeepFiniteOp keep) { keepInBuffer(keep); });
   for (tile::DotOp dot : dots) {
     placeOperand(dot.getLhsMutable(), /*mayBeRegisters=*/true);
     placeOperand(dot.getRhsMutable(), /*mayBeRegisters=*/false);

@@ -9,8 +9,10 @@
 // anyway), else in front of the step, and the run starts again. `pending` is the least count seen at an await.
 //
 // In a kernel with roles mbarriers order producer and consumer, `acquire` and `release` stay, and what is awaited is seen
-// by all. Only what the consumers write themselves needs barriers, of the role's threads; and fences where the matrix
-// units read such bytes, or a copy will overwrite what threads have read (PTX ISA, "Async proxy").
+// by all. Only what the consumers write themselves needs barriers, of the role's threads; fences where the matrix
+// units or a store by a tensor map read such bytes, or a copy will overwrite what threads have read (PTX ISA, "Async
+// proxy"); and waits for such a store before its buffer is written again. A warp stores by a tensor map what it has written
+// itself, so no barrier stands between the two.
 //
 // Shared bytes are compared, not buffers, so buffers that AllocateShared laid over each other are separated as well.
 // Requires: AllocateShared. Guarantees, without roles: `pending` on every await; no `acquire` and `release` left, they
@@ -27,6 +29,7 @@
 #include "mlir/IR/Matchers.h"
 
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
 
 #include <map>
 
@@ -59,11 +62,12 @@ struct Place {
 
 enum class Outcome { Done, Changed, Failed };
 
-/// One run of the program, every loop with the same number of iterations.
+/// One run of the program, every loop with the same number of iterations, and all that stands behind a guard alone done or
+/// none of it: a barrier behind a guard separates nothing when it is not reached.
 class Run {
 public:
-  Run(Block &program, bool inRole, int64_t iterations, llvm::MapVector<Operation *, int64_t> &pending)
-      : program(program), inRole(inRole), iterations(iterations), pending(pending) {}
+  Run(Block &program, bool inRole, bool guardsHold, int64_t iterations, llvm::MapVector<Operation *, int64_t> &pending)
+      : program(program), inRole(inRole), guardsHold(guardsHold), iterations(iterations), pending(pending) {}
 
   Outcome run() { return runBlock(program); }
 
@@ -82,9 +86,10 @@ private:
   std::optional<int64_t> evaluate(Value value);
   Place *slot(Value ring, Value entry, Operation *op);
   Place &buffer(Value value);
+  void forget(Place &place);
 
   Block &program;
-  bool inRole;
+  bool inRole, guardsHold;
   int64_t iterations;
   llvm::MapVector<Operation *, int64_t> &pending;
   int64_t time = 0, lastBarrier = 0, groups = 0;
@@ -178,6 +183,15 @@ Outcome Run::separate(Operation *op, const Access &since) {
   return Outcome::Changed;
 }
 
+/// What lay in these bytes is gone.
+void Run::forget(Place &place) {
+  for (auto &[key, other] : places)
+    if (other.meets(place)) {
+      other.content = Place::Nothing;
+      other.reads.clear();
+    }
+}
+
 /// `layout`: that of a fragment read or written whole; two accesses of one layout touch each element by one thread.
 Outcome Run::touch(Operation *op, Place &place, bool isWrite, Attribute layout) {
   ++time;
@@ -199,11 +213,7 @@ Outcome Run::touch(Operation *op, Place &place, bool isWrite, Attribute layout) 
     place.reads.push_back({time, layout, op});
     return Outcome::Done;
   }
-  for (auto &[key, other] : places) // what lay there before is gone
-    if (other.meets(place)) {
-      other.content = Place::Nothing;
-      other.reads.clear();
-    }
+  forget(place);
   place.content = Place::Written;
   place.write = {time, layout, op};
   return Outcome::Done;
@@ -323,6 +333,14 @@ Outcome Run::runWork(tile::ForeachWorkOp work) {
   return Outcome::Done;
 }
 
+/// The layout in which a staged buffer is written.
+static Attribute layoutOfWriter(Value buffer) {
+  for (Operation *user : buffer.getUsers())
+    if (auto write = dyn_cast<tile::WriteOp>(user))
+      return write.getValue().getType().getLayout();
+  return {};
+}
+
 Outcome Run::runOp(Operation &op) {
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return runLoop(loop);
@@ -339,12 +357,20 @@ Outcome Run::runOp(Operation &op) {
   if (auto write = dyn_cast<tile::WriteOp>(op))
     return touch(&op, buffer(write.getBuffer()), /*isWrite=*/true,
                  write.getTrans() ? Attribute() : write.getValue().getType().getLayout());
+  if (auto guard = dyn_cast<scf::IfOp>(op); guard && !guard.elseBlock() && !guardsHold)
+    return Outcome::Done;
+  if (auto keep = dyn_cast<tile::KeepFiniteOp>(op)) { // reads, and meets in barriers of its own
+    if (!guardsHold)
+      return Outcome::Done;
+    Outcome outcome = touch(&op, buffer(keep.getInput()), /*isWrite=*/false, {});
+    barrier();
+    return outcome;
+  }
   if (auto release = dyn_cast<tile::ReleaseOp>(op); release && inRole) {
     Place *place = slot(release.getRing(), release.getEntry(), &op);
     if (!place)
       return Outcome::Failed;
-    place->content = Place::Nothing;
-    place->reads.clear();
+    forget(*place); // whoever awaits the next entry comes behind all warps' releases
     return Outcome::Done;
   }
   if (isa<tile::BarrierOp>(op)) {
@@ -354,6 +380,8 @@ Outcome Run::runOp(Operation &op) {
   }
   if (isa<tile::MapOp, tile::RotateOp>(op))
     return readInRegions(op);
+  if (auto store = dyn_cast<tile::StoreOp>(op); store && store.getVia()) // of what the warp has written itself
+    return touch(&op, buffer(store.getValue()), /*isWrite=*/false, layoutOfWriter(store.getValue()));
   Operation *reader = &op;
   if (auto wait = dyn_cast<tile::WaitOp>(op)) // until then the product reads its operands
     reader = wait.getInput().getDefiningOp();
@@ -375,10 +403,14 @@ static LogicalResult simulate(func::FuncOp kernel, Block &program, bool inRole) 
   kernel.walk([&](tile::RingOp ring) { deepest = std::max<int64_t>(deepest, ring.getType().getStages()); });
   llvm::MapVector<Operation *, int64_t> pending;
   for (int64_t iterations = 0; iterations <= 2 * deepest + 2;) {
-    Outcome outcome = Run(program, inRole, iterations, pending).run();
-    if (outcome == Outcome::Failed)
-      return failure();
-    if (outcome == Outcome::Done)
+    bool isDone = true;
+    for (bool guardsHold : {false, true}) {
+      Outcome outcome = Run(program, inRole, guardsHold, iterations, pending).run();
+      if (outcome == Outcome::Failed)
+        return failure();
+      isDone &= outcome == Outcome::Done;
+    }
+    if (isDone)
       ++iterations;
   }
   Builder builder(kernel.getContext());
@@ -387,10 +419,26 @@ static LogicalResult simulate(func::FuncOp kernel, Block &program, bool inRole) 
   return success();
 }
 
+/// Whether two rings or buffers have bytes in common.
+static bool meet(Operation *a, Operation *b) {
+  auto span = [](Operation *op) -> std::pair<int64_t, int64_t> {
+    auto ring = dyn_cast<tile::RingOp>(op);
+    int64_t begin = cast<IntegerAttr>(op->getAttr("offset")).getInt();
+    int64_t bytes = ring ? ring.getType().getStages() * tile::bufferBytes(ring.getType().getBufferType())
+                         : tile::bufferBytes(cast<tile::AllocOp>(op).getType());
+    return {begin, begin + bytes};
+  };
+  auto [aBegin, aEnd] = span(a);
+  auto [bBegin, bEnd] = span(b);
+  return aBegin < bEnd && bBegin < aEnd;
+}
+
 /// Fences between what threads do with shared memory themselves and what matrix units and copies do with it.
 static void placeFences(tile::RoleOp role) {
   auto isRead = [](Operation *op) { return isa<tile::ReadOp, tile::WriteOp, tile::AtOp>(op); };
-  auto multiplies = [](Operation *op) { return isa<tile::DotOp, tile::DotAsyncOp>(op); };
+  auto multiplies = [](Operation *op) { // or is copied out
+    return isa<tile::DotOp, tile::DotAsyncOp>(op) || (isa<tile::StoreOp>(op) && cast<tile::StoreOp>(op).getVia());
+  };
   llvm::SmallPtrSet<Operation *, 4> touched, multiplied; // rings and buffers
   auto storageOf = [](Value buffer) {
     auto await = buffer.getDefiningOp<tile::AwaitOp>();
@@ -419,9 +467,32 @@ static void placeFences(tile::RoleOp role) {
       builder.setInsertionPointAfter(op);
       tile::FenceOp::create(builder, op->getLoc(), tile::FenceKind::async_proxy);
     }
-    if (auto release = dyn_cast<tile::ReleaseOp>(op); release && touched.contains(release.getRing().getDefiningOp()))
+    auto isTouched = [&](Operation *ring) { return llvm::any_of(touched, [&](Operation *storage) { return meet(ring, storage); }); };
+    if (auto release = dyn_cast<tile::ReleaseOp>(op); release && isTouched(release.getRing().getDefiningOp()))
       tile::FenceOp::create(builder, op->getLoc(), tile::FenceKind::async_proxy);
   });
+}
+
+/// Waits for the stores by tensor maps that still read a buffer: before it is written for the next tile, before an entry
+/// that shares its bytes is released, and before the block ends.
+static void placeStoreWaits(tile::RoleOp role) {
+  llvm::SmallSetVector<Value, 1> stored;
+  role.walk([&](tile::StoreOp store) {
+    if (store.getVia())
+      stored.insert(store.getValue());
+  });
+  for (Value buffer : stored) {
+    role.walk([&](Operation *op) {
+      auto write = dyn_cast<tile::WriteOp>(op);
+      auto release = dyn_cast<tile::ReleaseOp>(op);
+      if ((!write || write.getBuffer() != buffer) && (!release || !meet(release.getRing().getDefiningOp(), buffer.getDefiningOp())))
+        return;
+      OpBuilder builder(op);
+      tile::AwaitStoresOp::create(builder, op->getLoc(), buffer);
+    });
+    OpBuilder end(role.getBody().front().getTerminator());
+    tile::AwaitStoresOp::create(end, role.getLoc(), buffer);
+  }
 }
 
 static LogicalResult orderRoles(func::FuncOp kernel, ArrayRef<tile::RoleOp> roles) {
@@ -433,6 +504,7 @@ static LogicalResult orderRoles(func::FuncOp kernel, ArrayRef<tile::RoleOp> role
     if (failed(simulate(kernel, role.getBody().front(), /*inRole=*/true)))
       return failure();
     placeFences(role);
+    placeStoreWaits(role);
   }
   return success();
 }

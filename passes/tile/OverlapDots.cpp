@@ -8,12 +8,16 @@
 //                        wait S; softmax; pin; wait O; O·alpha; P }        softmax(i) under P·V(i-1)
 //         V(last); O += P·V
 //
+// O is multiplied by alpha only where a row's maximum has grown by more than kRescaleAbove: until then powers of 2 are taken
+// above the old maximum, where they still fit 16 bits (2^8 of f16's 2^15). After the first blocks of keys that is rare
+// (FlashAttention-4 reports nine in ten saved), and between two products nothing of the warpgroup's own hides these
+// multiplications. Not where the maximum itself is a result.
+//
 // P is packed only when the product that reads the previous one is done: until then its registers are in use. A loop of
 // another form keeps its products, which then are waited for where they stand.
 // Requires: PipelineLoads; every loop that fills rings runs at least once. Guarantees: fills stand in await order.
 #include "ir/tile/TileDialect.h"
 #include "passes/Passes.h"
-#include "passes/tile/HiddenRows.h"
 #include "passes/tile/LoopFacts.h"
 #include "support/GpuTarget.h"
 
@@ -29,6 +33,8 @@ using namespace mlir;
 namespace attn {
 #define GEN_PASS_DEF_OVERLAPDOTS
 #include "passes/Passes.h.inc"
+
+static constexpr float kRescaleAbove = 8; ///< in log2 units
 
 namespace {
 
@@ -47,12 +53,18 @@ private:
     SmallVector<std::pair<tile::DotOp, Value>> inFlight;   ///< products of scores, issued
   };
   void cloneEarly(Copy &copy, bool isFirst, llvm::function_ref<void()> issueLate);
-  void hideValues(Value entry);
+  bool collectNotes();
+  Value visibleRows(Value entry, IRMapping &mapping);
+  SmallVector<Value> keepFinite(Value entry, ValueRange carried);
   void cloneOp(Copy &copy, Operation &op, bool isFirst);
   void land(Copy &copy);
   Value issueValues(Value entry, Value probs, Value sum);
   Value landValues(Value inFlight, Value entry);
+  bool maximumIsOwn();
+  void rescaleRarely(IRMapping &mapping);
   bool isLate(Operation *op) const { return late.contains(op); }
+  /// Whether the carried value, when a block begins, is still that of the block before the last.
+  bool isOfBlockBefore(unsigned position) const { return position == sum || llvm::is_contained(notes, position); }
 
   scf::ForOp loop;
   OpBuilder builder;
@@ -64,8 +76,10 @@ private:
   tile::AcquireOp acquire;
   tile::FillOp fill;
   tile::ReleaseOp release;
+  tile::KeepFiniteOp keep;            ///< of the values; may be null
   unsigned sum = 0;                   ///< position of O among the carried values
-  llvm::SetVector<Operation *> late;  ///< the operations named above
+  llvm::SetVector<Operation *> late;  ///< the operations named above, and what is computed from what `keep` found
+  SmallVector<unsigned> notes;        ///< positions of the carried values that are computed from it
 };
 
 } // namespace
@@ -107,8 +121,13 @@ bool SkewedLoop::analyse() {
   step = pack ? pack.getInput().getDefiningOp<tile::SoftmaxStepOp>() : tile::SoftmaxStepOp();
   await = values.getRhs().getDefiningOp<tile::AwaitOp>();
   if (!step || !await || await->getBlock() != body || !pack->hasOneUse() || !rescale->hasOneUse() ||
-      rescale.getFactor() != step.getAlpha() || !step.getAlpha().hasOneUse() || !await->hasOneUse())
+      rescale.getFactor() != step.getAlpha() || !step.getAlpha().hasOneUse())
     return false;
+  for (Operation *user : await->getUsers())
+    if (auto found = dyn_cast<tile::KeepFiniteOp>(user); found && !keep)
+      keep = found;
+    else if (user != values)
+      return false;
   Value ring = await.getRing();
   acquire = findFor<tile::AcquireOp>(ring, body);
   fill = findFor<tile::FillOp>(ring, body);
@@ -118,7 +137,34 @@ bool SkewedLoop::analyse() {
   for (Operation *op : {values.getOperation(), rescale.getOperation(), pack.getOperation(), await.getOperation(),
                         acquire.getOperation(), fill.getOperation(), release.getOperation()})
     late.insert(op);
-  return isAtLeast(loop.getUpperBound(), 1);
+  return collectNotes() && isAtLeast(loop.getUpperBound(), 1);
+}
+
+/// What is computed from what `keep` found; it may go to the next iteration only.
+bool SkewedLoop::collectNotes() {
+  if (!keep)
+    return true;
+  Operation *yield = loop.getBody()->getTerminator();
+  SetVector<Operation *> open;
+  open.insert(keep);
+  for (unsigned i = 0; i < open.size(); ++i) {
+    late.insert(open[i]);
+    for (OpOperand &use : open[i]->getUses()) {
+      if (use.getOwner() == yield)
+        notes.push_back(use.getOperandNumber());
+      else if (use.getOwner()->getBlock() != loop.getBody() || !isPure(use.getOwner()))
+        return false;
+      else
+        open.insert(use.getOwner());
+    }
+  }
+  // Their own values of the iteration before are of the same time.
+  for (unsigned position : notes)
+    for (Operation *user : loop.getRegionIterArg(position).getUsers())
+      for (Value result : user->getResults())
+        if (!late.contains(user) && !llvm::all_of(result.getUsers(), [&](Operation *next) { return late.contains(next); }))
+          return false;
+  return true;
 }
 
 //===----------------------------------------------------------------------===//
@@ -186,19 +232,48 @@ void SkewedLoop::cloneEarly(Copy &copy, bool isFirst, llvm::function_ref<void()>
   assert(copy.inFlight.empty() && releases.empty() && "the softmax uses all scores");
 }
 
-/// Sets the values of block `entry` that no query sees to 0: the copy that brings them has no limit.
-void SkewedLoop::hideValues(Value entry) {
-  if (!fill.getLimit())
-    return;
-  IRMapping mapping;
+/// The first row of block `entry` of the values that no query sees, or their number: the copy that brings them has no
+/// limit, and fills in zeros beyond the tensor only. Of a tensor without rows nothing is copied at all.
+Value SkewedLoop::visibleRows(Value entry, IRMapping &mapping) {
   mapping.map(loop.getInductionVar(), entry);
-  auto at = [&](Value value) {
-    cloneForIteration(builder, loop, value, mapping);
-    return mapping.lookupOrDefault(value);
-  };
+  auto at = [&](Value value) { return cloneForIteration(builder, loop, value, mapping); };
+  Location location = values.getLoc();
   unsigned dim = fill.getDim();
-  Value firstRow = at(fill.getIndices()[dim]), limit = at(fill.getLimit());
-  clearRowsBeyond(builder, values.getLoc(), await, at(await.getEntry()), fill.getTensor(), dim, firstRow, limit);
+  Value first = at(fill.getIndices()[dim]), limit = at(fill.getLimit());
+  Value rows = arith::ConstantIntOp::create(builder, location, fill.getRing().getType().getBufferType().getShape()[0], 32);
+  Value end = arith::AddIOp::create(builder, location, first, rows);
+  Value size = tile::SizeOp::create(builder, location, builder.getI32Type(), fill.getTensor(), dim);
+  Value zero = arith::ConstantIntOp::create(builder, location, 0, 32);
+  Value isEmpty = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::eq, size, zero);
+  Value inside = arith::MinSIOp::create(builder, location, end, size);
+  Value last = arith::SelectOp::create(builder, location, isEmpty, end, inside);
+  Value hides = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, limit, last);
+  Value count = arith::SubIOp::create(builder, location, limit, first);
+  return arith::SelectOp::create(builder, location, hides, count, rows);
+}
+
+/// Keeps what no query may see out of the values of block `entry`. Returns the carried values that note what was found:
+/// `carried` are all that come in.
+SmallVector<Value> SkewedLoop::keepFinite(Value entry, ValueRange carried) {
+  SmallVector<Value> noted;
+  IRMapping mapping;
+  if (!keep && !fill.getLimit())
+    return noted;
+  Value rows = fill.getLimit() ? visibleRows(entry, mapping) : Value();
+  mapping.map(loop.getInductionVar(), entry);
+  for (unsigned position : notes)
+    mapping.map(loop.getRegionIterArg(position), carried[position]);
+  for (unsigned position : notes)
+    noted.push_back(cloneForIteration(builder, loop, loop.getYieldedValues()[position], mapping));
+  if (keep) {
+    if (rows)
+      mapping.lookup(keep.getFound()).getDefiningOp<tile::KeepFiniteOp>().getRowsMutable().assign(rows);
+    return noted;
+  }
+  Value landed = cloneForIteration(builder, loop, await.getResult(), mapping);
+  Value no = arith::ConstantOp::create(builder, values.getLoc(), builder.getBoolAttr(false));
+  tile::KeepFiniteOp::create(builder, values.getLoc(), Type(), builder.getI1Type(), landed, no, rows);
+  return noted;
 }
 
 /// Awaits the values of block `entry` and starts their product.
@@ -225,6 +300,20 @@ Value SkewedLoop::landValues(Value inFlight, Value entry) {
   return landed;
 }
 
+/// Whether the running maximum serves the sums alone, which then may count from a smaller one.
+bool SkewedLoop::maximumIsOwn() {
+  auto yield = cast<scf::YieldOp>(loop.getBody()->getTerminator());
+  for (auto [yielded, result] : llvm::zip(yield.getOperands(), loop.getResults()))
+    if (yielded == step.getNewRowMax() && !llvm::all_of(result.getUsers(), [](Operation *user) { return isa<tile::FinishOp>(user); }))
+      return false;
+  return llvm::all_of(step.getNewRowMax().getUsers(), [&](Operation *user) { return user == yield; });
+}
+
+void SkewedLoop::rescaleRarely(IRMapping &mapping) {
+  auto copy = mapping.lookup(step.getNewRowSum()).getDefiningOp<tile::SoftmaxStepOp>();
+  copy.setLazy(llvm::APFloat(kRescaleAbove));
+}
+
 //===----------------------------------------------------------------------===//
 // The new loop
 //===----------------------------------------------------------------------===//
@@ -243,7 +332,7 @@ void SkewedLoop::rewrite() {
   builder.clone(*pack, first.mapping);
   SmallVector<Value> inits;
   for (auto [position, yielded] : llvm::enumerate(yield.getOperands()))
-    inits.push_back(position == sum ? loop.getInitArgs()[sum] : first.mapping.lookupOrDefault(yielded));
+    inits.push_back(isOfBlockBefore(static_cast<unsigned>(position)) ? loop.getInitArgs()[position] : first.mapping.lookupOrDefault(yielded));
   inits.push_back(first.mapping.lookup(pack.getResult()));
 
   auto skewed = scf::ForOp::create(builder, location, one, loop.getUpperBound(), one, inits);
@@ -254,25 +343,35 @@ void SkewedLoop::rewrite() {
   for (auto [argument, value] : llvm::zip(loop.getRegionIterArgs(), carried.drop_back()))
     next.mapping.map(argument, value);
   Value before = arith::SubIOp::create(builder, location, skewed.getInductionVar(), one), inFlight;
-  hideValues(before); // here, for the roles' warpgroups meet in it: not in a turn of one of them
+  // Here, for the roles' warpgroups meet in it: not in a turn of one of them.
+  SmallVector<Value> noted = keepFinite(before, carried);
   cloneEarly(next, /*isFirst=*/false, [&] { inFlight = issueValues(before, carried.back(), carried[sum]); });
   tile::PinOp::create(builder, location, next.mapping.lookup(step.getNewRowSum()));
   Value acc = landValues(inFlight, before);
   builder.clone(*pack, next.mapping);
+  if (maximumIsOwn()) {
+    rescaleRarely(first.mapping);
+    rescaleRarely(next.mapping);
+  }
   acc = tile::ScaleOp::create(builder, rescale.getLoc(), acc.getType(), acc, next.mapping.lookup(step.getAlpha()));
   SmallVector<Value> yields;
   for (auto [position, yielded] : llvm::enumerate(yield.getOperands()))
     yields.push_back(position == sum ? acc : next.mapping.lookupOrDefault(yielded));
+  for (auto [position, value] : llvm::zip(notes, noted))
+    yields[position] = value;
   yields.push_back(next.mapping.lookup(pack.getResult()));
   scf::YieldOp::create(builder, location, yields);
 
   builder.setInsertionPointAfter(skewed);
   Value last = arith::SubIOp::create(builder, location, loop.getUpperBound(), one);
-  hideValues(last);
+  noted = keepFinite(last, skewed.getResults());
   Value end = issueValues(last, skewed.getResults().back(), skewed.getResult(sum));
   Value whole = landValues(end, last);
-  for (auto [position, result] : llvm::enumerate(loop.getResults()))
-    result.replaceAllUsesWith(position == sum ? whole : skewed.getResult(static_cast<unsigned>(position)));
+  SmallVector<Value> results(skewed.getResults().drop_back());
+  results[sum] = whole;
+  for (auto [position, value] : llvm::zip(notes, noted))
+    results[position] = value;
+  loop.replaceAllUsesWith(results);
   loop.erase();
 }
 

@@ -5,10 +5,13 @@
 //     →  role producer { foreach_work { acquire, fill } }   role consumer { foreach_work { await, …, release } }
 //
 // The producer's fills keep the order of the program, in which each stands before its await: what a consumer waits for is
-// never behind something that waits for the consumer. Entries count on from work tile to work tile: those of rings filled
+// never behind something that waits for the consumer. Only the first entries of the loop's rings go before those of a work
+// tile. The producer runs ahead into the next tile as far as slots are free; what the consumers have staged leaves by
+// copies of its own. Entries count on from work tile to work tile: those of rings filled
 // in the loop over blocks from the number of blocks so far, the others from the number of tiles.
 // Requires: OverlapDots. Changes nothing in kernels without matrix products.
 #include "ir/tile/TileDialect.h"
+#include "ir/tile/TileLayouts.h"
 #include "passes/Passes.h"
 #include "support/GpuTarget.h"
 
@@ -21,6 +24,7 @@
 #include "mlir/Transforms/RegionUtils.h"
 
 #include "llvm/ADT/SetVector.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -29,6 +33,8 @@ namespace attn {
 #include "passes/Passes.h.inc"
 
 static constexpr int32_t kWarpsOfGroup = 4;
+static constexpr int64_t kRowsOfWarp = 16; ///< of a tile, in layout `acc`
+static constexpr int64_t kMostMapDims = 5;
 
 namespace {
 
@@ -43,7 +49,7 @@ public:
   Specialization(func::FuncOp kernel, tile::ForeachWorkOp work, int32_t consumerWarps)
       : kernel(kernel), work(work), consumerWarps(consumerWarps), builder(work) {}
 
-  LogicalResult run();
+  LogicalResult run(const GpuTarget &gpu);
 
 private:
   LogicalResult findLoop();
@@ -53,7 +59,10 @@ private:
   void writeProducer(RoleRegisters registers);
   void writeConsumer(RoleRegisters registers);
   void produce(Block &block, IRMapping &mapping);
+  void startLoopFirst(Block &block);
+  void deepenTileRings(const GpuTarget &gpu);
   static void choose(tile::FillOp fill);
+  static void choose(tile::StoreOp store);
   void need(Value value, IRMapping &mapping);
   void needFromOutside(Value value, IRMapping &mapping);
   void countOn(Operation *op, Value tiles, Value blocks);
@@ -235,6 +244,50 @@ void Specialization::produce(Block &block, IRMapping &mapping) {
   }
 }
 
+/// The first entries of the loop's rings need nothing but slots that the tile before gives back in its loop, while an entry
+/// of the tile's own rings may wait until that tile is done: so they go first.
+void Specialization::startLoopFirst(Block &block) {
+  SmallVector<Operation *> ofTile;
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    if (isa<scf::ForOp>(op))
+      return;
+    if (!isa<tile::AcquireOp, tile::FillOp>(op))
+      continue;
+    if (!isLoopRing(op.getOperand(0))) {
+      ofTile.push_back(&op);
+      continue;
+    }
+    if (!isa<tile::FillOp>(op))
+      continue;
+    Operation *behind = &op;
+    for (Operation *moved : ofTile) {
+      moved->moveAfter(behind);
+      behind = moved;
+    }
+  }
+}
+
+/// Gives the rings of a tile (the query's) a second stage where shared memory is left: the next tile's entry then is copied
+/// during this tile's loop, not during its end.
+void Specialization::deepenTileRings(const GpuTarget &gpu) {
+  constexpr int64_t kAlignment = 1024, kForBarriers = 1024;
+  int64_t total = kForBarriers;
+  kernel.walk([&](Operation *op) {
+    if (auto ring = dyn_cast<tile::RingOp>(op))
+      total += llvm::alignTo(tile::bufferBytes(ring.getType().getBufferType()) * ring.getType().getStages(), kAlignment);
+    else if (auto buffer = dyn_cast<tile::AllocOp>(op))
+      total += llvm::alignTo(tile::bufferBytes(buffer.getType()), kAlignment);
+  });
+  for (auto ring : kernel.getOps<tile::RingOp>()) {
+    tile::RingType type = ring.getType();
+    int64_t slot = llvm::alignTo(tile::bufferBytes(type.getBufferType()), kAlignment);
+    if (isLoopRing(ring) || type.getStages() != 1 || total + slot > gpu.sharedBytesPerBlock)
+      continue;
+    ring.getResult().setType(tile::RingType::get(type.getContext(), 2, type.getShape(), type.getElementType(), type.getLayout()));
+    total += slot;
+  }
+}
+
 void Specialization::writeProducer(RoleRegisters registers) {
   OpBuilder::InsertionGuard guard(builder);
   auto role = tile::RoleOp::create(builder, work.getLoc(), "producer", consumerWarps, consumerWarps + kWarpsOfGroup,
@@ -242,12 +295,28 @@ void Specialization::writeProducer(RoleRegisters registers) {
   IRMapping mapping;
   tile::ForeachWorkOp copy = openWork(role, mapping);
   produce(work.getBody().front(), mapping);
+  startLoopFirst(copy.getBody().front());
   closeWork(copy, mapping);
 }
 
 //===----------------------------------------------------------------------===//
 // Consumer
 //===----------------------------------------------------------------------===//
+
+/// Rows that the threads have staged are stored by the tensor memory accelerator, while the next tile is begun.
+void Specialization::choose(tile::StoreOp store) {
+  auto buffer = dyn_cast<tile::BufferType>(store.getValue().getType());
+  auto rank = store.getTensor().getType().getRank();
+  if (!buffer || buffer.getRank() != 2 || buffer.getSmem().getSwizzle() == 0 || buffer.getShape()[0] % kRowsOfWarp != 0 ||
+      store.getLimit() || store.getPack() || rank < 2 || rank > kMostMapDims)
+    return;
+  bool isOwn = llvm::all_of(store.getValue().getUsers(), [&](Operation *user) { // each warp stores what it has written
+    auto write = dyn_cast<tile::WriteOp>(user);
+    return user == store || (write && !write.getTrans() && isa_and_present<tile::AccAttr>(write.getValue().getType().getLayout()));
+  });
+  if (isOwn)
+    store.setVia("tma");
+}
 
 /// Scalars that only the producer needed.
 static void eraseUnused(Operation *root) {
@@ -280,7 +349,7 @@ void Specialization::writeConsumer(RoleRegisters registers) {
   eraseUnused(role);
 }
 
-LogicalResult Specialization::run() {
+LogicalResult Specialization::run(const GpuTarget &gpu) {
   if (failed(findLoop()))
     return failure();
   RoleRegisters registers = consumerWarps == kWarpsOfGroup       ? RoleRegisters{56, 256}
@@ -289,6 +358,8 @@ LogicalResult Specialization::run() {
   writeProducer(registers);
   writeConsumer(registers);
   work.erase();
+  deepenTileRings(gpu);
+  kernel.walk([](tile::StoreOp store) { choose(store); });
   kernel->setAttr(tile::kWarpsAttr, builder.getI32IntegerAttr(consumerWarps + kWarpsOfGroup));
   return success();
 }
@@ -313,7 +384,7 @@ struct SpecializeWarps final : impl::SpecializeWarpsBase<SpecializeWarps> {
       kernel.emitError() << "expects 4, 8 or 12 warps and one loop over work for roles, but got " << consumers << " warps";
       return signalPassFailure();
     }
-    if (failed(Specialization(kernel, *works.begin(), static_cast<int32_t>(consumers)).run()))
+    if (failed(Specialization(kernel, *works.begin(), static_cast<int32_t>(consumers)).run(*gpu)))
       signalPassFailure();
   }
 };

@@ -1,7 +1,7 @@
 // Runs the table of Cases.def: compile, run, compare with the float64 evaluation; or where a row says that the compiler
 // refuses it, hold the compiler to that. A test is one row at one type and is named GROUP.NAME_DTYPE_HEADDIM.
 //
-//   conformance_test [--device=emulator|cuda] [--target=sm_80] [--checked] [GoogleTest's options]
+//   conformance_test [--device=emulator|cuda] [--target=sm_80] [--multiprocessors=N] [--checked] [GoogleTest's options]
 //
 // On the virtual GPU each input runs twice: with asynchronous copies that land at once, and as late as the program allows.
 // Without a GPU the tests of `cuda` are skipped. A failed case leaves its specification, and unusual
@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <regex>
 
@@ -27,6 +28,7 @@ namespace {
 struct TestOptions {
   std::string device = "emulator";
   std::string target = "sm_80";
+  unsigned multiprocessors = 0; ///< of the virtual GPU, 0 for its default: with few, blocks of some kernels do several tiles
   bool checked = false;   ///< compile with traps on indices out of range: none may fire
 };
 
@@ -57,27 +59,29 @@ private:
 };
 } // namespace
 
-static Result<TestDevice> openEmulator(const std::string &target, EmulatorOptions::Completion completion, std::string options) {
+static Result<TestDevice> openEmulator(const TestOptions &test, EmulatorOptions::Completion completion, std::string_view more) {
   DeviceOptions deviceOptions;
-  deviceOptions.target = target;
+  deviceOptions.target = test.target;
+  if (test.multiprocessors > 0)
+    deviceOptions.multiprocessors = test.multiprocessors;
   deviceOptions.emulator.completion = completion;
   deviceOptions.emulator.checks = EmulatorOptions::Checks::Memory;
   deviceOptions.emulator.threads = 1; // ctest runs groups beside each other
   Result<Device> device = Device::open("emulator", deviceOptions);
   if (!device)
     return device.status();
-  return TestDevice{std::move(*device), std::move(options)};
+  return TestDevice{std::move(*device), fmt::format("--device emulator --target {}{}", test.target, more)};
 }
 
 /// Opened once; on the virtual GPU there are two ways to run.
-static const std::vector<TestDevice> &devices(const std::string &name, const std::string &target) {
+static const std::vector<TestDevice> &devices(const TestOptions &test) {
   static const std::vector<TestDevice> opened = [&] {
     std::vector<TestDevice> list;
-    if (name == "emulator") {
-      list.push_back(*openEmulator(target, EmulatorOptions::Completion::Eager, fmt::format("--device emulator --target {}", target)));
-      list.push_back(*openEmulator(target, EmulatorOptions::Completion::Lazy, fmt::format("--device emulator --target {} --completion lazy", target)));
-    } else if (Result<Device> device = Device::open(name)) {
-      list.push_back({std::move(*device), "--device " + name});
+    if (test.device == "emulator") {
+      list.push_back(*openEmulator(test, EmulatorOptions::Completion::Eager, ""));
+      list.push_back(*openEmulator(test, EmulatorOptions::Completion::Lazy, " --completion lazy"));
+    } else if (Result<Device> device = Device::open(test.device)) {
+      list.push_back({std::move(*device), "--device " + test.device});
     }
     return list;
   }();
@@ -128,7 +132,8 @@ void AttentionTest::runShape(const std::vector<std::pair<const TestDevice *, Pla
   tools::MemoryOrder order = row.memory == Memory::Gaps ? tools::MemoryOrder::Gaps : tools::MemoryOrder::Contiguous;
   for (const auto &[on, plan] : plans) {
     auto describe = [&, device = on] {
-      return fmt::format("\n{}at {}, seed {}; repeat with\n  {}{}", text, shape, seed, repetition(*device, *input, shape, seed),
+      std::string few = options.multiprocessors > 0 ? fmt::format("ATTN_EMULATOR_MULTIPROCESSORS={} ", options.multiprocessors) : "";
+      return fmt::format("\n{}at {}, seed {}; repeat with\n  {}{}{}", text, shape, seed, few, repetition(*device, *input, shape, seed),
                          options.checked ? " --checked" : "");
     };
     Result<tools::NamedTensors> outputs = tools::runOnInput(on->device, plan, *spec, *input, order);
@@ -149,7 +154,7 @@ void AttentionTest::runShape(const std::vector<std::pair<const TestDevice *, Pla
 
 void AttentionTest::TestBody() {
   text = specText(row, type);
-  const std::vector<TestDevice> &on = devices(options.device, options.target);
+  const std::vector<TestDevice> &on = devices(options);
   if (on.empty())
     GTEST_SKIP() << "there is no device `" << options.device << "`";
   Result<driver::CompiledPlan> compiled = driver::compileSpec(request());
@@ -194,8 +199,11 @@ int main(int argc, char **argv) {
       options.device = argument.substr(std::string_view("--device=").size());
     } else if (argument.starts_with("--target=")) {
       options.target = argument.substr(std::string_view("--target=").size());
+    } else if (argument.starts_with("--multiprocessors=")) {
+      options.multiprocessors = static_cast<unsigned>(std::atoi(argv[i] + std::string_view("--multiprocessors=").size()));
     } else {
-      fmt::print(stderr, "{}: unknown option; expects --device=emulator, --device=cuda, --target=NAME or --checked\n", argument);
+      fmt::print(stderr, "{}: unknown option; expects --device=emulator, --device=cuda, --target=NAME, --multiprocessors=N or --checked\n",
+                 argument);
       return 2;
     }
   }

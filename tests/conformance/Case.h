@@ -17,6 +17,7 @@ enum class Values : std::uint8_t {
   LastKeyInf,
   LastValueNan,    ///< likewise the last value row
   LastValueInf,
+  SomeValuesNan,   ///< every 11th value row has channels that are NaN, infinite, or both in turn, by request and head
   OneKeyNan,       ///< the middle key row of request 0, head 0 is NaN
   PastLengths,     ///< keys and values from `lengths[b]` on are NaN and infinite
 };

@@ -58,6 +58,20 @@ static void fillPastLengths(dsl::EvaluationInput &input) {
   }
 }
 
+/// NaN in one channel, infinities of both signs in others, of every 11th row from one on that differs by request and head;
+/// never in most channels, so that rows of results stay long enough to be judged.
+static void fillSome(HostTensor &values) {
+  const auto &shape = values.shape;
+  for (std::int64_t b = 0; b < shape[0]; ++b)
+    for (std::int64_t head = 0; head < shape[2]; ++head)
+      for (std::int64_t row = (4 + b + 2 * head) % 11; row < shape[1]; row += 11) {
+        std::int64_t first = ((b * shape[1] + row) * shape[2] + head) * shape[3];
+        const double special[] = {kNaN, kInfinity, -kInfinity};
+        for (int i = 0; i < 3; ++i)
+          values.set(first + (row / 11 * 5 + i * (head + 1)) % 12, special[(row / 11 + i) % 3]);
+      }
+}
+
 Result<dsl::EvaluationInput> makeInput(const dsl::TypedSpec &spec, const std::string &shape, Values values, std::uint64_t seed) {
   double scale = values == Values::Huge ? 40 : values == Values::Tiny ? 1e-6 : 1;
   Result<dsl::EvaluationInput> input = dsl::randomInput(spec, tools::boundByName(spec, valuesOf(shape)), {.seed = seed, .varyScalars = false, .scale = scale});
@@ -83,6 +97,9 @@ Result<dsl::EvaluationInput> makeInput(const dsl::TypedSpec &spec, const std::st
     break;
   case Values::LastValueInf:
     fillLastRows(tensor("value"), kInfinity);
+    break;
+  case Values::SomeValuesNan:
+    fillSome(tensor("value"));
     break;
   case Values::OneKeyNan:
     fillRow(tensor("key"), 0, tensor("key").shape[1] / 2, 0, kNaN);

@@ -6,7 +6,7 @@ func.func @plain_buffer(%key: !t) attributes {tile.kernel, tile.warps = 4 : i32,
   %c0 = arith.constant 0 : i32
   %r = tile.ring {offset = 0 : i32} : !tile.ring<1, 128x64xf16, #tile.smem<0>>
   tile.role producer warps [0 to 4] {
-    // expected-error @+1 {{a tensor map copies to swizzled buffers only}}
+    // expected-error @+1 {{a tensor map serves swizzled buffers only}}
     tile.fill %r[%c0] from %key[%c0, %c0, %c0] along 1 {via = "tma"} : !tile.ring<1, 128x64xf16, #tile.smem<0>>, !t
   }
   return
@@ -107,6 +107,38 @@ func.func @too_few_rows() attributes {tile.kernel, tile.warps = 8 : i32, tile.sh
     // expected-error @+1 {{expects a multiple of 128 rows, 64 for each of the role's warpgroups, but has 64}}
     %s = tile.dot %a, trans %a, %z : !B, !B -> !S
     tile.pin %s : !S
+  }
+  return
+}
+}
+
+// -----
+
+!t = !tile.tensor<[batch, q_len, 2, 64], f16>
+!B = !tile.buffer<128x64xf16, #tile.smem<0>>
+module attributes {tile.target = #tile.target<"sm_90a">} {
+func.func @plain_staging(%out: !t) attributes {tile.kernel, tile.warps = 4 : i32, tile.shared_bytes = 16384 : i32} {
+  %c0 = arith.constant 0 : i32
+  %staging = tile.alloc {offset = 0 : i32} : !B
+  tile.role consumer warps [0 to 4] {
+    // expected-error @+1 {{a tensor map serves swizzled buffers only}}
+    tile.store %staging, %out[%c0, %c0, %c0] along 1 {via = "tma"} : !B, !t
+  }
+  return
+}
+}
+
+// -----
+
+!t = !tile.tensor<[batch, q_len, 2, 64], f16>
+!B = !tile.buffer<72x64xf16, #tile.smem<128>>
+module attributes {tile.target = #tile.target<"sm_90a">} {
+func.func @half_a_warp(%out: !t) attributes {tile.kernel, tile.warps = 4 : i32, tile.shared_bytes = 16384 : i32} {
+  %c0 = arith.constant 0 : i32
+  %staging = tile.alloc {offset = 0 : i32} : !B
+  tile.role consumer warps [0 to 4] {
+    // expected-error @+1 {{a warp stores 16 rows at a time, but the buffer has 72}}
+    tile.store %staging, %out[%c0, %c0, %c0] along 1 {via = "tma"} : !B, !t
   }
   return
 }

@@ -81,7 +81,7 @@ static Result<Kernel> compileFile(const std::filesystem::path &path) {
 // Launch
 //===----------------------------------------------------------------------===//
 
-/// Warps of all roles; five slots of two barriers behind 80 KiB of tiles; a block a work tile, along x alone.
+/// Warps of all roles; five slots of two barriers behind 80 KiB of tiles; a block a multiprocessor, work tiles along x alone.
 TEST(Sm90aManifest, DescribesTheLaunch) {
   Result<Kernel> kernel = compileFile(ATTN_SOURCE_DIR "/tests/lit/codegen/sm_90a/causal_64.mlir");
   ASSERT_TRUE(kernel) << kernel.status().message();
@@ -90,6 +90,7 @@ TEST(Sm90aManifest, DescribesTheLaunch) {
   EXPECT_EQ(launch.sharedBytes, 81920U + 2 * 5 * 8);
   EXPECT_EQ(launch.grid[0].text(), "batch * 4 * ceildiv(q_len, 128)");
   EXPECT_EQ(launch.grid[1].text(), "1");
+  EXPECT_EQ(launch.blocksPerMultiprocessor, 1U);
   ASSERT_GE(launch.params.size(), 4U);
   for (auto [index, name] : {std::pair{0, "query"}, {1, "key"}, {2, "value"}}) {
     EXPECT_EQ(launch.params[index].kind, KernelParam::Kind::TensorMap);
@@ -296,11 +297,12 @@ static std::string findDifference(const tools::NamedTensors &actual, const HostT
 }
 
 static Result<tools::NamedTensors> runOnEmulator(const Kernel &kernel, const tools::PlanInputs &inputs,
-                                                 EmulatorOptions::Completion completion) {
+                                                 EmulatorOptions::Completion completion, std::uint32_t multiprocessors) {
   DeviceOptions options;
   options.target = kTarget;
   options.emulator.completion = completion;
   options.emulator.checks = EmulatorOptions::Checks::Memory;
+  options.multiprocessors = multiprocessors;
   auto device = Device::open("emulator", options);
   if (!device)
     return device.status();
@@ -314,11 +316,11 @@ static Result<tools::NamedTensors> runOnEmulator(const Kernel &kernel, const too
 }
 
 /// With copies and products that complete at once, and as late as the program allows.
-static std::string findProblem(const Kernel &kernel, const Shape &shape) {
+static std::string findProblem(const Kernel &kernel, const Shape &shape, std::uint32_t multiprocessors) {
   tools::PlanInputs inputs = randomInputs(kernel, shape);
   Reference reference(inputs.tensors, kernel.isCausal);
   for (auto completion : {EmulatorOptions::Completion::Eager, EmulatorOptions::Completion::Lazy}) {
-    Result<tools::NamedTensors> outputs = runOnEmulator(kernel, inputs, completion);
+    Result<tools::NamedTensors> outputs = runOnEmulator(kernel, inputs, completion, multiprocessors);
     std::string problem = outputs ? findDifference(*outputs, inputs.tensors["query"], reference) : std::string(outputs.status().message());
     if (!problem.empty())
       return problem;
@@ -326,37 +328,54 @@ static std::string findProblem(const Kernel &kernel, const Shape &shape) {
   return {};
 }
 
-/// Whole tiles; parts of tiles, several blocks, more keys than queries; queries that see no key.
+/// Whole tiles; parts of tiles, several blocks, more keys than queries; queries that see no key. With a block a tile, and with
+/// three blocks for all.
 TEST_P(Sm90aKernel, ComputesAttention) {
   Result<Kernel> kernel = compileFile(GetParam());
   ASSERT_TRUE(kernel) << kernel.status().message();
   for (Shape shape : {Shape{1, 128, 128}, Shape{2, 150, 331}, Shape{1, 65, 20}})
-    EXPECT_EQ(findProblem(*kernel, shape), "");
+    for (std::uint32_t multiprocessors : {132, 3})
+      EXPECT_EQ(findProblem(*kernel, shape, multiprocessors), "") << multiprocessors << " multiprocessors";
+}
+
+namespace {
+struct Mutation {
+  const char *what, *pattern, *replacement;
+};
+} // namespace
+
+/// The kernel is right at this shape, and each mutant is found to be wrong.
+static void expectFound(const char *file, const Shape &shape, std::uint32_t multiprocessors, std::initializer_list<Mutation> mutations) {
+  Result<Kernel> kernel = compileFile(std::filesystem::path(ATTN_SOURCE_DIR "/tests/lit/codegen/sm_90a") / file);
+  ASSERT_TRUE(kernel) << kernel.status().message();
+  for (const Mutation &mutation : mutations) {
+    Kernel mutant = *kernel;
+    mutant.ptx = std::regex_replace(kernel->ptx, std::regex(mutation.pattern), mutation.replacement);
+    EXPECT_TRUE(mutant.ptx != kernel->ptx) << mutation.what;
+    EXPECT_NE(findProblem(mutant, shape, multiprocessors), "") << mutation.what;
+  }
+  EXPECT_EQ(findProblem(*kernel, shape, multiprocessors), "");
 }
 
 /// What a mistake of the lowering would look like does not pass.
 TEST(Sm90aMutation, IsFound) {
-  Result<Kernel> kernel = compileFile(ATTN_SOURCE_DIR "/tests/lit/codegen/sm_90a/causal_64.mlir");
-  ASSERT_TRUE(kernel) << kernel.status().message();
-  struct Mutation {
-    const char *what, *pattern, *replacement;
-  };
-  static constexpr Mutation mutations[] = {
-      {"scores are read in flight", R"(wgmma\.wait_group\.sync\.aligned 1;)", ""},
-      {"the first step accumulates", R"(set, 1, 1, 0, 0;)", "add, 1, 1, 0, 0;"},
-      {"values are multiplied transposed", R"(b, add, 1, 1, 1;)", "b, add, 1, 1, 0;"},
-      {"a step of the depth is taken twice", R"(add\.s64 b, (%rd\d+), 4;)", "add.s64 b, $1, 2;"},
-      {"entries are never released", R"(@%p\d+ mbarrier\.arrive\.shared::cta\.b64 _, \[%r\d+\];)", ""},
-      {"the turn is not passed on", R"(\n\s*bar\.arrive %r\d+, 256;)", "\n"},
-      {"entries are not waited for", R"(mbarrier\.try_wait\.parity\.shared\.b64 (%p\d+), \[[^\]]*\], %r\d+;)", "setp.eq.b32 $1, 0, 0;"},
-  };
-  for (const Mutation &mutation : mutations) {
-    Kernel mutant = *kernel;
-    mutant.ptx = std::regex_replace(kernel->ptx, std::regex(mutation.pattern), mutation.replacement);
-    EXPECT_NE(mutant.ptx, kernel->ptx) << mutation.what;
-    EXPECT_NE(findProblem(mutant, {1, 150, 400}), "") << mutation.what;
-  }
-  EXPECT_EQ(findProblem(*kernel, {1, 150, 400}), "");
+  expectFound("causal_64.mlir", {1, 150, 400}, 132,
+              {{"scores are read in flight", R"(wgmma\.wait_group\.sync\.aligned 1;)", ""},
+               {"the first step accumulates", R"(set, 1, 1, 0, 0;)", "add, 1, 1, 0, 0;"},
+               {"values are multiplied transposed", R"(b, add, 1, 1, 1;)", "b, add, 1, 1, 0;"},
+               {"a step of the depth is taken twice", R"(add\.s64 b, (%rd\d+), 4;)", "add.s64 b, $1, 2;"},
+               {"entries are never released", R"(@%p\d+ mbarrier\.arrive\.shared::cta\.b64 _, \[%r\d+\];)", ""},
+               {"the turn is not passed on", R"(\n\s*bar\.arrive %r\d+, 256;)", "\n"},
+               {"entries are not waited for", R"(mbarrier\.try_wait\.parity\.shared\.b64 (%p\d+), \[[^\]]*\], %r\d+;)", "setp.eq.b32 $1, 0, 0;"}});
+}
+
+/// Tiles that follow each other in a block share its staging.
+TEST(Sm90aMutation, IsFoundBetweenTiles) {
+  expectFound("causal_64_staged.mlir", {2, 150, 331}, 3,
+              {{"the staging is written while it is read", R"(cp\.async\.bulk\.wait_group\.read\s+0;)", ""},
+               {"stores belong to no group", R"(cp\.async\.bulk\.commit_group;)", ""},
+               {"matrices are staged transposed", R"(stmatrix\.sync\.aligned\.m8n8\.x4\.shared)", "stmatrix.sync.aligned.m8n8.x4.trans.shared"},
+               {"blocks count more of them than there are", R"(mov\.u32\s+(%r\d+), %nctaid\.x;)", "mov.u32 $1, 4;"}});
 }
 
 static std::vector<std::filesystem::path> kernelFiles() {

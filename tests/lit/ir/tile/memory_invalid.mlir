@@ -143,6 +143,22 @@ func.func @await_type(%i: i32) {
 }
 
 // -----
+// keep_finite (C1)
+func.func @keep_finite(%b: !tile.buffer<64x32xf32, #tile.smem<0>>, %p: i1) {
+  // expected-error @below {{'tile.keep_finite' op expects f16 or bf16, but got 'f32'}}
+  %found = tile.keep_finite %b if %p : !tile.buffer<64x32xf32, #tile.smem<0>>
+  return
+}
+
+// -----
+// keep_finite (C2)
+func.func @keep_finite_without_result(%f: !tile.frag<64x32xf16>, %p: i1) {
+  // expected-error @below {{'tile.keep_finite' op expects a result of a fragment's type for it, and none for a buffer}}
+  %found = tile.keep_finite %f if %p : !tile.frag<64x32xf16>
+  return
+}
+
+// -----
 // read (C1)
 !B = !tile.buffer<64x32xf16, #tile.smem<0>>
 func.func @read(%b: !B) {

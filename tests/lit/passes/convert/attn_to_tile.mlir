@@ -31,8 +31,22 @@
 // CHECK: arith.select %{{.*}}, %{{.*}}, %[[HIDDEN]] : f32
 // The factor of the score is the scale of the step.
 // CHECK: tile.softmax_step %{{.*}} scale %[[C]]
-// CHECK: tile.load %arg2[%b, %[[K0]], %[[G]]] along 1 limit %[[END]]
-// CHECK: tile.dot
+// CHECK: %[[V:.*]] = tile.load %arg2[%b, %[[K0]], %[[G]]] along 1 limit %[[END]]
+// Values of a block that is not full are made finite, and the keys noted where some were not.
+// CHECK-DAG: %[[PARTIAL:.*]] = arith.cmpi sge, %[[BLOCK]], %[[FULLS]]
+// CHECK-DAG: %[[EXISTS:.*]] = arith.cmpi slt, %[[K0]], %kv_len
+// CHECK: %[[LOOKS:.*]] = arith.andi %[[PARTIAL]], %[[EXISTS]]
+// CHECK: %[[FINITE:.*]], %[[FOUND:.*]] = tile.keep_finite %[[V]] if %[[LOOKS]]
+// CHECK: arith.select %[[FOUND]]
+// CHECK: arith.select %[[FOUND]]
+// CHECK: tile.dot %{{.*}}, %[[FINITE]],
+// Those that a row sees are added behind the loop.
+// CHECK: scf.if
+// CHECK: scf.for %[[KEY:[a-z0-9]+]] =
+// CHECK: tile.map
+// CHECK: arith.cmpi sle, %[[KEY]],
+// CHECK: tile.map
+// CHECK: tile.param %arg2[%b, %[[KEY]], %[[G]], %{{.*}}] if
 // CHECK: tile.finish
 // CHECK: tile.store %{{.*}}, %arg3[%b, %[[Q0]], %h] along 1
 // CHECK: tile.store %lse, %arg4[%b, %h, %[[Q0]]] along 2
@@ -54,7 +68,8 @@ func.func @causal(%query: !q, %key: !kv, %value: !kv) -> (!q, !lse) attributes {
 // CHECK: arith.select %[[SWAP]],
 // CHECK: %[[COUNT:.*]] = arith.maxsi %{{.*}}, %c1_i32
 // CHECK: scf.for %{{.*}} to %[[COUNT]]
-// CHECK-NOT: scf.for
+// CHECK-NOT: scf.for %{{.*}} to %[[COUNT]]
+// CHECK: tile.finish
 func.func @two_ranges(%query: !q, %key: !kv, %value: !kv, %a: i32, %b: i32) -> (!q, !lse) attributes {attn.plan} {
   %c = arith.constant 0.180336878 : f32   %four = arith.constant 4 : i32   %zero = arith.constant 0 : i32
   %s0 = attn.identity : !st   %s1 = attn.online_attention %s0 : !st query(%query : !q) key(%key : !kv) value(%value : !kv)

@@ -1,0 +1,168 @@
+// Looks through a buffer of 16-bit floats for what is not finite, 16 bytes a thread at a time, and takes it out if there is any.
+//
+//     if (rows < all) { each thread: rows from there on of its part := 0;  fence, barrier }
+//     each thread: t = Σ 0 · x over its part                      NaN if and only if something is not finite
+//     found = barrier that or-reduces "t is NaN"
+//     if (found) { each thread: x := finite ? x : 0 in its part;  fence, barrier }
+//
+// Where columns lie does not matter, but what a pitch leaves between rows is no element. Where threads have roles the
+// reads are fenced as well: the next copy into the slot is made by another proxy (PTX ISA, "Async proxy").
+#include "codegen/nvvm/Patterns.h"
+
+#include "ir/tile/TileLayouts.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+namespace attn::codegen {
+
+using mlir::Value;
+
+namespace {
+constexpr int kBytes = 16, kWords = kBytes / 4, kElementBytes = 2;
+
+class KeepFinitePattern : public TilePattern<tile::KeepFiniteOp> {
+public:
+  using TilePattern::TilePattern;
+
+  mlir::LogicalResult matchAndRewrite(tile::KeepFiniteOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    auto type = mlir::dyn_cast<tile::BufferType>(op.getInput().getType());
+    if (!type)
+      return op.emitOpError("is lowered on buffers only");
+    Emitter e = emitter(rewriter, op);
+    Value buffer = adaptor.getInput().front();
+    if (!adaptor.getRows().empty())
+      clearFrom(e, type, buffer, adaptor.getRows().front());
+    auto looked = mlir::scf::IfOp::create(rewriter, op.getLoc(), mlir::TypeRange{e.i1Type()}, adaptor.getPredicate().front(),
+                                          /*withElseRegion=*/true);
+    {
+      mlir::OpBuilder::InsertionGuard restore(rewriter);
+      rewriter.setInsertionPointToStart(looked.thenBlock());
+      Value found = look(e, type, buffer);
+      auto dirty = mlir::scf::IfOp::create(rewriter, op.getLoc(), found, /*withElseRegion=*/false);
+      {
+        mlir::OpBuilder::InsertionGuard inner(rewriter);
+        rewriter.setInsertionPointToStart(dirty.thenBlock());
+        clean(e, type, buffer);
+      }
+      mlir::scf::YieldOp::create(rewriter, op.getLoc(), found);
+      rewriter.setInsertionPointToStart(looked.elseBlock());
+      mlir::scf::YieldOp::create(rewriter, op.getLoc(), e.boolean(false));
+    }
+    rewriter.replaceOp(op, looked.getResult(0));
+    return mlir::success();
+  }
+
+private:
+  static std::int64_t chunksOf(tile::BufferType type) { return type.getShape()[0] * type.getShape()[1] * kElementBytes / kBytes; }
+
+  /// Where 16 bytes of elements stand, counted without what lies between rows.
+  Value pointerTo(Emitter &e, tile::BufferType type, Value buffer, Value chunk) const {
+    std::int64_t pitch = tile::rowPitch(type.getShape(), type.getElementType(), type.getSmem()) * kElementBytes;
+    std::int64_t inRow = type.getShape()[1] * kElementBytes / kBytes;
+    Value bytes = e.imul(chunk, e.i32(kBytes));
+    if (type.getSmem().getSwizzle() == 0 && inRow * kBytes != pitch) {
+      Value row = e.udiv(chunk, e.i32(inRow));
+      bytes = e.iadd(bytes, e.imul(row, e.i32(pitch - inRow * kBytes)));
+    }
+    return kernel.sharedPointer(e, e.iadd(buffer, bytes));
+  }
+
+  /// Whether any thread's part holds something that is not finite. A thread without a part looks at the last one again.
+  Value look(Emitter &e, tile::BufferType type, Value buffer) const {
+    std::int64_t chunks = chunksOf(type);
+    Value sums[2]; // two chains
+    for (std::int64_t begin = 0; begin < chunks; begin += kernel.threads()) {
+      Value chunk = e.iadd(kernel.thread(), e.i32(begin));
+      if (begin + kernel.threads() > chunks)
+        chunk = e.umin(chunk, e.i32(chunks - 1));
+      Value pointer = pointerTo(e, type, buffer, chunk);
+      for (auto [i, word] : llvm::enumerate(e.loadWords(pointer, kWords))) {
+        Value &sum = sums[i % 2];
+        sum = e.fmaPacked(type.getElementType(), word, e.i32(0), sum ? sum : e.i32(0));
+      }
+    }
+    if (kernel.hasRoles())
+      e.fenceAsyncShared();
+    Value found = e.lor(anyNan(e, type, sums[0]), anyNan(e, type, sums[1]));
+    Value number = e.i32(kernel.hasRoles() ? roleBarrier(kernel.range().role) : 0);
+    return e.anyAtNamedBarrier(number, kernel.threads(), found);
+  }
+
+  static Value anyNan(Emitter &e, tile::BufferType type, Value packed) {
+    Value low = e.unpack(type.getElementType(), packed, 0), high = e.unpack(type.getElementType(), packed, 1);
+    return e.unordered(low, high);
+  }
+
+  /// The row of a chunk: panels of a swizzle follow each other whole.
+  static Value rowOf(Emitter &e, tile::BufferType type, Value chunk) {
+    std::int64_t swizzle = type.getSmem().getSwizzle();
+    if (swizzle == 0)
+      return e.udiv(chunk, e.i32(type.getShape()[1] * kElementBytes / kBytes));
+    Value row = e.udiv(chunk, e.i32(swizzle / kBytes));
+    return swizzle == type.getShape()[1] * kElementBytes ? row : e.urem(row, e.i32(type.getShape()[0]));
+  }
+
+  void clearFrom(Emitter &e, tile::BufferType type, Value buffer, Value rows) const {
+    mlir::OpBuilder &builder = e.builder;
+    Value some = e.icmp(Compare::Lt, rows, e.i32(type.getShape()[0]));
+    auto guard = mlir::scf::IfOp::create(builder, e.location, some, /*withElseRegion=*/false);
+    mlir::OpBuilder::InsertionGuard restore(builder);
+    builder.setInsertionPointToStart(guard.thenBlock());
+    forChunks(e, type, [&](Value chunk) {
+      Value hidden = e.icmp(Compare::Ge, rowOf(e, type, chunk), rows);
+      auto store = mlir::scf::IfOp::create(builder, e.location, hidden, /*withElseRegion=*/false);
+      mlir::OpBuilder::InsertionGuard inner(builder);
+      builder.setInsertionPointToStart(store.thenBlock());
+      e.storeWords(llvm::SmallVector<Value>(kWords, e.i32(0)), pointerTo(e, type, buffer, chunk));
+    });
+    meet(e);
+  }
+
+  /// Calls `emit` in a loop over the thread's chunks. All threads go round it as often: ptxas keeps what is uniform in
+  /// uniform registers only where it sees that warps do not part.
+  void forChunks(Emitter &e, tile::BufferType type, llvm::function_ref<void(Value)> emit) const {
+    std::int64_t chunks = chunksOf(type);
+    auto loop = mlir::scf::ForOp::create(e.builder, e.location, e.i32(0), e.i32(chunks), e.i32(kernel.threads()));
+    mlir::OpBuilder::InsertionGuard restore(e.builder);
+    e.builder.setInsertionPointToStart(loop.getBody());
+    Value chunk = e.iadd(kernel.thread(), loop.getInductionVar());
+    emit(chunks % kernel.threads() == 0 ? chunk : e.umin(chunk, e.i32(chunks - 1)));
+  }
+
+  /// What threads have written is there for all of them, and for tensor cores.
+  void meet(Emitter &e) const {
+    if (!kernel.hasRoles())
+      return e.barrier();
+    e.fenceAsyncShared();
+    e.syncNamedBarrier(e.i32(roleBarrier(kernel.range().role)), kernel.threads());
+  }
+
+  void clean(Emitter &e, tile::BufferType type, Value buffer) const {
+    forChunks(e, type, [&](Value chunk) {
+      Value pointer = pointerTo(e, type, buffer, chunk);
+      llvm::SmallVector<Value> words = e.loadWords(pointer, kWords);
+      for (Value &word : words)
+        word = finiteOnly(e, type.getElementType(), word);
+      e.storeWords(words, pointer);
+    });
+    meet(e);
+  }
+
+  /// Both halves, 0 where all bits of the exponent are set.
+  static Value finiteOnly(Emitter &e, mlir::Type element, Value word) {
+    std::int64_t exponent = element.isF16() ? 0x7c00 : 0x7f80;
+    for (int shift : {0, 16}) {
+      Value mask = e.i32(exponent << shift);
+      Value isFinite = e.icmp(Compare::Ne, e.iand(word, mask), mask);
+      word = e.select(isFinite, word, e.iand(word, e.i32(std::int64_t(0xffff) << (16 - shift))));
+    }
+    return word;
+  }
+};
+} // namespace
+
+void populateKeepFinitePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
+  patterns.add<KeepFinitePattern>(converter, kernel);
+}
+
+} // namespace attn::codegen
