@@ -190,9 +190,18 @@ class Logic(unittest.TestCase):
     def test_the_summary_names_the_row_furthest_behind(self):
         rows = [results_row("one", attnc=entry(700), flex=entry(350)),
                 results_row("two", attnc=entry(600), flex=entry(300), flash3=entry(750))]
-        self.assertEqual(record.summary(rows)[1], "ahead of the best peer in 1 of 2 rows; lowest ratio 0.80 (two, by flash3)")
+        self.assertEqual(record.summary(rows)[1], "ahead of the best peer in 1 of 2 rows: lowest 0.80 (two, by flash3)")
         self.assertIn("wrong or failed in 1: three", record.summary([results_row("three", attnc={"wrong": "x"})])[0])
         self.assertIn("not measured", record.summary([results_row(attnc={"not_measured": "x"})])[1])
+
+    def test_the_summary_holds_variants_to_the_plain_kernel_and_errors_to_the_peers(self):
+        ours, theirs = dict(entry(540), error={"rms_relative": 2e-3}), dict(entry(400), error={"rms_relative": 1e-3})
+        rows = [results_row("plain", attnc=entry(600)), results_row("capped", mask="softcap", attnc=ours, flex=theirs),
+                results_row("elsewhere", mask="softcap", length=1024, attnc=entry(100))]
+        self.assertEqual(record.summary(rows)[2:], [
+            "variants beside the causal kernel, by visible pair: lowest 0.90 (capped, over causal)",
+            "variants beside FlexAttention: lowest 1.35 (capped, by flex)",
+            "error of the most exact peer over ours: lowest 0.50 (capped, by flex)"])
 
     def test_the_picture_has_a_line_for_each_contender(self):
         content = {"device": {"description": "GPU <1>"}, "date": "2026", "measured": True,

@@ -121,20 +121,52 @@ def is_right(row):
     return not {"wrong", "failed"} & set(row["entries"].get("attnc", {}))
 
 
+def _lowest(ratios, what):
+    """A line for the lowest of (ratio, row, other), or none."""
+    if not ratios:
+        return []
+    ratio, row, other = min(ratios)
+    return [f"{what}: lowest {ratio:.2f} ({row}, {other})"]
+
+
+def _beside_plain(rows):
+    """TFLOP/s of each variant over those of the causal kernel at the same sizes."""
+    sizes = lambda row: (row["dtype"], row["head_dim"], row["length"])
+    plain = {sizes(row): ours_and_best(row["entries"])[0] for row in rows if row["mask"] == "causal"}
+    return [(ours_and_best(row["entries"])[0] / plain[sizes(row)], row["name"], "over causal") for row in rows
+            if row["mask"] not in ("full", "causal") and ours_and_best(row["entries"])[0] and plain.get(sizes(row))]
+
+
+def _errors(rows):
+    """The error of the most exact peer over ours."""
+    out = []
+    for row in rows:
+        errors = {name: entry["error"]["rms_relative"] for name, entry in row["entries"].items()
+                  if (entry.get("error") or {}).get("rms_relative")}
+        ours, peers = errors.pop("attnc", None), errors
+        if ours and peers:
+            best = min(peers, key=peers.get)
+            out.append((peers[best] / ours, row["name"], f"by {best}"))
+    return out
+
+
 def summary(rows):
     """Lines that tell the whole run."""
-    ratios = []
+    bad = [row["name"] for row in rows if not is_right(row)]
+    lines = [f"{len(rows)} rows; attnc wrong or failed in {len(bad)}{': ' + ', '.join(bad) if bad else ''}"]
+    ratios, flex = [], []
     for row in rows:
         ours, best, name = ours_and_best(row["entries"])
         if ours and best:
-            ratios.append((ours / best, row["name"], name))
-    bad = [row["name"] for row in rows if not is_right(row)]
-    lines = [f"{len(rows)} rows; attnc wrong or failed in {len(bad)}{': ' + ', '.join(bad) if bad else ''}"]
+            ratios.append((ours / best, row["name"], f"by {name}"))
+        if ours and row["entries"].get("flex", {}).get("tflops") and row["mask"] not in ("full", "causal"):
+            flex.append((ours / row["entries"]["flex"]["tflops"], row["name"], "by flex"))
     if ratios:
         ahead = sum(ratio >= 1 for ratio, _, _ in ratios)
-        worst = min(ratios)
-        lines.append(f"ahead of the best peer in {ahead} of {len(ratios)} rows; lowest ratio {worst[0]:.2f} ({worst[1]}, "
-                     f"by {worst[2]})")
+        lines += _lowest(ratios, f"ahead of the best peer in {ahead} of {len(ratios)} rows")
     elif rows:
         lines.append("no times: not measured, or no peer to compare with")
+    lines += _lowest(_beside_plain(rows), "variants beside the causal kernel, by visible pair")
+    lines += _lowest(flex, "variants beside FlexAttention")
+    lines += _lowest(_errors(rows), "error of the most exact peer over ours")
     return lines
