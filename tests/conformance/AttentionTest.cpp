@@ -1,7 +1,7 @@
 // Runs the table of Cases.def: compile, run, compare with the float64 evaluation; or where a row says that the compiler
 // refuses it, hold the compiler to that. A test is one row at one type and is named GROUP.NAME_DTYPE_HEADDIM.
 //
-//   conformance_test [--device=emulator|cuda] [--target=sm_80] [--multiprocessors=N] [--checked] [GoogleTest's options]
+//   conformance_test [--device=emulator|cuda] [--target=NAME] [--multiprocessors=N] [--checked] [GoogleTest's options]
 //
 // On the virtual GPU each input runs twice: with asynchronous copies that land at once, and as late as the program allows.
 // Without a GPU the tests of `cuda` are skipped. A failed case leaves its specification, and unusual
@@ -27,7 +27,7 @@ namespace {
 /// The program's own options.
 struct TestOptions {
   std::string device = "emulator";
-  std::string target = "sm_80";
+  std::string target; ///< unless given sm_80, on a GPU what suits it best
   unsigned multiprocessors = 0; ///< of the virtual GPU, 0 for its default: with few, blocks of some kernels do several tiles
   bool checked = false;   ///< compile with traps on indices out of range: none may fire
 };
@@ -81,7 +81,7 @@ static const std::vector<TestDevice> &devices(const TestOptions &test) {
       list.push_back(*openEmulator(test, EmulatorOptions::Completion::Eager, ""));
       list.push_back(*openEmulator(test, EmulatorOptions::Completion::Lazy, " --completion lazy"));
     } else if (Result<Device> device = Device::open(test.device)) {
-      list.push_back({std::move(*device), "--device " + test.device});
+      list.push_back({std::move(*device), fmt::format("--device {} --target {}", test.device, test.target)});
     }
     return list;
   }();
@@ -177,6 +177,13 @@ void AttentionTest::TestBody() {
     runShape(plans, shape, ++seed);
 }
 
+static std::string defaultTarget(const std::string &device) {
+  if (device != "emulator")
+    if (Result<Device> opened = Device::open(device))
+      return opened->info().compileTarget;
+  return "sm_80";
+}
+
 static void registerCases(const TestOptions &options) {
   for (const Case &row : allCases())
     for (const CaseType &type : typesOf(row)) {
@@ -207,6 +214,8 @@ int main(int argc, char **argv) {
       return 2;
     }
   }
+  if (options.target.empty())
+    options.target = attn::conformance::defaultTarget(options.device);
   attn::conformance::registerCases(options);
   return RUN_ALL_TESTS();
 }

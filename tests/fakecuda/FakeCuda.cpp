@@ -9,6 +9,7 @@
 #include "runtime/emulator/TensorMap.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -23,7 +24,20 @@ using namespace attn::runtime::cuda;
 namespace {
 
 constexpr CudaResult kInvalidContext = 201, kInvalidHandle = 400, kNotReady = 600, kLaunchFailed = 719;
-constexpr std::uint32_t kSharedWithoutOptIn = 48 * 1024, kSharedWithOptIn = 163 * 1024;
+constexpr std::uint32_t kSharedWithoutOptIn = 48 * 1024;
+
+/// The GPU it looks like: an A100, or with FAKE_CUDA_CAPABILITY=90 in the environment an H100.
+struct Likeness {
+  int major, multiprocessors;
+  std::uint32_t sharedWithOptIn;
+};
+const Likeness &likeness() {
+  static const Likeness chosen = [] {
+    const char *capability = std::getenv("FAKE_CUDA_CAPABILITY");
+    return capability && std::string_view(capability) == "90" ? Likeness{9, 132, 227 * 1024} : Likeness{8, 108, 163 * 1024};
+  }();
+  return chosen;
+}
 
 struct Module {
   emulator::PtxModule ptx;
@@ -149,12 +163,12 @@ CudaResult cuDeviceGetName(char *name, int bytes, CudaOrdinal) {
 CudaResult cuDeviceGetAttribute(int *value, int attribute, CudaOrdinal) {
   ENTER(false);
   switch (attribute) {
-  case kComputeCapabilityMajor: *value = 8; return kSuccess;
+  case kComputeCapabilityMajor: *value = likeness().major; return kSuccess;
   case kComputeCapabilityMinor: *value = 0; return kSuccess;
-  case kMultiprocessorCount: *value = 108; return kSuccess;
+  case kMultiprocessorCount: *value = likeness().multiprocessors; return kSuccess;
   case kClockKilohertz: *value = 1410000; return kSuccess;
   case kL2Bytes: *value = 4 << 20; return kSuccess;
-  case kMaxSharedMemoryPerBlockOptin: *value = kSharedWithOptIn; return kSuccess;
+  case kMaxSharedMemoryPerBlockOptin: *value = static_cast<int>(likeness().sharedWithOptIn); return kSuccess;
   default: return kInvalidValue;
   }
 }
@@ -324,7 +338,7 @@ CudaResult cuFuncGetAttribute(int *value, int attribute, CudaFunction function) 
 }
 CudaResult cuFuncSetAttribute(CudaFunction function, int attribute, int value) {
   ENTER();
-  if (attribute != kMaxDynamicSharedBytes || value < 0 || static_cast<std::uint32_t>(value) > kSharedWithOptIn)
+  if (attribute != kMaxDynamicSharedBytes || value < 0 || static_cast<std::uint32_t>(value) > likeness().sharedWithOptIn)
     return kInvalidValue;
   reinterpret_cast<Function *>(function)->dynamicSharedLimit =
       std::max(kSharedWithoutOptIn, static_cast<std::uint32_t>(value));
