@@ -62,7 +62,7 @@ static SmallVector<Operation *> operationsBehind(Value value) {
   return found.takeVector();
 }
 
-/// Registers that the mathematics of a score takes that is more than a scaled product: elements on the way.
+/// Beside two products in flight (wgmma): registers for elements on the way, where the score is more than a scaled product.
 static int64_t scoreRegisters(ir::AttentionOp op) {
   int64_t steps = 0;
   bool hasFunction = false;
@@ -78,8 +78,9 @@ static int64_t scoreRegisters(ir::AttentionOp op) {
 /// Registers for 16 rows of queries that the mathematics of a point takes beside its scores: addresses and words of tables
 /// in flight, and what divisions and comparisons of numbers keep. From what ptxas 13.0 was seen to spill with
 /// tests/conformance/Cases.def.
-static int64_t pointRegisters(ir::AttentionOp op) {
-  int64_t registers = scoreRegisters(op);
+static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family) {
+  int64_t registers = 0;
+  bool isBesideProducts = family == MmaFamily::Wgmma;
   auto add = [&](Operation *inner) {
     if (inner->getNumResults() != 1)
       return;
@@ -90,12 +91,14 @@ static int64_t pointRegisters(ir::AttentionOp op) {
       registers += onQuery ? 40 : 12;
     else if (onKey && (isDivision || isa<arith::CmpFOp>(inner)))
       registers += 12;
-    else if (onQuery && (isDivision || isa<ir::LoadOp>(inner) || isa<math::MathDialect>(inner->getDialect()))) // two values, held through the loop
-      registers += 2;
+    else if (onQuery && (isDivision || isa<ir::LoadOp>(inner) || (isBesideProducts && isa<math::MathDialect>(inner->getDialect()))))
+      registers += 2; // held through the loop
   };
   for (Region *region : {&op.getScore(), &op.getMask()})
     region->walk(add);
-  return registers;
+  if (isBesideProducts && registers > 0) // what is kept from key to key, once there is any
+    registers += 20;
+  return isBesideProducts ? registers + scoreRegisters(op) : registers;
 }
 
 /// Whether a value is computed from what is known at launch only: a scalar parameter or an element of a tensor.
@@ -132,11 +135,11 @@ static int64_t furtherProducts(ir::AttentionOp op) {
 }
 
 /// Registers a thread that scores, probs and acc take, or the rows of queries before.
-static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule) {
+static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule, MmaFamily family) {
   int64_t rowSlots = schedule.blockM / schedule.warps / 16;
   auto half = [](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 16)) / 2; };
   int64_t loop = schedule.blockN / 2 + schedule.blockN / 4 + half(op.getValueRowLength());
-  loop += furtherProducts(op) * (schedule.blockN / 2 + 8) + pointRegisters(op);
+  loop += furtherProducts(op) * (schedule.blockN / 2 + 8) + pointRegisters(op, family);
   int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim()) + rowRegisters(op.getQueryRegion());
   for (Type feature : op.getQueryFeatureTypes())
     before = std::max(before, op.getQueryRegion().empty() ? 0 : half(cast<VectorType>(feature).getNumElements()));
@@ -201,9 +204,10 @@ static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target) {
                  (row.mask == MaskClass::Any || op.getMask().empty());
     if (!isFor || !fits)
       continue;
-    if (predictRegisters(op, row.schedule) <= fragmentRegisters(target.mmaFamily, row.schedule))
+    int64_t registers = predictRegisters(op, row.schedule, row.family);
+    if (registers <= fragmentRegisters(row.family, row.schedule))
       return row;
-    if (!leanest || predictRegisters(op, row.schedule) < predictRegisters(op, leanest->schedule))
+    if (!leanest || registers < predictRegisters(op, leanest->schedule, row.family))
       leanest = &row;
   }
   if (leanest)
@@ -230,7 +234,7 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
                        "shared memory)",
                        schedule.blockM, schedule.blockN, schedule.stages, schedule.warps,
                        overrides.empty() ? row->reason : StringRef("as asked for"),
-                       predictRegisters(op, schedule), bytes)
+                       predictRegisters(op, schedule, target.mmaFamily), bytes)
              .str());
   return success();
 }

@@ -1,6 +1,6 @@
-// Every example and the kernels of Cases.def through ptxas, at the default schedules: each assembles, and where head_dim is
-// at most 128 none spills. Those that do today stand in Spills.def with their bytes, which none may exceed; a row whose
-// kernel no longer spills fails, so that the list can only shrink. Without ptxas all of it is skipped.
+// Every example and the kernels of Cases.def through ptxas, at the default schedules: each assembles, and none spills for
+// sm_90a, nor for sm_80 where head_dim is at most 128. Those that do today stand in Spills.def with their bytes, which none
+// may exceed; a row whose kernel no longer spills fails, so that the list can only shrink. Without ptxas all of it is skipped.
 #include "tests/conformance/Case.h"
 
 #include "driver/Compiler.h"
@@ -69,7 +69,7 @@ void AssemblerTest::checkSpills(const tools::AssemblerReport &report, std::int64
     spills += kernel.spillBytes;
   }
   RecordProperty("spill_bytes", static_cast<int>(spills));
-  if (longestRow > 128 || target != request.target)
+  if ((longestRow > 128 && target != "sm_90a") || target != request.target)
     return;
   auto known = kKnownSpills.find(name);
   unsigned limit = known == kKnownSpills.end() ? 0 : known->second;

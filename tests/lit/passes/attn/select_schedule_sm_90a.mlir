@@ -1,0 +1,80 @@
+// RUN: attn-opt %s --attn-select-schedule=target=sm_90a --split-input-file --verify-diagnostics
+// RUN: not attn-opt %s --attn-select-schedule="target=sm_90a schedule=warps=16" --split-input-file 2>&1 | FileCheck %s
+// Whole warpgroups; by head_dim and head_dim_v, by whether there is a mask, and by what the mathematics of a point needs.
+// CHECK: error: schedule: `warps` is 16, but must be 4, 8 or 12: whole warpgroups
+
+!q = !attn.tensor<[batch, q_len, 8, 64], f16>
+!kv = !attn.tensor<[batch, kv_len, 2, 64], f16>
+func.func @three_warpgroups(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  // expected-remark @below {{schedule: block_m 192, block_n 128, stages 3, warps 12: three warpgroups}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+  return %out : !q
+}
+
+// -----
+
+!q = !attn.tensor<[batch, q_len, 8, 64], f16>
+!kv = !attn.tensor<[batch, kv_len, 2, 64], f16>
+func.func @mathematics_of_the_score(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  %c = arith.constant 0.125 : f32
+  // expected-remark @below {{schedule: block_m 192, block_n 112, stages 3, warps 12: leaves 12 registers}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+    score { ^point(%a: vector<64xf32>, %b: vector<64xf32>):
+      %s = attn.dot %a, %b : vector<64xf32>   %t = arith.mulf %s, %s : f32   %u = arith.mulf %t, %c : f32   attn.yield %u : f32 }
+  return %out : !q
+}
+
+// -----
+
+!q = !attn.tensor<[batch, q_len, 8, 64], f16>
+!kv = !attn.tensor<[batch, kv_len, 2, 64], f16>
+func.func @function_of_the_score(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  // expected-remark @below {{schedule: block_m 128, block_n 128, stages 2, warps 8: the mathematics of a point}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+    score { ^point(%a: vector<64xf32>, %b: vector<64xf32>):
+      %s = attn.dot %a, %b : vector<64xf32>   %t = math.tanh %s : f32   attn.yield %t : f32 }
+  return %out : !q
+}
+
+// -----
+
+!q = !attn.tensor<[batch, q_len, 8, 128], bf16>
+!kv = !attn.tensor<[batch, kv_len, 2, 128], bf16>
+func.func @no_mask(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  // expected-remark @below {{schedule: block_m 128, block_n 176, stages 2, warps 8: no diagonal}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+  return %out : !q
+}
+
+// -----
+
+!q = !attn.tensor<[batch, q_len, 8, 128], bf16>
+!kv = !attn.tensor<[batch, kv_len, 2, 128], bf16>
+func.func @masked(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  // expected-remark @below {{schedule: block_m 128, block_n 128, stages 2, warps 8: as many keys as rows}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+    mask { %i = attn.index q_idx   %j = attn.index kv_idx   %v = arith.cmpi sle, %j, %i : i32   attn.yield %v : i1 }
+  return %out : !q
+}
+
+// -----
+
+!q = !attn.tensor<[batch, q_len, 8, 192], bf16>
+!k = !attn.tensor<[batch, kv_len, 8, 192], bf16>
+!v = !attn.tensor<[batch, kv_len, 8, 128], bf16>
+!o = !attn.tensor<[batch, q_len, 8, 128], bf16>
+func.func @shorter_values(%query: !q, %key: !k, %value: !v) -> !o attributes {attn.plan} {
+  // expected-remark @below {{schedule: block_m 128, block_n 128, stages 2, warps 8: 160 of 240 registers}}
+  %out = attn.attention query(%query : !q) key(%key : !k) value(%value : !v) -> !o
+  return %out : !o
+}
+
+// -----
+
+!q = !attn.tensor<[batch, q_len, 8, 256], f16>
+!kv = !attn.tensor<[batch, kv_len, 2, 256], f16>
+func.func @longest_rows(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  // expected-remark @below {{schedule: block_m 128, block_n 80, stages 2, warps 8: two warpgroups}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+  return %out : !q
+}
