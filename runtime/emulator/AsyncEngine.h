@@ -23,6 +23,8 @@ namespace attn::emulator {
 inline constexpr std::uint8_t kPhaseWait = 16; ///< for the phase of the mbarrier at Fragment::address
 inline constexpr std::uint8_t kProductWait = 17; ///< for the other warps of the warpgroup to issue their part
 
+inline constexpr std::uint8_t kRegisterWait = 18; ///< for registers that other warps give back
+
 /// PTX ISA 9.7.13.15. The eight bytes themselves stay opaque to the program.
 struct Mbarrier {
   std::uint32_t expected = 0, pending = 0;
@@ -103,6 +105,10 @@ public:
   /// part yet.
   bool finishProducts(Warpgroup &group, std::uint64_t end, std::uint32_t ranks);
 
+  // Registers of warps that exchange them (WarpgroupOperations.cpp)
+  /// setmaxnreg. False: the warp has to wait until others give back as many.
+  bool setRegisters(Warp &warp, const Inst &in);
+
   /// Nothing in the CTA can run: does what is still under way, or lets waits time out. False when that helps nobody.
   bool unblock();
   /// What the fragment waits for, for the report of a deadlock.
@@ -130,6 +136,8 @@ private:
   std::vector<Transfer> loads, stores;
   std::vector<CopyArrival> arrivals;
   std::vector<Warpgroup> warpgroups;
+  std::vector<std::uint32_t> registers; ///< of a thread, by warp; empty before the first exchange
+  std::int64_t freeRegisters = 0;       ///< a lane's share of what was given back
   std::uint64_t progress = 0;     ///< phases that ended
   std::uint64_t lastProgress = 0; ///< when waits timed out last
   unsigned fruitlessTimeouts = 0;

@@ -228,7 +228,12 @@ bool Decoder::decodeMaxRegisters() {
   const std::int64_t count = instruction->operands[0].value;
   if (count < 24 || count > 256 || count % 8 != 0)
     return refuse(fmt::format("a number of registers is a multiple of 8 from 24 to 256, but got {}", count));
-  return decodeSimple(maxRegistersHandler, InstructionClass::Synchronization);
+  countAs(InstructionClass::Synchronization);
+  Draft draft = make(maxRegistersHandler);
+  draft.inst.imm = count;
+  draft.inst.kind = has("inc") ? 1 : 0;
+  emit(std::move(draft));
+  return true;
 }
 
 bool Decoder::decodeStoreMatrix() {

@@ -343,6 +343,8 @@ std::string AsyncEngine::describeWait(const Warp &warp, const Fragment &fragment
     auto found = barriers.find(fragment.address);
     return found == barriers.end() ? "an mbarrier that is gone" : describe(warp, fragment.address, found->second);
   }
+  if (fragment.barrier == kRegisterWait)
+    return fmt::format("{} registers a thread, when no warp gives back as many", fragment.instruction->imm);
   std::string missing;
   for (const Warpgroup &group : warpgroups)
     for (const Warp *other : group.warps)

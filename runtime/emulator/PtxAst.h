@@ -114,6 +114,7 @@ struct Function {
   std::vector<std::string> directives; ///< `.reqntid 128`, as written, for printing
   std::uint32_t requiredBlock[3] = {0, 0, 0};
   std::uint32_t maxThreads = 0;
+  std::uint32_t maxRegisters = 0; ///< `.maxnreg`; 0: not given
   std::uint32_t line = 0;
 };
 

@@ -356,6 +356,8 @@ bool Parser::parseDirectives(Function &target) {
       return fail(fmt::format("X01 unsupported directive `{}`", word));
     if (!parseBlockDirective(target, word, values))
       return false;
+    if (word == ".maxnreg")
+      target.maxRegisters = static_cast<std::uint32_t>(values[0]);
     if (isSize && values[0] * values[1] > 1024 * 1024)
       return fail("more threads than a block can have");
     if (word == ".reqntid")

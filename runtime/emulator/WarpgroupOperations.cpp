@@ -89,10 +89,35 @@ void storeMatrixHandler(LaneState &state, const Inst &in) {
   }
 }
 
-/// Registers are not modelled, so that this has no effect but that all lanes of the warp take part.
+/// Where the kernel says how many registers its threads begin with (`.maxnreg`), warps can take no more than others gave back.
+/// What a warp does with its registers is not followed.
+bool AsyncEngine::setRegisters(Warp &warp, const Inst &in) {
+  const std::uint32_t atLaunch = cta.launch.program->entry->maxRegisters;
+  if (atLaunch == 0)
+    return true;
+  if (registers.empty())
+    registers.assign(cta.warps.size(), atLaunch);
+  std::uint32_t &own = registers[warp.index];
+  const std::int64_t more = in.imm - std::int64_t(own);
+  const bool increases = in.kind == 1;
+  if (increases != (more >= 0) && more != 0) {
+    warp.report(in, "W09", warp.exec, fmt::format("the warp has {} registers a thread, which this cannot {} to {}", own,
+                                                  increases ? "raise" : "lower", in.imm));
+    return true;
+  }
+  if (more > freeRegisters)
+    return false;
+  freeRegisters -= more;
+  own = static_cast<std::uint32_t>(in.imm);
+  if (more < 0)
+    wake(kRegisterWait, 0);
+  return true;
+}
+
 void maxRegistersHandler(LaneState &state, const Inst &in) {
   Warp &warp = warpOf(state);
-  static_cast<void>(warp.converge(in, warp.live));
+  if (warp.converge(in, warp.live) && !warp.cta.async.setRegisters(warp, in))
+    warp.waitAgain(in, kRegisterWait, 0);
 }
 
 } // namespace attn::emulator

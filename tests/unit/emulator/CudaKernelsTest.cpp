@@ -64,7 +64,7 @@ protected:
     for (AsyncCompletion completion : {AsyncCompletion::Eager, AsyncCompletion::Lazy}) {
       void *pointers[] = {pointerTo(arguments)...};
       report = gpu->launch(*module, entry, {.grid = grid, .block = block, .dynamicSharedBytes = shared}, pointers,
-                           {.completion = completion, .threads = 2, .stepLimit = 100'000'000});
+                           {.checks = CheckLevel::Full, .completion = completion, .threads = 2, .stepLimit = 100'000'000});
       EXPECT_TRUE(report.status) << report.status.message();
       if (runsOnce)
         break;
