@@ -6,8 +6,8 @@
 namespace attn {
 
 static constexpr auto kMachines = std::to_array<GpuMachine>({
-#define GPU_MACHINE(name, target, multiprocessors, mhz, tensor, special, floats, others, issue, shared, memory, l2, source) \
-  {#name, #target, multiprocessors, mhz, tensor, special, floats, others, issue, shared, memory, l2, source},
+#define GPU_MACHINE(name, target, multiprocessors, mhz, tensor, special, floats, doubles, others, issue, shared, memory, l2, source) \
+  {#name, #target, multiprocessors, mhz, tensor, special, floats, doubles, others, issue, shared, memory, l2, source},
 #include "support/GpuMachines.def"
 #undef GPU_MACHINE
 });

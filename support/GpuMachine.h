@@ -14,7 +14,7 @@ struct GpuMachine {
   std::string_view target;
   unsigned multiprocessors;
   unsigned mhz;
-  unsigned tensorMacs, specialLanes, floatLanes, otherLanes, issue, sharedBytes;
+  unsigned tensorMacs, specialLanes, floatLanes, doubleLanes, otherLanes, issue, sharedBytes;
   unsigned memoryGbps;
   unsigned l2Megabytes;
   std::string_view source;

@@ -12,8 +12,9 @@ namespace attn {
 /// The classes that executed warp instructions are counted in, by the unit of a multiprocessor that does the work.
 enum class InstructionClass : std::uint8_t {
   Tensor,           ///< mma, wgmma
-  FloatArithmetic,  ///< add, mul, fma of f32 and f64, and what is made of them
-  FloatMinMax,      ///< min, max, neg, abs of f32 and f64
+  FloatArithmetic,  ///< add, mul, fma of f32, and what is made of them
+  FloatMinMax,      ///< min, max, neg, abs of f32
+  DoubleArithmetic, ///< all of f64, comparisons too: few lanes, on many GPUs very few
   PackedHalf,       ///< arithmetic of f16, bf16 and pairs of them
   Integer,          ///< arithmetic, logic, shifts, addresses
   Predicate,        ///< comparisons, and logic of predicates

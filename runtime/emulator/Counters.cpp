@@ -10,8 +10,8 @@ namespace attn {
 
 std::string_view spelling(InstructionClass kind) {
   static constexpr std::string_view kNames[] = {
-      "tensor", "float",  "minmax", "half",  "integer", "predicate", "select",  "special", "convert", "move",
-      "global", "shared", "local",  "param", "async",   "atomic",    "shuffle", "sync",    "control", "other",
+      "tensor", "float",  "minmax", "double", "half",  "integer", "predicate", "select", "special", "convert", "move",
+      "global", "shared", "local",  "param",  "async", "atomic",  "shuffle",   "sync",   "control", "other",
   };
   static_assert(std::size(kNames) == kInstructionClasses);
   return kNames[static_cast<std::size_t>(kind)];

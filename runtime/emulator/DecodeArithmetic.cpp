@@ -201,11 +201,12 @@ bool Decoder::decodeFloat() {
   FloatOp op = name->op;
   bool isMinMax = op == FloatOp::Min || op == FloatOp::Max || op == FloatOp::Neg || op == FloatOp::Abs;
   special |= op == FloatOp::Div && (has("approx") || has("full")); // a reciprocal and products
-  countAs(special    ? InstructionClass::SpecialFunction
-          : isMinMax ? InstructionClass::FloatMinMax
-                     : InstructionClass::FloatArithmetic);
-  origin().specialFunctionsPerLane = special;
   ScalarType t = type();
+  countAs(special                 ? InstructionClass::SpecialFunction
+          : t == ScalarType::F64 ? InstructionClass::DoubleArithmetic
+          : isMinMax             ? InstructionClass::FloatMinMax
+                                 : InstructionClass::FloatArithmetic);
+  origin().specialFunctionsPerLane = special;
   if (op == FloatOp::Div && has("approx"))
     op = FloatOp::DivApprox;
   else if (op == FloatOp::Reciprocal && special && t == ScalarType::F64)
@@ -266,7 +267,7 @@ static Combine combineOf(const ptx::Instruction &instruction) {
 
 bool Decoder::decodeCompare() {
   ScalarType t = type();
-  countAs(InstructionClass::Predicate);
+  countAs(t == ScalarType::F64 ? InstructionClass::DoubleArithmetic : InstructionClass::Predicate);
   Handler handler = lanes.compare(compareOp(*instruction), t);
   if (!handler)
     return refuse("this comparison of this type");

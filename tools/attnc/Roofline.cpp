@@ -9,8 +9,9 @@ namespace attn::tools {
 static constexpr double kWarp = 32, kWavefrontBytes = 128;
 
 UnitWork &UnitWork::operator*=(double factor) {
-  for (double UnitWork::*member : {&UnitWork::tensorMacs, &UnitWork::specialLanes, &UnitWork::floatInstructions,
-                                   &UnitWork::otherInstructions, &UnitWork::issued, &UnitWork::sharedBytes, &UnitWork::memoryBytes})
+  for (double UnitWork::*member :
+       {&UnitWork::tensorMacs, &UnitWork::specialLanes, &UnitWork::floatInstructions, &UnitWork::doubleInstructions,
+        &UnitWork::otherInstructions, &UnitWork::issued, &UnitWork::sharedBytes, &UnitWork::memoryBytes})
     this->*member *= factor;
   return *this;
 }
@@ -19,6 +20,7 @@ void addInstructions(UnitWork &work, InstructionClass kind, double count) {
   switch (kind) {
   case InstructionClass::FloatArithmetic:
   case InstructionClass::PackedHalf: work.floatInstructions += count; break;
+  case InstructionClass::DoubleArithmetic: work.doubleInstructions += count; break;
   case InstructionClass::FloatMinMax:
   case InstructionClass::Integer:
   case InstructionClass::Predicate:
@@ -50,6 +52,7 @@ Roofline rooflineOf(const UnitWork &work, const GpuMachine &machine) {
   roofline.units = {{"tensor", work.tensorMacs / machine.tensorMacs},
                     {"special", work.specialLanes / machine.specialLanes},
                     {"float", kWarp * work.floatInstructions / machine.floatLanes},
+                    {"double", kWarp * work.doubleInstructions / machine.doubleLanes},
                     {"other", kWarp * work.otherInstructions / machine.otherLanes},
                     {"issue", work.issued / machine.issue},
                     {"shared", work.sharedBytes / machine.sharedBytes},

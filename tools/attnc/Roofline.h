@@ -18,6 +18,7 @@ struct UnitWork {
   double tensorMacs = 0;
   double specialLanes = 0;
   double floatInstructions = 0;  ///< warp instructions, as all below
+  double doubleInstructions = 0;
   double otherInstructions = 0;  ///< integer, minimum, maximum, comparison, select, conversion
   double issued = 0;
   double sharedBytes = 0;        ///< 128 for each wavefront
@@ -33,7 +34,7 @@ UnitWork workOf(const WorkCounters &counters, double memoryBytes);
 void addInstructions(UnitWork &work, InstructionClass kind, double count);
 
 struct UnitClocks {
-  std::string_view unit; ///< tensor, special, float, other, issue, shared, memory
+  std::string_view unit; ///< tensor, special, float, double, other, issue, shared, memory
   double clocks = 0;
 };
 

@@ -50,6 +50,7 @@ TEST(Counters, ClassesAreThoseOfTheUnits) {
     selp.b32 %r7, %r6, %r0, %p1;
     cvt.rn.f16x2.f32 %r8, %r5, %r4; fma.rn.f16x2 %r8, %r8, %r8, %r8;  ex2.approx.f16x2 %r8, %r8;
     shfl.sync.bfly.b32 %r9, %r8, 1, 31, -1;
+    cvt.f64.f32 %rd1, %r4; add.rn.f64 %rd1, %rd1, %rd1; max.f64 %rd1, %rd1, %rd1;
     @%p1 bra done;
   done:
     bar.sync 0;)");
@@ -60,14 +61,15 @@ TEST(Counters, ClassesAreThoseOfTheUnits) {
   EXPECT_EQ(run.of(InstructionClass::Integer), 3u);
   EXPECT_EQ(run.of(InstructionClass::Predicate), 2u);
   EXPECT_EQ(run.of(InstructionClass::Select), 1u);
-  EXPECT_EQ(run.of(InstructionClass::Conversion), 2u);
+  EXPECT_EQ(run.of(InstructionClass::DoubleArithmetic), 2u);
+  EXPECT_EQ(run.of(InstructionClass::Conversion), 3u);
   EXPECT_EQ(run.of(InstructionClass::PackedHalf), 1u);
   EXPECT_EQ(run.of(InstructionClass::Shuffle), 1u);
   EXPECT_EQ(run.of(InstructionClass::Synchronization), 1u);
   EXPECT_EQ(run.of(InstructionClass::Control), 2u);
   EXPECT_EQ(run.of(InstructionClass::Move), 2u);
   EXPECT_EQ(run.of(InstructionClass::ParameterMemory), 1u);
-  EXPECT_EQ(run.counters.totalWarpInstructions, 2u * 22);
+  EXPECT_EQ(run.counters.totalWarpInstructions, 2u * 25);
   EXPECT_EQ(run.counters.waits, 0u);
 }
 

@@ -52,6 +52,14 @@ TEST(Roofline, PackedSpecialFunctionsCountTwice) {
   EXPECT_DOUBLE_EQ(workOf(counters, 0).specialLanes, 320);
 }
 
+TEST(Roofline, ArithmeticOfF64HasFewLanes) {
+  WorkCounters counters;
+  set(counters, InstructionClass::DoubleArithmetic, 64);
+  EXPECT_DOUBLE_EQ(clocksOf(rooflineOf(workOf(counters, 0), *findGpuMachine("A100_SXM")), "double"), 64);
+  EXPECT_DOUBLE_EQ(clocksOf(rooflineOf(workOf(counters, 0), *findGpuMachine("H200_SXM")), "double"), 32);
+  EXPECT_DOUBLE_EQ(clocksOf(rooflineOf(workOf(counters, 0), *findGpuMachine("L40S")), "double"), 1024);
+}
+
 TEST(Roofline, MemoryBinds) {
   const GpuMachine &machine = *findGpuMachine("A100_SXM");
   UnitWork work;
