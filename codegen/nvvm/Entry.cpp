@@ -265,6 +265,8 @@ llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
     return mlir::failure();
   widenExactChains(kernel);
   bool isSpecialized = hasRoles(kernel);
+  if (isSpecialized)
+    sinkIntoRoles(kernel);
   auto roles = collectRoles(kernel);
   if (mlir::failed(roles))
     return mlir::failure();

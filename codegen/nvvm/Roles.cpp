@@ -13,6 +13,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace attn::codegen {
 
@@ -114,6 +115,28 @@ llvm::FailureOr<RoleFacts> collectRoles(mlir::Operation *kernel) {
 //===----------------------------------------------------------------------===//
 // Dispatch
 //===----------------------------------------------------------------------===//
+
+/// The role that all users stand in; null if there are several, or none.
+static tile::RoleOp roleOfUsers(mlir::Operation &op) {
+  tile::RoleOp role;
+  for (mlir::Operation *user : op.getUsers()) {
+    auto own = user->getParentOfType<tile::RoleOp>();
+    if (!own || (role && own != role))
+      return {};
+    role = own;
+  }
+  return role;
+}
+
+void sinkIntoRoles(mlir::Operation *kernel) {
+  mlir::Block &entry = kernel->getRegion(0).front();
+  for (mlir::Operation &op : llvm::make_early_inc_range(llvm::reverse(entry))) { // users before what they use
+    if (mlir::isa<tile::RoleOp>(op) || !mlir::isMemoryEffectFree(&op))
+      continue;
+    if (tile::RoleOp role = roleOfUsers(op))
+      op.moveBefore(&role.getBody().front(), role.getBody().front().begin());
+  }
+}
 
 /// By one thread, before any warp waits.
 static void setUpBarriers(Emitter &e, KernelContext &kernel) {
