@@ -197,6 +197,8 @@ Value ElementExpander::compute(Value value, Slot slot) {
     return computeFloatOfInteger(op, slot);
   if (!isScalarOp(op))
     return fail(op, "is not lowered in element regions");
+  if (Value fused = computeFused(op, slot))
+    return fused;
   llvm::SmallVector<Value> operands;
   for (Value operand : op->getOperands())
     operands.push_back(evaluate(operand, slot));
@@ -204,6 +206,25 @@ Value ElementExpander::compute(Value value, Slot slot) {
     return Value();
   Value result = emitScalar(e, op, operands);
   return result ? result : fail(op, "is not lowered to this target");
+}
+
+/// a · b ± c as one fma, where nothing else needs the product and it is not one for a whole row or column; else null.
+Value ElementExpander::computeFused(mlir::Operation *op, Slot slot) {
+  if (!mlir::isa<arith::AddFOp, arith::SubFOp>(op) || !op->getResult(0).getType().isF32())
+    return Value();
+  bool subtracts = mlir::isa<arith::SubFOp>(op);
+  for (unsigned side : {1u, 0u}) {
+    auto product = op->getOperand(side).getDefiningOp<arith::MulFOp>();
+    if (!product || isCaptured(product) || !product->hasOneUse() || domainOf(product) != domainOf(op->getResult(0)))
+      continue;
+    Value a = evaluate(product.getLhs(), slot), b = evaluate(product.getRhs(), slot), c = evaluate(op->getOperand(1 - side), slot);
+    if (hasFailed)
+      return Value();
+    if (subtracts)
+      (side == 0 ? c : a) = e.fneg(side == 0 ? c : a);
+    return e.fma(a, b, c);
+  }
+  return Value();
 }
 
 IntegerForm ElementExpander::computeForm(Value value, Slot slot) {

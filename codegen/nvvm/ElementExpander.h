@@ -87,6 +87,7 @@ private:
   mlir::Value compute(mlir::Value value, Slot slot);
   IntegerForm computeForm(mlir::Value value, Slot slot);
   mlir::Value computeElement(const FragmentBinding &binding, Slot slot);
+  mlir::Value computeFused(mlir::Operation *op, Slot slot);
   mlir::Value computeCompare(mlir::Operation *op, Slot slot);
   mlir::Value computeFloatOfInteger(mlir::Operation *op, Slot slot);
   mlir::Value computeParam(tile::ParamOp op, Slot slot);

@@ -118,15 +118,19 @@ private:
     meet(e);
   }
 
-  /// Calls `emit` in a loop over the thread's chunks. All threads go round it as often: ptxas keeps what is uniform in
-  /// uniform registers only where it sees that warps do not part.
+  /// Calls `emit` in a loop over the thread's chunks, each of which is one thread's alone. All threads go round it as often:
+  /// ptxas keeps what is uniform in uniform registers only where it sees that warps do not part.
   void forChunks(Emitter &e, tile::BufferType type, llvm::function_ref<void(Value)> emit) const {
     std::int64_t chunks = chunksOf(type);
     auto loop = mlir::scf::ForOp::create(e.builder, e.location, e.i32(0), e.i32(chunks), e.i32(kernel.threads()));
     mlir::OpBuilder::InsertionGuard restore(e.builder);
     e.builder.setInsertionPointToStart(loop.getBody());
     Value chunk = e.iadd(kernel.thread(), loop.getInductionVar());
-    emit(chunks % kernel.threads() == 0 ? chunk : e.umin(chunk, e.i32(chunks - 1)));
+    if (chunks % kernel.threads() == 0)
+      return emit(chunk);
+    auto own = mlir::scf::IfOp::create(e.builder, e.location, e.icmp(Compare::Lt, chunk, e.i32(chunks)), /*withElseRegion=*/false);
+    e.builder.setInsertionPointToStart(own.thenBlock());
+    emit(chunk);
   }
 
   /// What threads have written is there for all of them, and for tensor cores.

@@ -5,8 +5,13 @@
 //                                           attn.yield %t            and attribute `log2`
 //
 // Factors at the root of the score that are constants merge into one; a factor given at launch meets log2(e) once,
-// outside the region. A sum is not multiplied out: a single factor at the root costs nothing, for AttnToTile makes it
-// the `scale` of the softmax step. An absent `score` is written out. Region `init` (a sink's logit) follows.
+// outside the region. A single factor at the root costs nothing, for AttnToTile makes it the `scale` of the softmax step.
+// So a sum is not multiplied out, and the product's own constant comes out of it where the other summand has a factor that
+// is the same for all points, which takes it in (ALiBi: a product an element less):
+//
+//   s · c + slope · |d|      →     (s + (slope / c) · |d|) · c
+//
+// An absent `score` is written out. Region `init` (a sink's logit) follows.
 //
 // Guarantees: every softmax `attn.attention` has a `score` region and `log2`. Idempotent: `log2` marks what is done.
 #include "ir/attn/AttnDialect.h"
@@ -42,6 +47,46 @@ static std::optional<double> constantOf(Value value) {
   return number.convertToDouble();
 }
 
+/// Whether `value` is the same for all points of a tile: it reads no feature and neither q_idx nor kv_idx.
+static bool isSameForPoints(Value value, Region &region) {
+  Operation *op = value.getDefiningOp();
+  if (!op || !region.isAncestor(op->getParentRegion()))
+    return !isa<BlockArgument>(value) || !region.isAncestor(value.getParentRegion());
+  if (auto index = dyn_cast<ir::IndexOp>(op))
+    return index.getKind() != ir::IndexKind::q_idx && index.getKind() != ir::IndexKind::kv_idx;
+  return !isa<ir::DotOp>(op) && op->getNumRegions() == 0 &&
+         llvm::all_of(op->getOperands(), [&](Value operand) { return isSameForPoints(operand, region); });
+}
+
+/// Rewrites s · c ± u · w, c > 0 a constant and u the same for all points, to s ± (u / c) · w, and returns c.
+static std::optional<double> takeOut(Value &sum, Region &region) {
+  Operation *op = sum.getDefiningOp();
+  if (!op || !isa<arith::AddFOp, arith::SubFOp>(op))
+    return std::nullopt;
+  for (unsigned first : {0u, 1u}) {
+    auto product = op->getOperand(first).getDefiningOp<arith::MulFOp>();
+    auto other = op->getOperand(1 - first).getDefiningOp<arith::MulFOp>();
+    if (!product || !other || (first == 1 && isa<arith::SubFOp>(op)))
+      continue;
+    std::optional<double> constant = constantOf(product.getRhs());
+    unsigned same = isSameForPoints(other.getLhs(), region) ? 0 : 1;
+    if (!constant || !(*constant > 0.0) || !std::isfinite(*constant) || !product.getLhs().getDefiningOp<ir::DotOp>() ||
+        !isSameForPoints(other->getOperand(same), region) || isSameForPoints(other->getOperand(1 - same), region))
+      continue;
+    OpBuilder builder(op);
+    Location location = op->getLoc();
+    Value inverse = arith::ConstantOp::create(builder, location, builder.getF32FloatAttr(static_cast<float>(1.0 / *constant)));
+    Value factor = arith::MulFOp::create(builder, location, other->getOperand(same), inverse);
+    Value term = arith::MulFOp::create(builder, location, factor, other->getOperand(1 - same));
+    if (isa<arith::AddFOp>(op))
+      sum = arith::AddFOp::create(builder, location, product.getLhs(), term);
+    else
+      sum = arith::SubFOp::create(builder, location, product.getLhs(), term);
+    return constant;
+  }
+  return std::nullopt;
+}
+
 /// Peels constant and uniform factors off the root of `value`.
 static Factored factor(Value value, Region &region) {
   Factored result;
@@ -68,6 +113,8 @@ static Factored factor(Value value, Region &region) {
       break;
     value = rest;
   }
+  if (std::optional<double> constant = takeOut(value, region))
+    result.constant *= *constant;
   result.rest = value;
   return result;
 }
