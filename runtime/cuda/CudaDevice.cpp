@@ -227,10 +227,16 @@ Result<CudaModule> CudaDevice::loadImage(const void *bytes) const {
   return Status(status.code(), log.empty() ? status.message() : status.message() + "\n" + log);
 }
 
+/// The driver takes whatever is no ELF file for text and reads on to a 0, which a damaged cubin need not have.
+static bool isElf(std::span<const std::byte> bytes) {
+  static constexpr std::string_view kMagic = "\x7f" "ELF";
+  return bytes.size() > kMagic.size() && std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0;
+}
+
 Result<std::unique_ptr<DeviceCode>> CudaDevice::load(const CodeImage &image) {
   Result<CudaModule> module = Status(StatusCode::NotFound, "no cubin");
   // A cubin suits one generation of GPUs; where it does not load, the PTX does.
-  if (!image.cubin.empty())
+  if (isElf(image.cubin))
     module = loadImage(image.cubin.data());
   if (!module) {
     std::string text(image.ptx); // ends in 0, as the driver wants it

@@ -11,6 +11,11 @@
 
 namespace CLI {
 class App;
+class Option;
+}
+
+namespace attn {
+class Device;
 }
 
 namespace attn::tools {
@@ -36,6 +41,12 @@ struct SpecOptions {
   void addTo(CLI::App &command);
   /// Reads the file and checks the options.
   Result<driver::CompileRequest> request() const;
+  /// Without `--target` a specification is compiled for what suits the GPU it runs on; on other devices the default stays,
+  /// and so it does for IR, which was made for a target.
+  void suit(const Device &device);
+
+private:
+  const CLI::Option *targetOption = nullptr; ///< set by addTo
 };
 
 /// `batch=2,q_len=77,radius=3`: extents and scalar parameters by name.

@@ -17,7 +17,6 @@ struct BenchOptions {
   std::string device = "auto", machine, jsonPath;
   std::uint64_t seed = 1;
   TimingOptions timing;
-  bool isTargetGiven = false;
 };
 } // namespace
 
@@ -60,8 +59,7 @@ static Status bench(BenchOptions &options) {
   if (!device)
     return device.status();
   const bool isEmulator = device->info().name == "emulator";
-  if (!isEmulator && !options.isTargetGiven)
-    options.spec.target = device->info().compileTarget;
+  options.spec.suit(*device);
   if (device->info().name == "null")
     return Status(StatusCode::InvalidArgument, "--device null: runs nothing that could be counted or timed");
   const bool toScreen = options.jsonPath != "-";
@@ -101,8 +99,7 @@ void addBenchCommand(CLI::App &app, int &exitCode) {
   command->add_option("--warmup-ms", options->timing.warmupMs, "GPU: milliseconds of launches before the first sample")
       ->capture_default_str()->check(CLI::Range(0.0, 60000.0));
   command->add_option("--json", options->jsonPath, "write the report for machines here; - is standard output, instead of the text")->type_name("FILE");
-  command->callback([options, command, &exitCode] {
-    options->isTargetGiven = command->get_option("--target")->count() > 0;
+  command->callback([options, &exitCode] {
     if (Status status = bench(*options); !status)
       exitCode = fail(status);
   });

@@ -100,7 +100,7 @@ static Status checkGiven(const CheckOptions &options, const std::map<std::string
   return {};
 }
 
-static Status prepare(const CheckOptions &options, CheckRun &run) {
+static Status prepare(CheckOptions &options, CheckRun &run) {
   Result<driver::CompileRequest> request = options.spec.request();
   if (!request)
     return request.status();
@@ -108,6 +108,8 @@ static Status prepare(const CheckOptions &options, CheckRun &run) {
   if (!device)
     return device.status();
   run.device = *device;
+  options.spec.suit(*device);
+  request->target = options.spec.target;
   Result<std::unique_ptr<dsl::TypedSpec>> spec = driver::analyzeSpec(*request);
   if (!spec)
     return spec.status();
@@ -165,7 +167,7 @@ static nlohmann::ordered_json toJson(const CheckRun &run) {
   return list;
 }
 
-static int check(const CheckOptions &options) {
+static int check(CheckOptions &options) {
   Result<std::map<std::string, double>> values = options.shape.parse();
   if (!values)
     return fail(values.status());

@@ -84,13 +84,14 @@ static Status writeOutputs(const std::vector<WantedOutput> &wanted, const NamedT
   return {};
 }
 
-static Status run(const RunOptions &options) {
+static Status run(RunOptions &options) {
   Result<std::map<std::string, double>> values = options.shape.parse();
   if (!values)
     return values.status();
   Result<Device> device = options.device.open(options.spec.target);
   if (!device)
     return device.status();
+  options.spec.suit(*device);
   Result<Plan> plan = loadPlan(*device, options.spec);
   if (!plan)
     return plan.status();

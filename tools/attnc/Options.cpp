@@ -1,3 +1,4 @@
+#include "attn/Device.h"
 #include "runtime/core/Config.h"
 #include "tools/attnc/Command.h"
 #include "tools/attnc/TensorFile.h"
@@ -17,11 +18,17 @@ namespace attn::tools {
 void SpecOptions::addTo(CLI::App &command) {
   command.add_option("SPEC", path, "the specification, an .attn file (- for standard input)")->required()->type_name("FILE");
   command.add_option("--attention", attention, "which attention of the file, where it has several")->type_name("NAME");
-  command.add_option("--target", target, "the GPU to compile for, as `attnc targets` lists them")->capture_default_str()->type_name("GPU");
+  targetOption = command.add_option("--target", target, "the GPU to compile for, as `attnc targets` lists them")->capture_default_str()->type_name("GPU");
   command.add_option("--from", from, "the stage that SPEC holds, instead of a specification: attn, tile, nvvm, llvm or ptx")->type_name("STAGE");
   command.add_option("--schedule", schedule, "override parts of the schedule: block_m=128,block_n=64,stages=2,warps=4")->type_name("NAME=N,…");
   command.add_option("-D,--define", defines, "fix a parameter, extent or `any` when compiling")->allow_extra_args(false)->type_name("NAME=VALUE");
   command.add_flag("--checked", checked, "trap on indices out of range");
+}
+
+void SpecOptions::suit(const Device &device) {
+  const bool isTargetGiven = targetOption && targetOption->count() > 0;
+  if (!isTargetGiven && from.empty() && device.info().name.starts_with("cuda"))
+    target = device.info().compileTarget;
 }
 
 /// The length of the UTF-8 sequence at `at`, or 0 where there is none.

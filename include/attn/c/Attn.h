@@ -73,8 +73,8 @@ typedef enum AttnCompletion {
 typedef struct AttnDeviceOptions {
   const char *target;        /* whose limits the device takes: "sm_90a" */
   uint32_t multiprocessors;
-  AttnChecks checks;
-  AttnCompletion completion; /* when asynchronous copies land */
+  int32_t checks;            /* AttnChecks */
+  int32_t completion;        /* AttnCompletion: when asynchronous copies land */
   uint64_t seed;             /* of ATTN_COMPLETION_RANDOM */
   uint32_t threads;          /* of the CPU */
 } AttnDeviceOptions;
@@ -167,8 +167,8 @@ typedef enum AttnArgumentKind { ATTN_TENSOR, ATTN_INTEGER, ATTN_REAL, ATTN_BOOLE
 /* A tensor, or a number for a scalar parameter or for an extent that no tensor's shape gives. */
 typedef struct AttnArgument {
   const char *name;
-  AttnArgumentKind kind;
-  AttnElementType type;   /* of a tensor, as all up to `strides` */
+  int32_t kind;           /* AttnArgumentKind */
+  int32_t type;           /* AttnElementType of a tensor; as all up to `strides` */
   uint64_t address;       /* of device memory */
   int32_t rank;
   const int64_t *shape;

@@ -129,6 +129,15 @@ static void testLaunch(const Fixture *own, int runs) {
   arguments[0].rank = 9;
   EXPECT_FAILURE(attnPlanLaunch(own->plan, NULL, arguments, 7, &options), ATTN_INVALID_ARGUMENT, "rank 9 is not in 0..8");
   arguments[0].rank = 2;
+  arguments[0].type = 99;
+  EXPECT_FAILURE(attnPlanLaunch(own->plan, NULL, arguments, 7, &options), ATTN_INVALID_ARGUMENT, "`x`: its type 99");
+  arguments[0].type = ATTN_F32;
+  arguments[0].kind = -1;
+  EXPECT_FAILURE(attnPlanLaunch(own->plan, NULL, arguments, 7, &options), ATTN_INVALID_ARGUMENT, "`x`: its kind -1");
+  arguments[0].kind = ATTN_TENSOR;
+  arguments[0].shape = NULL;
+  EXPECT_FAILURE(attnPlanLaunch(own->plan, NULL, arguments, 7, &options), ATTN_INVALID_ARGUMENT, "`x`: its shape is null");
+  arguments[0].shape = shape;
   arguments[0].name = "y";
   EXPECT_FAILURE(attnPlanLaunch(own->plan, NULL, arguments, 7, &options), ATTN_INVALID_ARGUMENT, "there is no argument `y`");
   arguments[0].name = NULL;
@@ -162,7 +171,7 @@ static void testRefusals(const Fixture *own, const char *package) {
   EXPECT(info.multiprocessors == 5);
   attnDeviceClose(device);
   device = NULL;
-  options.checks = (AttnChecks)9;
+  options.checks = 9;
   EXPECT_FAILURE(attnDeviceOpen("emulator", &options, &device), ATTN_INVALID_ARGUMENT, "`checks`");
   EXPECT(device == NULL);
   EXPECT_FAILURE(attnModuleLoad(own->device, "/nonexistent.pkg", &module), ATTN_NOT_FOUND, "/nonexistent.pkg");

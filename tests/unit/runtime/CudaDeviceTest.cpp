@@ -151,6 +151,15 @@ TEST_F(CudaDeviceTest, ACubinThatDoesNotLoadGivesWayToThePtx) {
   EXPECT_EQ(calls("cuModuleLoadDataEx"), 2);
 }
 
+TEST_F(CudaDeviceTest, ACubinThatIsNoElfFileNeverReachesTheDriver) {
+  Package package;
+  std::string cubin = "cubin"; // no 0 at its end, to which the driver would read
+  ASSERT_TRUE(package.add(testing::affineManifest(), testing::kAffinePtx, std::as_bytes(std::span(cubin))));
+  auto plan = Module::load(*device, package)->plan();
+  EXPECT_TRUE(plan) << plan.status().message();
+  EXPECT_EQ(calls("cuModuleLoadDataEx"), 1);
+}
+
 TEST(CudaDriver, AMissingOrForeignLibraryIsAStatus) {
   ::setenv("ATTN_CUDA_LIBRARY", "/nonexistent/libcuda.so", 1);
   Status status = Device::open("cuda:0").status();
