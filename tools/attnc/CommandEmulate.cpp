@@ -5,13 +5,16 @@
 #include "tools/attnc/TensorFile.h"
 
 #include "runtime/emulator/Emulator.h"
+#include "runtime/emulator/TensorMap.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <array>
 #include <charconv>
 #include <cstring>
+#include <optional>
 
 namespace attn::tools {
 
@@ -32,6 +35,8 @@ struct Argument {
   HostTensor tensor;
   emulator::DeviceAddress address = 0;
   std::string outputPath;
+  std::optional<emulator::TensorMap> map; ///< passed instead of the address
+  std::array<std::byte, emulator::kTensorMapBytes> mapBytes{};
 };
 } // namespace
 
@@ -111,16 +116,63 @@ static Result<Argument> parseOutput(const std::string &text) {
   return argument;
 }
 
+/// `,box=64x128,swizzle=128`: the box from the innermost dimension on.
+static Status parseMap(std::string text, Argument &argument) {
+  emulator::TensorMap map;
+  const std::vector<std::int64_t> &shape = argument.tensor.shape;
+  map.rank = static_cast<unsigned>(shape.size());
+  map.elementBytes = storageBits(argument.tensor.type) / 8;
+  if (map.rank == 0 || map.rank > emulator::kMaxTensorRank)
+    return invalid(fmt::format("--arg: a tensor map has 1 to {} dimensions, the tensor has {}", emulator::kMaxTensorRank, map.rank));
+  std::uint64_t stride = map.elementBytes;
+  for (unsigned i = 0; i < map.rank; ++i) {
+    map.extents[i] = static_cast<std::uint64_t>(shape[map.rank - 1 - i]);
+    if (i > 0)
+      map.strides[i - 1] = stride;
+    stride *= map.extents[i];
+  }
+  unsigned given = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(',', at + 1), text.size());
+    const std::string item = text.substr(at + 1, end - at - 1);
+    const char *from = item.data() + item.find('=') + 1, *to = item.data() + item.size();
+    at = end;
+    if (item.starts_with("swizzle=") && std::from_chars(from, to, map.swizzle).ptr == to)
+      continue;
+    bool isGood = item.starts_with("box=");
+    for (given = 0; isGood && given < map.rank; ++given) {
+      auto [next, error] = std::from_chars(from, to, map.box[given]);
+      isGood = error == std::errc() && (next == to) == (given + 1 == map.rank) && (next == to || *next == 'x');
+      from = next + 1;
+    }
+    if (!isGood)
+      return invalid(fmt::format("--arg: `{}`: expects box=N[xN…] with {} numbers, or swizzle=N", item, map.rank));
+  }
+  if (given != map.rank)
+    return invalid("--arg: a tensor map needs its box, such as box=64x128");
+  argument.map = map;
+  argument.size = emulator::kTensorMapBytes;
+  return {};
+}
+
 static Result<Argument> parseArgument(const std::string &text) {
   std::size_t equals = text.find('=');
   std::string kind = text.substr(0, equals), rest = equals == std::string::npos ? "" : text.substr(equals + 1);
   for (const char *type : {"i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64"})
     if (kind == type)
       return parseScalar(kind, rest);
+  if (kind == "map" || kind == "outmap") {
+    const std::size_t options = std::min(rest.find(",box="), rest.find(",swizzle="));
+    Result<Argument> argument = parseArgument((kind == "map" ? "in=" : "out=") + rest.substr(0, options));
+    if (argument)
+      if (Status status = parseMap(options == std::string::npos ? "" : rest.substr(options), *argument); !status)
+        return status;
+    return argument;
+  }
   if (kind == "out")
     return parseOutput(rest);
   if (kind != "in" && kind != "inout")
-    return invalid(fmt::format("--arg {}: expects in=FILE, out=TYPE[SIZE,…]:FILE, inout=FILE:FILE or a scalar such as i32=5", text));
+    return invalid(fmt::format("--arg {}: expects in=FILE, out=TYPE[SIZE,…]:FILE, inout=FILE:FILE, map=FILE,box=…, outmap=… or a scalar such as i32=5", text));
   Argument argument;
   std::size_t colon = kind == "inout" ? rest.rfind(':') : std::string::npos;
   if (kind == "inout" && colon == std::string::npos)
@@ -206,9 +258,14 @@ static Status emulate(const EmulateOptions &options) {
       if (!address)
         return address.status();
       argument->address = argument->bits = *address;
-      if (!options.arguments[i].starts_with("out="))
+      if (!options.arguments[i].starts_with("out"))
         if (Status copied = (*gpu)->copyIn(*address, argument->tensor.bytes); !copied)
           return copied;
+    }
+    if (argument->map) {
+      argument->map->address = argument->address;
+      if (Status encoded = emulator::encodeTensorMap(*argument->map, argument->mapBytes); !encoded)
+        return encoded;
     }
     if (argument->size != entry->parameters[i].size)
       return invalid(fmt::format("--arg {}: has {} bytes, parameter {} of `{}` takes {}", options.arguments[i], argument->size, i,
@@ -216,7 +273,7 @@ static Status emulate(const EmulateOptions &options) {
     arguments.push_back(std::move(*argument));
   }
   for (Argument &argument : arguments)
-    pointers.push_back(&argument.bits);
+    pointers.push_back(argument.map ? static_cast<void *>(argument.mapBytes.data()) : &argument.bits);
   Progress progress(fmt::format("{} on the virtual GPU", kernel));
   emulator::LaunchReport report = (*gpu)->launch(*module, kernel, {*grid, block, options.sharedBytes}, pointers, *launch);
   progress.finish();
@@ -252,7 +309,8 @@ void addEmulateCommand(CLI::App &app, int &exitCode) {
   command->add_option("--block", options->block, "threads of a block: x[,y[,z]]; default: what the kernel requires");
   command->add_option("--shared", options->sharedBytes, "bytes of dynamic shared memory")->capture_default_str();
   command->add_option("--arg", options->arguments,
-                      "an argument, in order: in=FILE, out=TYPE[SIZE,…]:FILE, inout=FILE:FILE, or a scalar such as i32=5")
+                      "an argument, in order: in=FILE, out=TYPE[SIZE,…]:FILE, inout=FILE:FILE, a scalar such as i32=5, or a tensor map "
+                      "of a tensor: map=FILE,box=64x128,swizzle=128, outmap=TYPE[SIZE,…]:FILE,box=…")
       ->allow_extra_args(false);
   command->add_option("--checks", options->checks, "off, memory or full")->capture_default_str();
   command->add_flag("--sanitize", options->sanitize, "all checks, as --checks full");
