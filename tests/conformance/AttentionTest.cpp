@@ -1,9 +1,11 @@
 // Runs the table of Cases.def: compile, run, compare with the float64 evaluation; or where a row says that the compiler
 // refuses it, hold the compiler to that. A test is one row at one type and is named GROUP.NAME_DTYPE_HEADDIM.
 //
-//   conformance_test [--device=emulator|cuda] [--target=NAME] [--multiprocessors=N] [--checked] [GoogleTest's options]
+//   conformance_test [--device=emulator|cuda] [--target=NAME] [--multiprocessors=N] [--checked] [--sanitize]
+//                    [GoogleTest's options]
 //
-// On the virtual GPU each input runs twice: with asynchronous copies that land at once, and as late as the program allows.
+// On the virtual GPU each input runs twice: with asynchronous copies that land at once, and as late as the program allows; with
+// `--sanitize` under all checks, and thrice more with copies that land by chance.
 // Without a GPU the tests of `cuda` are skipped. A failed case leaves its specification, and unusual
 // inputs, in conformance_failures/ and prints the `attnc check` command that repeats it.
 #include "tests/conformance/Case.h"
@@ -30,6 +32,7 @@ struct TestOptions {
   std::string target; ///< unless given sm_80, on a GPU what suits it best
   unsigned multiprocessors = 0; ///< of the virtual GPU, 0 for its default: with few, blocks of some kernels do several tiles
   bool checked = false;   ///< compile with traps on indices out of range: none may fire
+  bool sanitize = false;
 };
 
 /// A device, and the options of `attnc` that give it.
@@ -59,27 +62,31 @@ private:
 };
 } // namespace
 
-static Result<TestDevice> openEmulator(const TestOptions &test, EmulatorOptions::Completion completion, std::string_view more) {
+static Result<TestDevice> openEmulator(const TestOptions &test, EmulatorOptions::Completion completion, std::string_view more,
+                                       std::uint64_t seed = 0) {
   DeviceOptions deviceOptions;
   deviceOptions.target = test.target;
   if (test.multiprocessors > 0)
     deviceOptions.multiprocessors = test.multiprocessors;
   deviceOptions.emulator.completion = completion;
-  deviceOptions.emulator.checks = EmulatorOptions::Checks::Memory;
+  deviceOptions.emulator.seed = seed;
+  deviceOptions.emulator.checks = test.sanitize ? EmulatorOptions::Checks::Full : EmulatorOptions::Checks::Memory;
   deviceOptions.emulator.threads = 1; // ctest runs groups beside each other
   Result<Device> device = Device::open("emulator", deviceOptions);
   if (!device)
     return device.status();
-  return TestDevice{std::move(*device), fmt::format("--device emulator --target {}{}", test.target, more)};
+  return TestDevice{std::move(*device), fmt::format("--device emulator --target {}{}{}", test.target, more, test.sanitize ? " --sanitize" : "")};
 }
 
-/// Opened once; on the virtual GPU there are two ways to run.
+/// Opened once; on the virtual GPU there are two ways to run, or five.
 static const std::vector<TestDevice> &devices(const TestOptions &test) {
   static const std::vector<TestDevice> opened = [&] {
     std::vector<TestDevice> list;
     if (test.device == "emulator") {
       list.push_back(*openEmulator(test, EmulatorOptions::Completion::Eager, ""));
       list.push_back(*openEmulator(test, EmulatorOptions::Completion::Lazy, " --completion lazy"));
+      for (std::uint64_t seed = 1; test.sanitize && seed <= 3; ++seed)
+        list.push_back(*openEmulator(test, EmulatorOptions::Completion::Random, fmt::format(" --completion random --completion-seed {}", seed), seed));
     } else if (Result<Device> device = Device::open(test.device)) {
       list.push_back({std::move(*device), fmt::format("--device {} --target {}", test.device, test.target)});
     }
@@ -92,6 +99,7 @@ driver::CompileRequest AttentionTest::request() const {
   driver::CompileRequest request;
   request.source = text;
   request.fileName = stem() + ".attn";
+  request.schedule = row.schedule;
   request.checked = options.checked;
   request.target = options.target;
   return request;
@@ -133,8 +141,9 @@ void AttentionTest::runShape(const std::vector<std::pair<const TestDevice *, Pla
   for (const auto &[on, plan] : plans) {
     auto describe = [&, device = on] {
       std::string few = options.multiprocessors > 0 ? fmt::format("ATTN_EMULATOR_MULTIPROCESSORS={} ", options.multiprocessors) : "";
-      return fmt::format("\n{}at {}, seed {}; repeat with\n  {}{}{}", text, shape, seed, few, repetition(*device, *input, shape, seed),
-                         options.checked ? " --checked" : "");
+      std::string schedule = *row.schedule ? fmt::format(" --schedule {}", row.schedule) : "";
+      return fmt::format("\n{}at {}, seed {}; repeat with\n  {}{}{}{}", text, shape, seed, few, repetition(*device, *input, shape, seed),
+                         options.checked ? " --checked" : "", schedule);
     };
     Result<tools::NamedTensors> outputs = tools::runOnInput(on->device, plan, *spec, *input, order);
     if (!outputs) {
@@ -202,6 +211,8 @@ int main(int argc, char **argv) {
     std::string_view argument = argv[i];
     if (argument == "--checked") {
       options.checked = true;
+    } else if (argument == "--sanitize") {
+      options.sanitize = true;
     } else if (argument.starts_with("--device=")) {
       options.device = argument.substr(std::string_view("--device=").size());
     } else if (argument.starts_with("--target=")) {
@@ -209,7 +220,7 @@ int main(int argc, char **argv) {
     } else if (argument.starts_with("--multiprocessors=")) {
       options.multiprocessors = static_cast<unsigned>(std::atoi(argv[i] + std::string_view("--multiprocessors=").size()));
     } else {
-      fmt::print(stderr, "{}: unknown option; expects --device=emulator, --device=cuda, --target=NAME, --multiprocessors=N or --checked\n",
+      fmt::print(stderr, "{}: unknown option; expects --device=emulator, --device=cuda, --target=NAME, --multiprocessors=N, --checked or --sanitize\n",
                  argument);
       return 2;
     }
