@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import unittest.mock
 import xml.etree.ElementTree
@@ -18,8 +19,8 @@ import xml.etree.ElementTree
 sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks/gpu"))
-from attn_benchmark import inputs, plot, race, record, reference, timing, variants
-from attn_benchmark.interface import AttnError
+from attn_benchmark import contenders, environment, inputs, plot, race, record, reference, timing, variants
+from attn_benchmark.interface import AttnError, Library
 
 PREFIX = pathlib.Path(os.environ.get("ATTN_TEST_PREFIX", ROOT / "build"))
 FAKE_CUDA = os.environ.get("ATTN_TEST_FAKE_CUDA", str(PREFIX / "tests/fakecuda/libattn_fakecuda.so"))
@@ -140,6 +141,8 @@ class Logic(unittest.TestCase):
         times = timing.measure(clock, {name: call(name) for name in met}, 2, seconds=0.1)
         self.assertEqual(met, {"ours": {0, 1}, "theirs": {0, 1}})
         self.assertEqual(order[:8], ["ours", "theirs", "theirs", "ours", "ours", "theirs", "theirs", "ours"])
+        warm_up = timing.rounds_for(timing.WARM_UP_S, 0.007)
+        self.assertEqual(len(order), 2 * (2 + warm_up + 14))
         self.assertEqual(times["ours"].record(), {"ms": 2.0, "p10_ms": 2.0, "p90_ms": 2.0, "calls": 14})
         self.assertEqual(times["theirs"].record()["ms"], 5.0)
 
@@ -260,6 +263,50 @@ class ScriptedClock:
     @staticmethod
     def elapsed(begin, end):
         return end - begin
+
+
+class DeviceTensors:
+    """What attnc asks of torch and its tensors on the device, over buffers of a device."""
+
+    uint8 = "uint8"
+
+    def __init__(self, device):
+        self.device = device
+        self.cuda = unittest.mock.Mock()
+        self.cuda.current_stream.return_value.cuda_stream = 0
+
+    def made_of(self, data):
+        tensor = unittest.mock.MagicMock(buffer=self.device.allocate(len(data)))
+        tensor.buffer.upload(bytes(data))
+        tensor.contiguous.return_value = tensor
+        tensor.data_ptr.return_value = tensor.buffer.address
+        tensor.__len__.return_value = len(data)
+        return tensor
+
+    def full_like(self, like, value):
+        assert value != value
+        return self.made_of(b"\xff" * like.buffer.size)
+
+    def empty(self, count, dtype, device):
+        assert (dtype, device) == ("uint8", "cuda")
+        return self.made_of(bytes(count))
+
+
+class CpuInPlaceOfCuda:
+    """What the benchmark asks of torch.cuda, for tensors on the CPU."""
+
+    class Event:
+        def __init__(self, enable_timing):
+            assert enable_timing
+
+        def record(self):
+            self.when = time.perf_counter()
+
+        def elapsed_time(self, end):
+            return 1e3 * (end.when - self.when)
+
+    set_device = _sleep = staticmethod(lambda value: None)
+    synchronize = empty_cache = staticmethod(lambda: None)
 
 
 class Run(unittest.TestCase):
@@ -409,6 +456,24 @@ class FakeDriverRun(Run):
         self.assertIn("not measured on a GPU", pictures[0].read_text())
 
 
+    def test_kernels_run_on_the_pointers_and_stream_of_tensors(self):
+        row = row_of("document", head_dim=64, batch=2, heads=2, dtype="bf16")
+        plain = inputs.PlainInputs(row, 1)
+        tools = environment.Tools(PREFIX)
+        with unittest.mock.patch.dict(os.environ, {"ATTN_CUDA_LIBRARY": FAKE_CUDA, "FAKE_CUDA_CAPABILITY": "90"}):
+            contest = race.Race(tools, Library(tools.library), "cuda:0", "sm_90a", self.directory)
+            plan, seconds = contest.plan(row)
+            self.assertEqual((plan.target(), plan.name()), ("sm_90a", "document"))
+            self.assertGreater(seconds, 0)
+            tensors = DeviceTensors(contest.device)
+            given = unittest.mock.Mock(row=row, place="cuda", torch=tensors, documents=tensors.made_of(plain.documents),
+                                       sets=[{name: tensors.made_of(data) for name, data in plain.sets[0].items()}])
+            ours = contenders.Attnc(plan, given, contest.device)
+            ours.call(0)
+            contest.device.synchronize()
+            comparison = reference.PlainReference(plain, 0).compare(ours.output(0).buffer.download())
+        self.assertEqual(comparison.problem, "")
+
     def run_suite(self, prefix=PREFIX, **environment):
         return self.run_program("--no-torch", "--mask", "causal", "--dtype", "bf16", "--head-dim", "64", "--length", "64",
                                 "--tokens", "64", "--hidden", "128", "--seconds", "0.01", "--conformance", "suite",
@@ -440,6 +505,25 @@ class FakeDriverRun(Run):
 
 @unittest.skipUnless(importlib.util.find_spec("torch"), "PyTorch is not installed")
 class TorchRun(Run):
+    def test_a_race_with_peers_is_timed_and_recorded(self):
+        """On the fake driver, torch's tensors on the CPU and stand-ins for its events: all that a GPU's run does but the
+        sharing of pointers."""
+        import torch
+        tools = environment.Tools(PREFIX)
+        with unittest.mock.patch.dict(os.environ, {"ATTN_CUDA_LIBRARY": FAKE_CUDA, "FAKE_CUDA_CAPABILITY": "90"}):
+            contest = race.Race(tools, Library(tools.library), "cuda:0", "sm_90a", self.directory,
+                                unittest.mock.Mock(cuda=CpuInPlaceOfCuda), seconds=0.01)
+            contest.inputs = lambda row: inputs.TorchInputs(torch, row, 2, "cpu")
+            with unittest.mock.patch.object(timing, "WARM_UP_S", 0.001):
+                measured = contest.run_row(row_of("causal", head_dim=64, batch=1, heads=2), contenders.CPU_PEERS)
+        self.assertEqual(set(measured["entries"]), {"attnc", "sdpa-cpu", "flex-eager"})
+        for name, found in measured["entries"].items():
+            self.assertIn("error", found, (name, found))
+            self.assertEqual(found["error"]["problem"], "", name)
+            self.assertAlmostEqual(found["tflops"], measured["flops"] / found["ms"] / 1e9)
+            self.assertGreaterEqual(found["calls"], timing.LEAST_ROUNDS)
+        self.assertEqual(len(record.Table(list(measured["entries"])).line(measured).split()), 4 + 3 + 2)
+
     def test_peers_agree_on_the_same_tensors(self):
         done = self.run_program("--device", "emulator")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

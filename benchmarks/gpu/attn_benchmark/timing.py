@@ -6,6 +6,7 @@ import dataclasses
 import statistics
 
 LEAST_ROUNDS, MOST_ROUNDS = 7, 100
+WARM_UP_S = 0.25                  # of work before the first time counts: a GPU at rest takes a while to reach its clocks
 _BATCH = 10                       # rounds queued before waiting
 _HOLD_CYCLES = 20_000_000         # about 10 ms, longer than queueing a batch takes
 
@@ -70,8 +71,8 @@ def rounds_for(seconds, round_seconds):
 
 
 def measure(clock, calls, sets, seconds):
-    """Times by name of `calls`, functions of a set's index, in about `seconds`. Two rounds go before: a warm-up, and one
-    that says how many rounds there is time for."""
+    """Times by name of `calls`, functions of a set's index, in about `seconds`. Rounds that do not count go before: one in
+    which modules load, one that says how many there is time for, and the warm-up."""
     names, rounds, turn = list(calls), 0, 0
 
     def queue(times):
@@ -84,21 +85,21 @@ def measure(clock, calls, sets, seconds):
             turn += 1
         rounds += 1
 
-    trial = []
-    queue(trial)
-    clock.wait()
-    trial.clear()
-    queue(trial)
-    clock.wait()
-    left = rounds_for(seconds, sum(clock.elapsed(begin, end) for _, begin, end in trial) / 1e3)
-    found = {name: [] for name in names}
-    while left > 0:
-        batch = []
-        clock.hold()
-        for _ in range(min(left, _BATCH)):
-            queue(batch)
-        clock.wait()
-        left -= _BATCH
-        for name, begin, end in batch:
-            found[name].append(clock.elapsed(begin, end))
-    return {name: Times(values) for name, values in found.items()}
+    def run(count):
+        """Times by name of so many rounds."""
+        found = {name: [] for name in names}
+        while count > 0:
+            batch = []
+            clock.hold()
+            for _ in range(min(count, _BATCH)):
+                queue(batch)
+            clock.wait()
+            count -= _BATCH
+            for name, begin, end in batch:
+                found[name].append(clock.elapsed(begin, end))
+        return found
+
+    run(1)
+    round_seconds = sum(sum(values) for values in run(1).values()) / 1e3
+    run(rounds_for(WARM_UP_S, round_seconds))
+    return {name: Times(values) for name, values in run(rounds_for(seconds, round_seconds)).items()}
