@@ -143,7 +143,8 @@ void Cta::reportDeadlock() {
   }
   for (unsigned id = 0; id < barriers.size(); ++id) {
     const NamedBarrier &barrier = barriers[id];
-    if (barrier.arrived == 0)
+    // Arrivals that nobody waits for, such as a turn that is passed on last, hold nobody up.
+    if (barrier.arrived == 0 || std::none_of(warps.begin(), warps.end(), [&](const auto &warp) { return warp->waitsFor(id); }))
       continue;
     std::string exited;
     for (const auto &warp : warps)

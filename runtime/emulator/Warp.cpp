@@ -239,6 +239,12 @@ bool Warp::reportParked() {
   return false;
 }
 
+bool Warp::waitsFor(unsigned barrier) const {
+  return std::any_of(fragments.begin(), fragments.end(), [&](const Fragment &fragment) {
+    return fragment.state == Fragment::State::Waiting && fragment.barrier == barrier;
+  });
+}
+
 std::string Warp::describeWait() const {
   const Program &program = *launch.program;
   for (const Fragment &fragment : fragments)

@@ -72,6 +72,7 @@ public:
   bool checkDefined(const Inst &in, std::uint32_t slot, const char *role);
   bool checkPredicateDefined(const Inst &in, std::uint16_t predicate, std::uint32_t lanes, const char *role);
 
+  bool waitsFor(unsigned barrier) const; ///< some lanes, at that named barrier
   std::string describeWait() const;
 
   Cta &cta;
