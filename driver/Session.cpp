@@ -47,7 +47,15 @@ Session::Session(const CompileRequest &request)
 Session::~Session() = default;
 
 Status Session::failure(std::string_view otherwise) const {
-  return Status(StatusCode::CompileError, rendered.empty() ? std::string(otherwise) : rendered);
+  return Status(StatusCode::CompileError, rendered.empty() ? std::string(otherwise) : warnings());
+}
+
+std::string Session::warnings() const {
+  std::string text = rendered;
+  constexpr std::string_view kNoteOfHelp = ": note: help: ", kHelp = ": help: "; // MLIR has no such severity
+  for (std::size_t at = 0; (at = text.find(kNoteOfHelp, at)) != std::string::npos; at += kHelp.size())
+    text.replace(at, kNoteOfHelp.size(), kHelp);
+  return text;
 }
 
 Result<std::unique_ptr<dsl::TypedSpec>> Session::analyzeOne() {

@@ -38,7 +38,7 @@ public:
   /// A failure with all diagnostics so far.
   Status failure(std::string_view otherwise) const;
   /// What was said without failing, rendered.
-  const std::string &warnings() const { return rendered; }
+  std::string warnings() const;
   const std::vector<std::string> &remarks() const { return remarkLines; }
 
 private:

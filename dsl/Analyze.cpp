@@ -49,6 +49,10 @@ public:
   llvm::FailureOr<TypedSpecs> analyze(const AnalyzeOptions &options);
   llvm::FailureOr<std::vector<std::string>> listAttentions();
   llvm::FailureOr<std::string> format();
+  std::string fixed(const AnalyzeOptions &options) {
+    (void)analyze(options);
+    return applyFixes(files[mainFile].text, mainFile, diagnostics);
+  }
 
 private:
   static std::string_view view(const llvm::MemoryBuffer *buffer) {
@@ -119,7 +123,7 @@ void Analysis::checkAttentionNames(const AnalyzeOptions &options) {
     diagnostics.report(DiagnosticKind::NoAttention, fileStart());
   else if (!options.attention.empty() && !first.count(options.attention))
     diagnostics.report(DiagnosticKind::AttentionUnknown, fileStart(),
-                       {options.attention, suggestion(options.attention, names)});
+                       {options.attention, didYouMean(intendedName(options.attention, names))});
 }
 
 void Analysis::checkDefines() {
@@ -134,7 +138,7 @@ void Analysis::checkDefines() {
     }
   for (const auto &[name, define] : defines)
     if (!define.used)
-      diagnostics.report(DiagnosticKind::UnknownDefine, define.range, {name, suggestion(name, candidates)});
+      diagnostics.report(DiagnosticKind::UnknownDefine, define.range, {name, didYouMean(intendedName(name, candidates))});
 }
 
 llvm::FailureOr<TypedSpecs> Analysis::analyze(const AnalyzeOptions &options) {
@@ -186,6 +190,10 @@ llvm::FailureOr<TypedSpecs> analyze(mlir::MLIRContext &context, llvm::SourceMgr 
                                     llvm::StringRef text, const AnalyzeOptions &options) {
   sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, fileName), llvm::SMLoc());
   return Analysis(context, sources).analyze(options);
+}
+
+std::string fixed(mlir::MLIRContext &context, llvm::SourceMgr &sources, const AnalyzeOptions &options) {
+  return Analysis(context, sources).fixed(options);
 }
 
 llvm::FailureOr<std::vector<std::string>> listAttentions(mlir::MLIRContext &context, llvm::SourceMgr &sources) {

@@ -37,6 +37,10 @@ llvm::FailureOr<TypedSpecs> analyze(mlir::MLIRContext &context, llvm::SourceMgr 
 llvm::FailureOr<TypedSpecs> analyze(mlir::MLIRContext &context, llvm::SourceMgr &sources, llvm::StringRef fileName,
                                     llvm::StringRef text, const AnalyzeOptions &options = {});
 
+/// The main buffer after the changes that its messages offer; the same text where they offer none. The messages are
+/// reported as `analyze` does.
+std::string fixed(mlir::MLIRContext &context, llvm::SourceMgr &sources, const AnalyzeOptions &options = {});
+
 /// The attentions of the main buffer by name, in order; only their syntax is checked.
 llvm::FailureOr<std::vector<std::string>> listAttentions(mlir::MLIRContext &context, llvm::SourceMgr &sources);
 

@@ -56,6 +56,7 @@ enum class StatementKind : std::uint8_t { Property, Let, Definition };
 struct Statement {
   StatementKind kind = StatementKind::Let;
   Identifier name;
+  SourceRange separator;              ///< the `:` or `=` of a property or definition
   std::vector<ExprPtr> values;        ///< one but for properties
   SourceRange range;
 };

@@ -44,17 +44,69 @@ Diagnostic &DiagnosticSink::report(DiagnosticKind kind, SourceRange range, std::
   auto same = [&](const Diagnostic &other) {
     return other.kind == kind && other.range == range && other.arguments == arguments;
   };
-  if (diagnostics.size() >= kLimit || std::any_of(diagnostics.begin(), diagnostics.end(), same)) {
-    dropped = {kind, range, std::move(arguments), {}, {}};
+  wasDropped = diagnostics.size() >= kLimit || std::any_of(diagnostics.begin(), diagnostics.end(), same);
+  if (wasDropped) {
+    dropped = {kind, range, std::move(arguments), {}, {}, {}};
     return dropped;
   }
-  diagnostics.push_back({kind, range, std::move(arguments), {}, {}});
+  diagnostics.push_back({kind, range, std::move(arguments), {}, {}, {}});
   return diagnostics.back();
 }
 
-std::string suggestion(std::string_view name, const std::vector<std::string> &candidates) {
+Diagnostic &Diagnostic::help(SourceRange fixRange, std::string replacement) {
+  bool isInsertion = fixRange.begin == fixRange.end;
+  std::size_t begin = replacement.find_first_not_of(' '), end = replacement.find_last_not_of(' ');
+  note(isInsertion ? DiagnosticKind::FixInsert : DiagnosticKind::FixWrite, fixRange,
+       {begin == std::string::npos ? replacement : replacement.substr(begin, end - begin + 1)});
+  return fix(fixRange, std::move(replacement));
+}
+
+static std::optional<std::string_view> nativeName(std::string_view name) {
+  static constexpr std::pair<std::string_view, std::string_view> kRows[] = {
+#define FOREIGN_NAME(foreign, native) {foreign, native},
+#include "dsl/ForeignNames.def"
+#undef FOREIGN_NAME
+  };
+  for (auto [foreign, native] : kRows)
+    if (foreign == name)
+      return native;
+  return std::nullopt;
+}
+
+std::optional<std::string> intendedName(std::string_view name, const std::vector<std::string> &candidates) {
+  if (std::optional<std::string_view> native = nativeName(name)) {
+    bool isKeyword = *native == "true" || *native == "false";
+    if (isKeyword || std::find(candidates.begin(), candidates.end(), *native) != candidates.end())
+      return std::string(*native);
+  }
+  for (const std::string &candidate : candidates)
+    if (std::size_t open = candidate.find('('); open != std::string::npos && candidate.substr(0, open) == name)
+      return candidate;
   std::optional<std::string_view> found = nearestName(name, candidates);
-  return found ? "; did you mean `" + std::string(*found) + "`?" : std::string();
+  return found ? std::optional(std::string(*found)) : std::nullopt;
+}
+
+std::string didYouMean(const std::optional<std::string> &intended) {
+  return intended ? "; did you mean `" + *intended + "`?" : std::string();
+}
+
+std::string applyFixes(std::string_view text, std::uint32_t file, const DiagnosticSink &diagnostics) {
+  std::vector<Fix> fixes;
+  for (const Diagnostic &diagnostic : diagnostics.all())
+    for (const Fix &fix : diagnostic.fixes)
+      if (fix.range.file == file)
+        fixes.push_back(fix);
+  std::stable_sort(fixes.begin(), fixes.end(), [](const Fix &a, const Fix &b) { return a.range.begin < b.range.begin; });
+  std::string result;
+  std::size_t done = 0;
+  for (const Fix &fix : fixes) {
+    if (fix.range.begin < done)
+      continue;
+    result += text.substr(done, fix.range.begin - done);
+    result += fix.replacement;
+    done = fix.range.end;
+  }
+  return result + std::string(text.substr(std::min(done, text.size())));
 }
 
 } // namespace attn::dsl

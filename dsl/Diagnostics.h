@@ -5,6 +5,7 @@
 #include "dsl/Token.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,17 +37,32 @@ struct DiagnosticNote {
   std::vector<std::string> arguments;
 };
 
+/// A change of the text that removes the mistake: `replacement` in the place of `range`, which is empty for an insertion.
+struct Fix {
+  SourceRange range;
+  std::string replacement;
+};
+
 struct Diagnostic {
   DiagnosticKind kind;
   SourceRange range;
   std::vector<std::string> arguments;
   std::vector<DiagnosticNote> notes;
   std::string context;       ///< "in `rope`: ", where the place is the call of a prelude function
+  std::vector<Fix> fixes;    ///< to be made together
 
   Diagnostic &note(DiagnosticKind noteKind, SourceRange noteRange, std::vector<std::string> noteArguments = {}) {
     notes.push_back({noteKind, noteRange, std::move(noteArguments)});
     return *this;
   }
+  /// A fix that the message itself names; none without a replacement.
+  Diagnostic &fix(SourceRange fixRange, std::optional<std::string> replacement) {
+    if (replacement)
+      fixes.push_back({fixRange, std::move(*replacement)});
+    return *this;
+  }
+  /// A fix, and a note that shows it.
+  Diagnostic &help(SourceRange fixRange, std::string replacement);
 };
 
 std::string message(const Diagnostic &diagnostic);
@@ -59,6 +75,8 @@ public:
   static constexpr std::size_t kLimit = 100;
 
   Diagnostic &report(DiagnosticKind kind, SourceRange range, std::vector<std::string> arguments = {});
+  /// The one reported last, also where it was not kept.
+  Diagnostic &last() { return wasDropped || diagnostics.empty() ? dropped : diagnostics.back(); }
   bool hasErrors() const { return errors > 0; }
   std::size_t errorCount() const { return errors; }
   const std::vector<Diagnostic> &all() const { return diagnostics; }
@@ -66,10 +84,17 @@ public:
 private:
   std::vector<Diagnostic> diagnostics;
   Diagnostic dropped{};
+  bool wasDropped = false;
   std::size_t errors = 0;
 };
 
-/// "; did you mean `x`?" for the candidate nearest to `name`, empty where none is near.
-std::string suggestion(std::string_view name, const std::vector<std::string> &candidates);
+/// What a person who wrote `name` most likely meant: what other languages call so (ForeignNames.def), the candidate of
+/// which it is the part before `(`, or the one that is spelled most alike.
+std::optional<std::string> intendedName(std::string_view name, const std::vector<std::string> &candidates);
+/// "; did you mean `x`?", empty without a name.
+std::string didYouMean(const std::optional<std::string> &intended);
+
+/// `text` of file number `file` with all fixes made but those that overlap an earlier one.
+std::string applyFixes(std::string_view text, std::uint32_t file, const DiagnosticSink &diagnostics);
 
 } // namespace attn::dsl

@@ -55,16 +55,19 @@ void FunctionCheck::visitName(const ast::Identifier &name) {
   std::vector<std::string> candidates = namesSeenByFunctions();
   for (const Local &local : locals)
     candidates.push_back(local.name);
-  diagnostics.report(DiagnosticKind::UnknownName, name.range, {name.text, suggestion(name.text, candidates)});
+  std::optional<std::string> intended = intendedName(name.text, candidates);
+  diagnostics.report(DiagnosticKind::UnknownName, name.range, {name.text, didYouMean(intended)}).fix(name.range, intended);
 }
 
 void FunctionCheck::visitCall(const Expr &call) {
   Local *local = findLocal(call.name.text);
   if (local)
     local->used = true;
-  else if (!findBuiltin(call.name.text) && !program.find(file, call.name.text))
-    diagnostics.report(DiagnosticKind::UnknownFunction, call.name.range,
-                       {call.name.text, suggestion(call.name.text, program.functionNames(file))});
+  else if (!findBuiltin(call.name.text) && !program.find(file, call.name.text)) {
+    std::optional<std::string> intended = intendedName(call.name.text, program.functionNames(file));
+    diagnostics.report(DiagnosticKind::UnknownFunction, call.name.range, {call.name.text, didYouMean(intended)})
+        .fix(call.name.range, intended);
+  }
 }
 
 void FunctionCheck::visit(const Expr &expr) {

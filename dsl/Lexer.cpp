@@ -82,6 +82,7 @@ private:
   bool scanFraction(std::size_t begin);
   void scanString();
   bool scanPunctuation();
+  bool scanForeignOperator();
   void scanForeign();
 
   std::string_view text;
@@ -145,7 +146,7 @@ void Scanner::scanToken() {
     return scanNumber();
   if (c == '"')
     return scanString();
-  if (!scanPunctuation())
+  if (!scanForeignOperator() && !scanPunctuation())
     scanForeign();
 }
 
@@ -169,7 +170,8 @@ bool Scanner::scanFraction(std::size_t begin) {
       ++position;
   } else if (peek() == '.' && peek(1) != '.') {
     ++position;
-    diagnostics.report(DiagnosticKind::DigitsAtPoint, rangeFrom(begin), {quoted(rangeFrom(begin))});
+    diagnostics.report(DiagnosticKind::DigitsAtPoint, rangeFrom(begin), {quoted(rangeFrom(begin))})
+        .fix(rangeFrom(begin), quoted(rangeFrom(begin)) + "0");
     real = true;
   }
   std::size_t digits = peek(1) == '+' || peek(1) == '-' ? 2 : 1;
@@ -227,20 +229,56 @@ bool Scanner::scanPunctuation() {
   return true;
 }
 
-/// Reports one character, a whole UTF-8 sequence, that no token begins with; `.5` and operators of other languages get
-/// messages of their own.
+/// Operators of other languages and of typeset mathematics stand for ours, after a message.
+bool Scanner::scanForeignOperator() {
+  struct Row {
+    std::string_view text;
+    TokenKind kind;
+  };
+  static constexpr Row kRows[] = {
+      {"&&", TokenKind::And},         {"||", TokenKind::Or},           {"!", TokenKind::Not},
+      {"\u2212", TokenKind::Minus},   {"\u2013", TokenKind::Minus},    {"\u2264", TokenKind::LessEqual},
+      {"\u2265", TokenKind::GreaterEqual}, {"\u2260", TokenKind::NotEqual}, {"\u00d7", TokenKind::Star},
+      {"\u00b7", TokenKind::Star},    {"\u00f7", TokenKind::Slash},    {"\u2227", TokenKind::And},
+      {"\u2228", TokenKind::Or},      {"\u00ac", TokenKind::Not},
+  };
+  for (auto [foreign, kind] : kRows) {
+    if (text.substr(position, foreign.size()) != foreign || (foreign == "!" && peek(1) == '='))
+      continue;
+    std::size_t begin = position;
+    position += foreign.size();
+    std::string native(spelling(kind)), replacement = native;
+    if (isNameStart(native[0])) {   // a word needs blanks around it
+      replacement = (begin > 0 && text[begin - 1] != ' ' && text[begin - 1] != '(' ? " " : "") + native +
+                    (peek() != ' ' && peek() != '\n' ? " " : "");
+    }
+    diagnostics.report(DiagnosticKind::ForeignOperator, rangeFrom(begin), {std::string(foreign), native})
+        .fix(rangeFrom(begin), replacement);
+    push(kind, begin);
+    return true;
+  }
+  return false;
+}
+
+/// Reports one character, a whole UTF-8 sequence, that no token begins with; `.5` gets a message of its own.
 void Scanner::scanForeign() {
   std::size_t begin = position++;
   char c = text[begin];
   if (c == '.' && isDigit(peek())) {
     while (isDigit(peek()))
       ++position;
-    diagnostics.report(DiagnosticKind::DigitsAtPoint, rangeFrom(begin), {quoted(rangeFrom(begin))});
+    diagnostics.report(DiagnosticKind::DigitsAtPoint, rangeFrom(begin), {quoted(rangeFrom(begin))})
+        .fix(rangeFrom(begin), "0" + quoted(rangeFrom(begin)));
     return push(TokenKind::Real, begin);
   }
-  if (c == '!') {
-    diagnostics.report(DiagnosticKind::ForeignOperator, rangeFrom(begin), {"!", "not"});
-    return push(TokenKind::Not, begin);
+  if (c == '.' && isNameStart(peek()) && !result.tokens.empty() && result.tokens.back().is(TokenKind::Name) &&
+      result.tokens.back().range.end == begin) {          // `math.exp`
+    SourceRange module = result.tokens.back().range;
+    diagnostics.report(DiagnosticKind::ForeignCharacter, rangeFrom(begin), {"."})
+        .note(DiagnosticKind::HelpNoModule, module, {quoted(module)})
+        .fix(module.to(rangeFrom(begin)), "");
+    lineBreak = result.tokens.back().lineBreakBefore;
+    return result.tokens.pop_back();
   }
   while (!atEnd() && (static_cast<unsigned char>(peek()) & 0xC0) == 0x80)
     ++position;
@@ -248,7 +286,13 @@ void Scanner::scanForeign() {
   std::string shown = quoted(rangeFrom(begin));
   if (!printable)
     shown = "\\" + std::to_string(static_cast<unsigned char>(c));
-  diagnostics.report(DiagnosticKind::ForeignCharacter, rangeFrom(begin), {shown});
+  Diagnostic &diagnostic = diagnostics.report(DiagnosticKind::ForeignCharacter, rangeFrom(begin), {shown});
+  if (c == '?')
+    diagnostic.note(DiagnosticKind::HelpConditional, rangeFrom(begin));
+  else if (c == '@')
+    diagnostic.note(DiagnosticKind::HelpDot, rangeFrom(begin));
+  else if (shown == "\u00a0")                           // looks like a blank
+    diagnostic.help(rangeFrom(begin), " ");
 }
 
 LexedText lex(std::string_view text, std::uint32_t file, DiagnosticSink &diagnostics) {

@@ -126,7 +126,9 @@ ExprPtr Parser::parseBinary(int level) {
     expr->operands.push_back(std::move(right));
     left = finish(std::move(expr));
     if (left && level == kCompare && levelOf(current().kind) == kCompare && !atLineEnd()) {
-      diagnostics.report(DiagnosticKind::ComparisonChain, current().range);
+      SourceRange middle = left->operands[1]->range;
+      diagnostics.report(DiagnosticKind::ComparisonChain, current().range)
+          .help({middle.file, middle.end, middle.end}, " and " + std::string(textOf(text, middle)));
       return nullptr;
     }
   }
@@ -177,7 +179,7 @@ ExprPtr Parser::parsePostfix() {
     Token open = take();
     ExprPtr expr = make(ExprKind::Index, base->range, open.range);
     expr->operands.push_back(std::move(base));
-    if (!parseIndices(*expr))
+    if (!parseIndices(*expr, open.range))
       return nullptr;
     expr->range = expr->range.to(previousRange());
     base = finish(std::move(expr));
@@ -186,7 +188,7 @@ ExprPtr Parser::parsePostfix() {
 }
 
 /// From after `[` through `]`.
-bool Parser::parseIndices(Expr &index) {
+bool Parser::parseIndices(Expr &index, SourceRange open) {
   BracketScope scope(brackets);
   do {
     if (at(TokenKind::RightBracket) && !index.indices.empty())
@@ -202,7 +204,10 @@ bool Parser::parseIndices(Expr &index) {
     }
     index.indices.push_back(std::move(item));
   } while (takeIf(TokenKind::Comma));
-  return expect(TokenKind::RightBracket, "the index");
+  if (expect(TokenKind::RightBracket, "the index"))
+    return true;
+  helpBracket(open);
+  return false;
 }
 
 ExprPtr Parser::parsePrimary() {
@@ -255,15 +260,15 @@ ExprPtr Parser::parseNameOrCall() {
   expr->name = identifier(token);
   if (!isCall)
     return expr;
-  take();
-  if (!parseArguments(*expr))
+  Token open = take();
+  if (!parseArguments(*expr, open.range))
     return nullptr;
   expr->range = token.range.to(previousRange());
   return finish(std::move(expr));
 }
 
 /// From after `(` through `)`.
-bool Parser::parseArguments(Expr &call) {
+bool Parser::parseArguments(Expr &call, SourceRange open) {
   BracketScope scope(brackets);
   while (!at(TokenKind::RightParen)) {
     ast::Argument argument;
@@ -278,7 +283,10 @@ bool Parser::parseArguments(Expr &call) {
     if (!takeIf(TokenKind::Comma))
       break;
   }
-  return expect(TokenKind::RightParen, "the arguments");
+  if (expect(TokenKind::RightParen, "the arguments"))
+    return true;
+  helpBracket(open);
+  return false;
 }
 
 ExprPtr Parser::parseLambda() {
@@ -302,8 +310,12 @@ ExprPtr Parser::parseParenthesised() {
   BracketScope scope(brackets);
   Token open = take();
   ExprPtr inner = parseExpr();
-  if (!inner || !expect(TokenKind::RightParen, "the expression in parentheses"))
+  if (!inner)
     return nullptr;
+  if (!expect(TokenKind::RightParen, "the expression in parentheses")) {
+    helpBracket(open.range);
+    return nullptr;
+  }
   inner->range = open.range.to(previousRange());
   return inner;
 }

@@ -25,7 +25,7 @@ bool Parser::atLineEnd() const {
   return brackets == 0 && current().lineBreakBefore && !continuesBefore(current().kind);
 }
 
-void Parser::expected(std::string what, bool statementStart) {
+Diagnostic &Parser::expected(std::string what, bool statementStart) {
   bool lineBreak = brackets == 0 && current().lineBreakBefore && !statementStart && position > 0 &&
                    !continuesAfter(tokens[position - 1].kind);
   std::string seen = "`" + std::string(textOfToken(current())) + "`";
@@ -36,13 +36,19 @@ void Parser::expected(std::string what, bool statementStart) {
     seen = "a line break";
     range = {range.file, previousRange().end, previousRange().end};
   }
-  diagnostics.report(DiagnosticKind::Expected, range, {std::move(seen), std::move(what)});
+  return diagnostics.report(DiagnosticKind::Expected, range, {std::move(seen), std::move(what)});
 }
 
 bool Parser::expect(TokenKind kind, std::string_view after) {
   if (takeIf(kind))
     return true;
-  expected("`" + std::string(spelling(kind)) + "` after " + std::string(after));
+  Diagnostic &diagnostic = expected("`" + std::string(spelling(kind)) + "` after " + std::string(after));
+  bool endsExpression = kind == TokenKind::RightParen || kind == TokenKind::RightBracket || kind == TokenKind::Then ||
+                        kind == TokenKind::Else;
+  if (at(TokenKind::Assign) && endsExpression)
+    diagnostic.help(current().range, "==");
+  else if (at(TokenKind::Semicolon) && kind == TokenKind::RightParen)
+    diagnostic.help(current().range, ",");
   return false;
 }
 
@@ -96,11 +102,17 @@ void Parser::skipToStatementEnd() {
 }
 
 /// After a statement: a line break, `;`, `}` or the end of the file.
-void Parser::endStatement() {
+void Parser::endStatement(const ast::Expr *value) {
   if (takeIf(TokenKind::Semicolon) || at(TokenKind::RightBrace) || at(TokenKind::EndOfFile) ||
       current().lineBreakBefore)
     return;
-  expected("`;` or a line break");
+  bool isNext = beginsStatement();
+  if (!isBehindForeignCharacter()) {
+    expected("`;` or a line break");
+    helpStatementEnd(value);
+    if (isNext)
+      return;
+  }
   skipToStatementEnd();
   takeIf(TokenKind::Semicolon);
 }
@@ -123,6 +135,7 @@ ast::File Parser::parseFile() {
       break;
     default:
       expected("`import`, `fn` or `attention`", true);
+      helpTopLevel();
       take();
       skipToTopLevel();
     }
@@ -218,7 +231,7 @@ void Parser::parseAttention(ast::File &file) {
   while (!at(TokenKind::RightBrace)) {
     bool nextItem = (at(TokenKind::Import) || at(TokenKind::Attention) || at(TokenKind::Fn)) && current().lineBreakBefore;
     if (at(TokenKind::EndOfFile) || nextItem) {
-      diagnostics.report(DiagnosticKind::OpenBrace, attention.name.range, {attention.name.text});
+      diagnostics.report(DiagnosticKind::OpenBrace, attention.name.range, {attention.name.text}).help(behindPrevious(), " }");
       file.attentions.push_back(std::move(attention));
       return;
     }
@@ -226,7 +239,7 @@ void Parser::parseAttention(ast::File &file) {
       continue;
     if (std::optional<ast::Statement> statement = parseStatement()) {
       attention.statements.push_back(std::move(*statement));
-      endStatement();
+      endStatement(attention.statements.back().values.back().get());
     } else {
       skipToStatementEnd();
     }
@@ -333,8 +346,10 @@ std::optional<ast::Statement> Parser::parseStatement() {
   statement.name = std::move(*name);
   if (!at(TokenKind::Colon) && !at(TokenKind::Assign)) {
     expected("`:` of a property or `=` of a definition after `" + statement.name.text + "`");
+    helpSeparator(statement.name.text);
     return std::nullopt;
   }
+  statement.separator = current().range;
   statement.kind = take().is(TokenKind::Colon) ? StatementKind::Property : StatementKind::Definition;
   if (!parseStatementValue(statement))
     return std::nullopt;

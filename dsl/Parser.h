@@ -25,7 +25,7 @@ public:
   ast::ExprPtr parseExpr();
   const Token &current() const { return tokens[position]; }
   /// Reports what is expected instead of the current token, or of the line's end where a statement goes on.
-  void expected(std::string what, bool statementStart = false);
+  Diagnostic &expected(std::string what, bool statementStart = false);
 
 private:
   bool at(TokenKind kind) const { return current().is(kind); }
@@ -37,11 +37,22 @@ private:
   std::string_view textOfToken(const Token &token) const { return textOf(text, token.range); }
   ast::Identifier identifier(const Token &token) const { return {std::string(textOfToken(token)), token.range}; }
   std::optional<ast::Identifier> takeName(std::string_view what, bool statementStart = false);
+  /// The point behind the token before the current one.
+  SourceRange behindPrevious() const { return {previousRange().file, previousRange().end, previousRange().end}; }
   SourceRange previousRange() const { return position ? tokens[position - 1].range : tokens[0].range; }
 
   void skipToTopLevel();
   void skipToStatementEnd();
-  void endStatement();
+  /// `value`: that of the statement, where it has one.
+  void endStatement(const ast::Expr *value = nullptr);
+  bool beginsStatement() const;
+  bool isBehindForeignCharacter() const;
+  void helpStatementEnd(const ast::Expr *value);
+  bool helpConditional(const ast::Expr &value);
+  void helpComment();
+  void helpSeparator(const std::string &name);
+  void helpTopLevel();
+  void helpBracket(SourceRange open);
   void parseImport(ast::File &file);
   void parseFunction(ast::File &file);
   bool parseFunctionArguments(ast::Function &function);
@@ -64,8 +75,8 @@ private:
   ast::ExprPtr parseNameOrCall();
   ast::ExprPtr parseParenthesised();
   ast::ExprPtr parseLambda();
-  bool parseArguments(ast::Expr &call);
-  bool parseIndices(ast::Expr &index);
+  bool parseArguments(ast::Expr &call, SourceRange open);
+  bool parseIndices(ast::Expr &index, SourceRange open);
   ast::ExprPtr make(ast::ExprKind kind, SourceRange range, SourceRange focus);
   /// Sets the height from the children; null and a message where it is too tall.
   ast::ExprPtr finish(ast::ExprPtr expr);

@@ -33,11 +33,15 @@ SourceRange Sema::userRange(SourceRange range) const {
 Diagnostic &Sema::report(DiagnosticKind kind, SourceRange range, std::vector<std::string> arguments) {
   const Frame *at = frame;
   std::string context;
+  const ast::Function *outermost = nullptr;
   for (; at->function && program.sources()[at->file].isPrelude; at = at->caller) {
-    context = "in `" + at->function->name.text + "`: ";
+    outermost = at->function;
+    context = "in `" + outermost->name.text + "`: ";
     range = at->call;
   }
   Diagnostic &diagnostic = diagnostics.report(kind, range, std::move(arguments));
+  if (!context.empty())
+    diagnostic.note(DiagnosticKind::DeclaredAs, range, {signatureOf(*outermost)});
   diagnostic.context = std::move(context);
   for (int notes = 0; at->function && notes < 4; at = at->caller, ++notes)
     if (!program.sources()[at->call.file].isPrelude)
@@ -53,13 +57,17 @@ void Sema::place(SourceRange range) {
 
 void Sema::collectStatements() {
   for (const ast::Statement &statement : attention.statements) {
-    if (statement.kind != ast::StatementKind::Property)
-      continue;
     std::optional<PropertyName> name = findPropertyName(statement.name.text);
+    SourceRange separator = {statement.name.range.file, statement.name.range.end, statement.separator.end};
+    if (statement.kind == ast::StatementKind::Definition && name && !findFlowName(statement.name.text))
+      report(DiagnosticKind::DefinitionIsProperty, statement.name.range, {statement.name.text}).help(separator, ":");
+    else if (statement.kind != ast::StatementKind::Property)
+      continue;
     if (!name) {
-      bool isFlow = findFlowName(statement.name.text).has_value();
-      report(isFlow ? DiagnosticKind::PropertyIsFlow : DiagnosticKind::UnknownProperty, statement.name.range,
-             {statement.name.text, suggestion(statement.name.text, propertyNames())});
+      if (findFlowName(statement.name.text))
+        report(DiagnosticKind::PropertyIsFlow, statement.name.range, {statement.name.text}).help(separator, " =");
+      else
+        reportUnknown(DiagnosticKind::UnknownProperty, statement.name, propertyNames());
       continue;
     }
     auto [placed, isNew] = properties.try_emplace(*name, &statement);

@@ -81,8 +81,20 @@ private:
   void collectStatements();
   void checkUnused();
   void markUses();
+  /// An unknown name, with what was likely meant; true where something was.
+  bool reportUnknown(DiagnosticKind kind, const ast::Identifier &name, const std::vector<std::string> &candidates);
   bool failed() const { return diagnostics.errorCount() != errorsBefore; }
   std::string_view textAt(SourceRange range) const;
+
+  // SemaHelp.cpp: what messages offer instead, in the attention's own text
+  std::string signatureOf(const ast::Function &function) const;
+  std::string operandText(const ast::Expr &expr) const;
+  void helpCall(const ast::Identifier &name);
+  void helpParameter(const ast::Identifier &name);
+  void helpIndex(const ast::Expr &tree, const TypedExpr &index);
+  void helpOperands(const ast::Expr &expr, std::array<ExprRef, 2> operands, bool failed);
+  void helpQuotients(const ast::Expr &expr, std::array<ExprRef, 2> operands);
+  void checkIndexOrder(std::uint32_t tensor, const ast::Expr &expr, const std::vector<ExprRef> &indices);
 
   // Names (SemaNames.cpp)
   Value resolve(const ast::Identifier &name, const Scope *scope);
@@ -118,6 +130,7 @@ private:
 
   // SemaParameters.cpp
   void fixParameters();
+  void unknownElement(const ast::Parameter &parameter, const std::vector<std::string> &choices);
   void fixParameter(const ast::Parameter &parameter, ParameterEntry &entry, ElementType element);
   void analyzeParameters();
   void analyzeTensor(const ast::Parameter &parameter, ElementType element);
@@ -191,6 +204,7 @@ private:
   const Frame *frame = nullptr;
   Mode mode = Mode::Value;
   bool mayAddExtents = false;
+  const ast::Expr *indexed = nullptr;     ///< the `t[…]` whose `t` is being looked up
   unsigned lambdaDepth = 0;
   std::size_t work = 0;                   ///< expressions evaluated, to bound calls that double
   bool stopped = false;                   ///< the bound was passed and reported

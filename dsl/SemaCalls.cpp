@@ -22,8 +22,10 @@ bool Sema::bindArguments(const ast::Expr &call, const std::vector<std::string> &
       while (index < names.size() && names[index] != argument.name->text)
         ++index;
       if (index == names.size()) {
+        std::optional<std::string> intended = intendedName(argument.name->text, names);
         report(DiagnosticKind::UnknownArgument, argument.name->range,
-               {call.name.text, argument.name->text, suggestion(argument.name->text, names)});
+               {call.name.text, argument.name->text, didYouMean(intended)})
+            .fix(argument.name->range, intended);
         fine = false;
         continue;
       }
@@ -66,8 +68,12 @@ bool Sema::bindFunction(const FunctionRef &ref, const ast::Expr &call, const Sco
     optional.push_back(argument.defaultValue != nullptr);
   }
   BoundArguments bound;
-  if (!bindArguments(call, names, optional, bound))
+  std::size_t errors = diagnostics.errorCount();
+  if (!bindArguments(call, names, optional, bound)) {
+    if (diagnostics.errorCount() != errors)
+      diagnostics.last().note(DiagnosticKind::DeclaredAs, diagnostics.last().range, {signatureOf(*ref.function)});
     return false;
+  }
   bool fine = true;
   for (std::size_t i = 0; i < names.size(); ++i) {
     Value value;
@@ -135,8 +141,8 @@ Value Sema::evaluateCall(const ast::Expr &call, const Scope &scope) {
   std::optional<FunctionRef> ref = program.find(frame->file, call.name.text);
   if (!ref) {
     bool isValue = isGivenValueName(call.name.text) || parameters.count(call.name.text) || lets.count(call.name.text);
-    report(isValue ? DiagnosticKind::ValueAsFunction : DiagnosticKind::UnknownFunction, call.name.range,
-           {call.name.text, suggestion(call.name.text, program.functionNames(frame->file))});
+    reportUnknown(isValue ? DiagnosticKind::ValueAsFunction : DiagnosticKind::UnknownFunction, call.name,
+                  program.functionNames(frame->file));
     return {};
   }
   if (frame->depth >= kMaxCallDepth) {

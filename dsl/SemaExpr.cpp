@@ -136,13 +136,18 @@ ExprRef Sema::evaluateBinary(const ast::Expr &expr, const Scope &scope) {
   place(expr.focus);
   if (decided && !right && diagnostics.errorCount() == errors)
     return left;    // a silent fault in what is never evaluated
+  ExprRef result;
   if (isAnd)
-    return builder.logicalAnd(left, right);
-  if (isOr)
-    return builder.logicalOr(left, right);
-  if (std::optional<CompareOp> op = compareOp(expr.op))
-    return builder.compare(*op, left, right);
-  return builder.binary(binaryOp(expr.op), left, right);
+    result = builder.logicalAnd(left, right);
+  else if (isOr)
+    result = builder.logicalOr(left, right);
+  else if (std::optional<CompareOp> op = compareOp(expr.op))
+    result = builder.compare(*op, left, right);
+  else
+    result = builder.binary(binaryOp(expr.op), left, right);
+  if (left && right)
+    helpOperands(expr, {left, right}, diagnostics.errorCount() != errors);
+  return result;
 }
 
 ExprRef Sema::evaluateIf(const ast::Expr &expr, const Scope &scope) {
@@ -169,7 +174,9 @@ std::optional<std::int64_t> Sema::constantInteger(ExprRef expr, std::string_view
 }
 
 Value Sema::evaluateIndex(const ast::Expr &expr, const Scope &scope) {
+  const ast::Expr *before = std::exchange(indexed, &expr);
   Value base = evaluate(*expr.operands[0], scope);
+  indexed = before;
   if (base.kind == Value::Kind::Tensor)
     return Value::of(evaluateRead(base.tensor, expr, scope));
   ExprRef vector = toExpr(base, expr.operands[0]->range);
@@ -211,6 +218,7 @@ ExprRef Sema::evaluateRead(std::uint32_t number, const ast::Expr &expr, const Sc
     ExprRef index = evaluateExpr(*item.first, scope);
     if (index && !(index->type == Type::i32())) {
       report(DiagnosticKind::IndexType, item.first->range, {spelling(index->type)});
+      helpIndex(*item.first, *index);
       index = nullptr;
     }
     fine &= index != nullptr;
@@ -219,11 +227,13 @@ ExprRef Sema::evaluateRead(std::uint32_t number, const ast::Expr &expr, const Sc
   std::size_t rank = tensor.dims.size();
   if (indices.size() > rank || indices.size() + 1 < rank) {
     report(DiagnosticKind::TensorRank, expr.focus,
-           {tensor.name, std::to_string(rank), std::to_string(indices.size()), std::to_string(rank - 1)});
+           {tensor.name, std::to_string(rank), std::to_string(indices.size()), std::to_string(rank - 1)})
+        .note(DiagnosticKind::DeclaredHere, parameters.find(tensor.name)->second.parameter->name.range, {tensor.name});
     return nullptr;
   }
   if (!fine)
     return nullptr;
+  checkIndexOrder(number, expr, indices);
   if (indices.size() + 1 == rank) {
     ExprRef row = readRow(number, std::move(indices), expr.range);
     return row && cut ? evaluateSlice(row, *cut, expr.range, scope) : row;
@@ -238,7 +248,8 @@ ExprRef Sema::readRow(std::uint32_t number, std::vector<ExprRef> indices, Source
   const TensorParameter &tensor = spec->tensors[number];
   std::optional<std::int64_t> length = tensor.dims.back().constant();
   if (!length) {
-    report(DiagnosticKind::RowLength, range, {tensor.name, tensor.dims.back().text()});
+    report(DiagnosticKind::RowLength, range, {tensor.name, tensor.dims.back().text()})
+        .note(DiagnosticKind::DeclaredHere, parameters.find(tensor.name)->second.parameter->name.range, {tensor.name});
     return nullptr;
   }
   if (tensor.element == ElementType::Bool || tensor.element == ElementType::Bit) {

@@ -94,9 +94,8 @@ void Sema::analyzeStatement(int number) {
   }
   std::optional<FlowName> name = findFlowName(statement.name.text);
   if (!name) {
-    bool isProperty = findPropertyName(statement.name.text).has_value();
-    report(isProperty ? DiagnosticKind::DefinitionIsProperty : DiagnosticKind::UnknownDefinition, statement.name.range,
-           {statement.name.text, suggestion(statement.name.text, flowNames())});
+    if (!findPropertyName(statement.name.text))   // else collectStatements has said so
+      reportUnknown(DiagnosticKind::UnknownDefinition, statement.name, flowNames());
     return;
   }
   analyzeDefinition(number, *name, value);
@@ -117,8 +116,10 @@ void Sema::checkReadingOrder(int number, FlowName name) {
   const Flow &old = flow[at(name)];
   std::string text(spelling(name));
   if (old.version >= 0 && !record.builtOn.count(old.version)) {
-    report(DiagnosticKind::DefinitionDropped, record.statement->name.range, {text})
-        .note(DiagnosticKind::FirstHere, records[old.version].statement->name.range, {text});
+    Diagnostic &diagnostic = report(DiagnosticKind::DefinitionDropped, record.statement->name.range, {text});
+    diagnostic.note(DiagnosticKind::FirstHere, records[old.version].statement->name.range, {text});
+    if (name == FlowName::Mask)
+      diagnostic.help(record.statement->values[0]->range, "mask and " + operandText(*record.statement->values[0]));
     return;
   }
   for (int i = 0; i < number; ++i) {
@@ -204,17 +205,21 @@ ExprRef Sema::checkDefinition(FlowName name, ExprRef value, const StatementRecor
   case FlowName::QPos:
   case FlowName::KvPos: return value->type.isNumber() ? value : refuse("i32 or f32");
   case FlowName::Mask:
-    if (value->type.kind != Type::Kind::Bool)
-      return refuse("bool");
+    if (value->type.kind != Type::Kind::Bool) {
+      refuse("bool");
+      if (value->type.isNumber())
+        diagnostics.last().help(range, operandText(*record.statement->values[0]) + " != 0");
+      return nullptr;
+    }
     if (!ExprBuilder::isAlwaysFalse(value))
       return value;
-    report(DiagnosticKind::MaskHidesAll, range);
+    report(DiagnosticKind::MaskHidesAll, range).note(DiagnosticKind::HelpMask, range);
     return nullptr;
   case FlowName::Score: {
     bool usesVectors = record.named.test(at(FlowName::Score)) || record.named.test(at(FlowName::Query)) ||
                        record.named.test(at(FlowName::Key));
     if (!usesVectors) {
-      report(DiagnosticKind::ScoreIgnoresInputs, range);
+      report(DiagnosticKind::ScoreIgnoresInputs, range).help(range, "score + " + operandText(*record.statement->values[0]));
       return nullptr;
     }
     return value->type.isNumber() ? builder.toF32(value) : refuse("a number");

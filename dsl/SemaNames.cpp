@@ -143,8 +143,8 @@ Value Sema::resolveUnknown(const ast::Identifier &name, const Scope *scope) {
   if (mode == Mode::Size && mayAddExtents && !frame->function) {
     newExtents.insert(name.text);
     spec->extents.push_back(name.text);
-    if (std::string near = suggestion(name.text, extentNames()); !near.empty())
-      report(DiagnosticKind::ExtentNearName, name.range, {name.text, near});
+    if (std::optional<std::string> near = intendedName(name.text, extentNames()))
+      report(DiagnosticKind::ExtentNearName, name.range, {name.text, didYouMean(near)});
     return Value::of(builder.size(name.text, false));
   }
   if (frame->function) {
@@ -164,8 +164,12 @@ Value Sema::resolveUnknown(const ast::Identifier &name, const Scope *scope) {
     }
   std::vector<std::string> functions = program.functionNames(frame->file);
   bool isFunction = std::find(functions.begin(), functions.end(), name.text) != functions.end();
-  report(isFunction ? DiagnosticKind::FunctionAsValue : DiagnosticKind::UnknownName, name.range,
-         {name.text, suggestion(name.text, visibleNames(scope))});
+  if (isFunction) {
+    report(DiagnosticKind::FunctionAsValue, name.range, {name.text});
+    helpCall(name);
+  } else if (!reportUnknown(DiagnosticKind::UnknownName, name, visibleNames(scope)) && !frame->function) {
+    helpParameter(name);
+  }
   return {};
 }
 

@@ -29,12 +29,17 @@ void Sema::fixParameters() {
     const ast::Parameter &parameter = *entry.parameter;
     const std::vector<std::string> &choices = parameter.isTensor ? kElements : kScalarElements;
     if (!elementOf(parameter))
-      report(DiagnosticKind::UnknownElement, parameter.element.range,
-             {parameter.element.text, parameter.isTensor ? "a tensor" : "a scalar parameter", listed(choices),
-              suggestion(parameter.element.text, choices)});
+      unknownElement(parameter, choices);
     else if (defines.count(name))
       fixParameter(parameter, entry, *elementOf(parameter));
   }
+}
+
+void Sema::unknownElement(const ast::Parameter &parameter, const std::vector<std::string> &choices) {
+  std::optional<std::string> intended = intendedName(parameter.element.text, choices);
+  report(DiagnosticKind::UnknownElement, parameter.element.range,
+         {parameter.element.text, parameter.isTensor ? "a tensor" : "a scalar parameter", listed(choices), didYouMean(intended)})
+      .fix(parameter.element.range, intended);
 }
 
 void Sema::fixParameter(const ast::Parameter &parameter, ParameterEntry &entry, ElementType element) {

@@ -32,8 +32,9 @@ void Sema::unknownChoice(PropertyName name, const ast::Expr &value, const std::v
   for (const std::string &choice : choices)
     list += (list.empty() ? "`" : ", `") + choice + "`";
   std::string seen(textAt(value.range));
-  report(DiagnosticKind::PropertyChoice, value.range,
-         {std::string(spelling(name)), seen, list, suggestion(seen, choices)});
+  std::optional<std::string> intended = intendedName(seen, choices);
+  report(DiagnosticKind::PropertyChoice, value.range, {std::string(spelling(name)), seen, list, didYouMean(intended)})
+      .fix(value.range, intended && intended->find('(') == std::string::npos ? intended : std::nullopt);
 }
 
 /// The value of a number property, or null: `any`, `runtime`, or an error that was reported.

@@ -42,6 +42,9 @@ static void checkPlaces(const SourceFiles &files, const DiagnosticSink &diagnost
     for (const DiagnosticNote &note : diagnostic.notes)
       if (!inside(note.range))
         fuzz::fail("a note outside the text: " + message(note));
+    for (const Fix &fix : diagnostic.fixes)
+      if (!inside(fix.range))
+        fuzz::fail("a fix outside the text: " + message(diagnostic));
   }
 }
 
@@ -74,6 +77,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     fuzz::fail("a syntax error without a message");
   }
   checkPlaces(files, diagnostics);
+  (void)applyFixes(text, main, diagnostics);
   checkFormat(text);
   return 0;
 }

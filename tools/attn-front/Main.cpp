@@ -1,5 +1,5 @@
 // attn-front: the language front end alone, for developers and the tests under tests/lit/dsl.
-//   attn-front FILE [--emit=tokens|tree|typed|attn|format|diagnostics] [--verify-diagnostics] [-D name=value] [--attention NAME]
+//   attn-front FILE [--emit=tokens|tree|typed|attn|format|fixed|diagnostics] [--verify-diagnostics] [-D name=value] [--attention NAME]
 #include "dsl/Analyze.h"
 #include "dsl/AstToAttn.h"
 #include "dsl/Diagnostics.h"
@@ -20,7 +20,7 @@ using namespace attn::dsl;
 
 namespace {
 
-enum class Emit { Tokens, Tree, Typed, Attn, Format, Diagnostics };
+enum class Emit { Tokens, Tree, Typed, Attn, Format, Fixed, Diagnostics };
 
 } // namespace
 
@@ -31,6 +31,7 @@ static cl::opt<Emit> emitKind("emit", cl::desc("what to print"), cl::init(Emit::
                                          clEnumValN(Emit::Typed, "typed", "the typed form of each attention"),
                                          clEnumValN(Emit::Attn, "attn", "the `attn` dialect, before any pass"),
                                          clEnumValN(Emit::Format, "format", "the canonical form"),
+                                         clEnumValN(Emit::Fixed, "fixed", "the text after the changes that its messages offer"),
                                          clEnumValN(Emit::Diagnostics, "diagnostics", "the page of all messages")));
 static cl::opt<bool> verifyDiagnostics("verify-diagnostics", cl::desc("compare messages with `# expected-error` comments"));
 static cl::list<std::string> definitions("D", cl::Prefix, cl::desc("fix a parameter, extent or `any`"), cl::value_desc("name=value"));
@@ -75,6 +76,10 @@ static llvm::LogicalResult run(mlir::MLIRContext &context, llvm::SourceMgr &sour
   for (llvm::StringRef definition : definitions) {
     auto [name, value] = definition.split('=');
     options.defines[name.str()] = value.str();
+  }
+  if (emitKind == Emit::Fixed) {
+    llvm::outs() << fixed(context, sources, options);
+    return llvm::success();
   }
   if (emitKind == Emit::Tree) {
     if (llvm::failed(listAttentions(context, sources)))
