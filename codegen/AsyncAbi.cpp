@@ -49,13 +49,23 @@ BarrierPlan planBarriers(mlir::Operation *kernel) {
 bool isTensorMapFill(tile::FillOp fill) { return fill.getVia() == "tma"; }
 bool isTensorMapStore(tile::StoreOp store) { return store.getVia() == "tma"; }
 
-static TensorMapLayout mapOf(tile::BufferType buffer, unsigned rank, unsigned along, std::uint32_t rows) {
+unsigned packedDimension(unsigned indices, unsigned along) { return indices - 1 == along ? along - 1 : indices - 1; }
+
+/// `pack` heads of a query lie before the next query in the buffer, and so in the box.
+static TensorMapLayout mapOf(tile::BufferType buffer, unsigned rank, unsigned along, std::uint32_t rows, std::uint32_t pack) {
   TensorMapLayout map;
   map.swizzle = buffer.getSmem().getSwizzle();
-  map.dims = {rank - 1, along};
-  map.box = {static_cast<std::uint32_t>(tile::rowPitch(buffer.getShape(), buffer.getElementType(), buffer.getSmem())), rows};
+  map.dims = {rank - 1};
+  map.box = {static_cast<std::uint32_t>(tile::rowPitch(buffer.getShape(), buffer.getElementType(), buffer.getSmem()))};
+  unsigned heads = pack > 1 ? packedDimension(rank - 1, along) : rank;
+  if (pack > 1) {
+    map.dims.push_back(heads);
+    map.box.push_back(pack);
+  }
+  map.dims.push_back(along);
+  map.box.push_back(rows / pack);
   for (unsigned dim = rank - 1; dim-- > 0;)
-    if (dim != along) {
+    if (dim != along && dim != heads) {
       map.dims.push_back(dim);
       map.box.push_back(1);
     }
@@ -64,12 +74,13 @@ static TensorMapLayout mapOf(tile::BufferType buffer, unsigned rank, unsigned al
 
 TensorMapLayout tensorMapOf(tile::FillOp fill) {
   tile::BufferType buffer = fill.getRing().getType().getBufferType();
-  return mapOf(buffer, fill.getTensor().getType().getRank(), fill.getDim(), static_cast<std::uint32_t>(buffer.getShape()[0]));
+  return mapOf(buffer, fill.getTensor().getType().getRank(), fill.getDim(), static_cast<std::uint32_t>(buffer.getShape()[0]),
+               static_cast<std::uint32_t>(fill.getPack().value_or(1)));
 }
 
 TensorMapLayout tensorMapOf(tile::StoreOp store) {
   auto buffer = mlir::cast<tile::BufferType>(store.getValue().getType());
-  return mapOf(buffer, store.getTensor().getType().getRank(), store.getDim(), kStoreRows);
+  return mapOf(buffer, store.getTensor().getType().getRank(), store.getDim(), kStoreRows, static_cast<std::uint32_t>(store.getPack().value_or(1)));
 }
 
 std::optional<TensorMapLayout> tensorMapOf(mlir::Operation *op) {
@@ -94,8 +105,10 @@ std::optional<std::string> whyNoTensorMap(tile::FillOp fill) {
     return reason;
   if (buffer.getShape()[0] > kMaxBoxRows)
     return fmt::format("a tensor map copies at most {} rows, but the entry has {}", kMaxBoxRows, buffer.getShape()[0]);
-  if (fill.getLimit() || fill.getPack())
-    return "a tensor map knows no `limit` and no `pack`";
+  if (fill.getLimit())
+    return "a tensor map knows no `limit`";
+  if (auto pack = fill.getPack(); pack && buffer.getShape()[0] % *pack != 0)
+    return fmt::format("{} heads do not divide the {} rows of an entry", *pack, buffer.getShape()[0]);
   return std::nullopt;
 }
 
@@ -105,8 +118,8 @@ std::optional<std::string> whyNoTensorMap(tile::StoreOp store) {
     return reason;
   if (buffer.getShape()[0] % kStoreRows != 0)
     return fmt::format("a warp stores {} rows at a time, but the buffer has {}", kStoreRows, buffer.getShape()[0]);
-  if (store.getPack())
-    return "a tensor map knows no `pack`";
+  if (auto pack = store.getPack(); pack && kStoreRows % *pack != 0)
+    return fmt::format("{} heads do not divide the {} rows that a warp stores", *pack, kStoreRows);
   return std::nullopt;
 }
 

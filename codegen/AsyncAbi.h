@@ -40,6 +40,10 @@ BarrierPlan planBarriers(mlir::Operation *kernel);
 /// Rows of a store that a warp copies at a time: those that it holds in layout `acc`.
 inline constexpr std::uint32_t kStoreRows = 16;
 
+/// Of an operation on rows with that many indices, those of heads where `pack` rows of a query are those of as many heads:
+/// the last beside the rows' own dimension.
+unsigned packedDimension(unsigned indices, unsigned along);
+
 bool isTensorMapFill(tile::FillOp fill);
 bool isTensorMapStore(tile::StoreOp store);
 /// The tensor map of a fill or store by the tensor memory accelerator: a copy moves one swizzled panel, or a warp's rows of

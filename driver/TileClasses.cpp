@@ -69,16 +69,17 @@ static RegionInputs regionInputs(ir::OnlineAttentionOp attention, const std::map
   return inputs;
 }
 
-static Result<std::vector<TileRanges>> classifyHead(Region &ranges, const RegionInputs &inputs, std::int64_t blockM) {
+/// `queries`: of a tile.
+static Result<std::vector<TileRanges>> classifyHead(Region &ranges, const RegionInputs &inputs, std::int64_t queries) {
   std::vector<TileRanges> tiles;
   std::int64_t qLen = inputs.extent("q_len").value_or(0), kvLen = inputs.extent("kv_len").value_or(0);
-  for (std::int64_t first = 0; first < qLen; first += blockM) {
-    TileRanges tile{first, std::min(first + blockM, qLen) - 1, {}, {}};
+  for (std::int64_t first = 0; first < qLen; first += queries) {
+    TileRanges tile{first, std::min(first + queries, qLen) - 1, {}, {}};
     if (ranges.empty()) {
       tile.visit = tile.full = {{0, kvLen}};
     } else {
       std::string reason;
-      std::optional<TileKeyRanges> found = evaluateRanges(ranges, inputs, first, first + blockM - 1, &reason);
+      std::optional<TileKeyRanges> found = evaluateRanges(ranges, inputs, first, first + queries - 1, &reason);
       if (!found)
         return Status(StatusCode::InvalidArgument, fmt::format("the tiles depend on what is not given: {}", reason));
       tile.visit = found->visit;
@@ -166,9 +167,13 @@ Result<TileClasses> classifyTiles(const CompileRequest &request, const std::map<
 
   Region &ranges = lowered.attention.getRanges();
   findDependence(ranges, classes);
-  classes.copies = (classes.dependsOnRequest ? 1 : lowered.batch) * (classes.dependsOnHead ? 1 : lowered.qHeads);
+  // Query heads that share tiles are counted once.
+  std::int64_t pack = std::max<std::int64_t>(1, scheduleEntry(schedule, "pack"));
+  classes.copies = (classes.dependsOnRequest ? 1 : lowered.batch) * (classes.dependsOnHead ? 1 : lowered.qHeads / pack);
   Status status = forEachHead(lowered, classes, [&]() -> Status {
-    Result<std::vector<TileRanges>> tiles = classifyHead(ranges, lowered.inputs, classes.schedule.blockM);
+    if (lowered.inputs.h % pack != 0)
+      return {};
+    Result<std::vector<TileRanges>> tiles = classifyHead(ranges, lowered.inputs, classes.schedule.blockM / pack);
     if (!tiles)
       return tiles.status();
     if (lowered.inputs.b == 0 && lowered.inputs.h == 0)

@@ -49,11 +49,10 @@ public:
                                  [&](Emitter &entry) { return entry.iand(thread, entry.i32(lanesPerRow - 1)); });
     int rows = static_cast<int>(type.getShape()[0]);
     Value global = source.pointer(e, row, e.imul(chunk, e.i32(16)));
-    Value stride = source.rowStrideBytes(e);
     for (int first = 0; first < rows; first += rowsPerPass) {
-      if (first > 0)
-        global = e.offset(global, e.imul(stride, e.i64(rowsPerPass)));
       Value here = e.iadd(row, e.i32(first));
+      if (first > 0)
+        global = source.pointerBehind(e, global, rowsPerPass, here, e.imul(chunk, e.i32(16)));
       if (first + rowsPerPass <= rows) {
         copyRow(here, row, first, chunk, global);
         continue;
@@ -128,7 +127,8 @@ void copyChunks(KernelContext &kernel, Emitter &e, tile::BufferType type, Value 
 mlir::LogicalResult copyByThreads(KernelContext &kernel, Emitter &e, tile::FillOp fill, llvm::ArrayRef<mlir::ValueRange> indices,
                                   mlir::ValueRange limit, mlir::ValueRange predicate, llvm::function_ref<Value()> buffer) {
   tile::BufferType type = fill.getRing().getType().getBufferType();
-  GlobalRows source(TensorView::of(fill.getTensor()), indices, fill.getDim(), limit.empty() ? Value() : limit.front());
+  GlobalRows source(TensorView::of(fill.getTensor()), indices, fill.getDim(), limit.empty() ? Value() : limit.front(),
+                    static_cast<int>(fill.getPack().value_or(1)));
   bool byChunks = fill.getVia() != "plain";
   if (byChunks && !source.hasWholeChunks(type))
     return fill.emitOpError("copies 16 bytes at a time, which rows of ") << fill.getTensor().getType() << " do not consist of";
@@ -152,8 +152,6 @@ public:
   using TilePattern::TilePattern;
 
   mlir::LogicalResult matchAndRewrite(tile::FillOp op, Adaptor adaptor, Rewriter &rewriter) const override {
-    if (op.getPack())
-      return op.emitOpError("`pack` is not lowered for this target yet");
     if (op.getVia() == "tma")
       return op.emitOpError("this target has no tensor memory accelerator");
     Emitter e = emitter(rewriter, op);

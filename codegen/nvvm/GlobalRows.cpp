@@ -1,14 +1,16 @@
 // See GlobalRows.h. Addresses are 64-bit: row offsets of large tensors exceed 32 bits.
 #include "codegen/nvvm/GlobalRows.h"
 
+#include "codegen/AsyncAbi.h"
+
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 namespace attn::codegen {
 
 using mlir::Value;
 
-GlobalRows::GlobalRows(TensorView view, llvm::ArrayRef<mlir::ValueRange> indices, unsigned dim, Value limit)
-    : view(std::move(view)), dim(dim), limit(limit) {
+GlobalRows::GlobalRows(TensorView view, llvm::ArrayRef<mlir::ValueRange> indices, unsigned dim, Value limit, int pack)
+    : view(std::move(view)), dim(dim), limit(limit), pack(pack) {
   for (mlir::ValueRange index : indices)
     this->indices.push_back(index.front());
 }
@@ -22,7 +24,16 @@ Value GlobalRows::stride(Emitter &e, unsigned dimension) const {
   return dimension + 1 < view.type.getRank() ? view.strides[dimension] : e.i64(1);
 }
 
-Value GlobalRows::rowStrideBytes(Emitter &e) const { return e.imul(stride(e, dim), e.i64(elementBytes())); }
+Value GlobalRows::strideBytes(Emitter &e, unsigned dimension) const { return e.imul(stride(e, dimension), e.i64(elementBytes())); }
+
+/// What row `row` adds to the index of dimension `dim`.
+Value GlobalRows::place(Emitter &e, Value row) const { return pack > 1 ? e.udiv(row, e.i32(pack)) : row; }
+
+Value GlobalRows::pointerBehind(Emitter &e, Value pointer, int rows, Value row, Value bytes) const {
+  if (rows % pack != 0)
+    return this->pointer(e, row, bytes);
+  return e.offset(pointer, e.imul(strideBytes(e, dim), e.i64(rows / pack)));
+}
 
 Value GlobalRows::pointer(Emitter &e, Value row, Value bytes) const {
   mlir::Type wide = e.i64Type();
@@ -38,13 +49,17 @@ Value GlobalRows::pointer(Emitter &e, Value row, Value bytes) const {
   if (elements)
     base = e.offset(base, e.imul(elements, e.i64(elementBytes())));
   if (row)
-    base = e.offset(base, e.imul(e.signExtend(row, wide), rowStrideBytes(e)));
+    base = e.offset(base, e.imul(e.signExtend(place(e, row), wide), strideBytes(e, dim)));
+  if (row && pack > 1) {
+    Value head = e.signExtend(e.urem(row, e.i32(pack)), wide);
+    base = e.offset(base, e.imul(head, strideBytes(e, packedDimension(static_cast<unsigned>(indices.size()), dim))));
+  }
   return bytes ? e.offset(base, e.signExtend(bytes, wide)) : base;
 }
 
 Value GlobalRows::isInside(Emitter &e, Value row) const {
   Value end = limit ? e.smin(limit, view.sizes[dim]) : view.sizes[dim];
-  return e.icmp(Compare::Lt, e.iadd(row, indices[dim]), end);
+  return e.icmp(Compare::Lt, e.iadd(place(e, row), indices[dim]), end);
 }
 
 namespace {

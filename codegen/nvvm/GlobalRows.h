@@ -1,5 +1,5 @@
 // Rows of a tensor in global memory, as `load`, `store` and `fill` address them: row r is the tensor's row at the given
-// indices with r added to one of them.
+// indices with r added to one of them; packed, r / pack is added to it and r % pack to the index of heads.
 #pragma once
 
 #include "codegen/nvvm/KernelContext.h"
@@ -9,7 +9,7 @@ namespace attn::codegen {
 class GlobalRows {
 public:
   /// `indices`: one value a dimension (all but the last for whole rows); `limit`, if any, bounds dimension `dim` further.
-  GlobalRows(TensorView view, llvm::ArrayRef<mlir::ValueRange> indices, unsigned dim, mlir::Value limit);
+  GlobalRows(TensorView view, llvm::ArrayRef<mlir::ValueRange> indices, unsigned dim, mlir::Value limit, int pack = 1);
 
   int elementBytes() const { return static_cast<int>(view.elementBits() / 8); }
   bool hasWholeRows() const { return indices.size() + 1 == view.type.getRank(); }
@@ -19,8 +19,8 @@ public:
   bool hasWholeChunks(tile::BufferType buffer) const;
   const TensorView &tensor() const { return view; }
 
-  /// Distance of two rows, in bytes (i64).
-  mlir::Value rowStrideBytes(Emitter &e) const;
+  /// Address `rows` rows behind `pointer`, which is that of row `row` plus `bytes`.
+  mlir::Value pointerBehind(Emitter &e, mlir::Value pointer, int rows, mlir::Value row, mlir::Value bytes) const;
   /// Address of row `row` plus `bytes`.
   mlir::Value pointer(Emitter &e, mlir::Value row, mlir::Value bytes) const;
   /// Whether row `row` exists (and lies below the limit).
@@ -28,11 +28,14 @@ public:
 
 private:
   mlir::Value stride(Emitter &e, unsigned dimension) const;
+  mlir::Value strideBytes(Emitter &e, unsigned dimension) const;
+  mlir::Value place(Emitter &e, mlir::Value row) const;
 
   TensorView view;
   llvm::SmallVector<mlir::Value> indices;
   unsigned dim;
   mlir::Value limit;
+  int pack;
 };
 
 /// Copies rows of a tensor, or elements of a 1-D one, to a buffer through registers, an element a thread at a time; what is

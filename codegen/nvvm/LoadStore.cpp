@@ -27,9 +27,9 @@ static void forRowsOfFragment(Emitter &e, const Fragment &fragment, Value row, l
   body();
 }
 
-template <class Adaptor> static GlobalRows globalRows(Value tensor, Adaptor adaptor, unsigned dim) {
+template <class Adaptor> static GlobalRows globalRows(Value tensor, Adaptor adaptor, unsigned dim, int pack = 1) {
   return GlobalRows(TensorView::of(tensor), adaptor.getIndices(), dim,
-                    adaptor.getLimit().empty() ? Value() : adaptor.getLimit().front());
+                    adaptor.getLimit().empty() ? Value() : adaptor.getLimit().front(), pack);
 }
 
 namespace {
@@ -42,15 +42,13 @@ public:
   using TilePattern::TilePattern;
 
   mlir::LogicalResult matchAndRewrite(tile::StoreOp op, Adaptor adaptor, Rewriter &rewriter) const override {
-    if (op.getPack())
-      return op.emitOpError("`pack` is not lowered for this target yet");
     Emitter e = emitter(rewriter, op);
     if (isTensorMapStore(op)) {
       storeByTensorMap(kernel, e, op, adaptor.getValue().front(), adaptor.getIndices());
       rewriter.eraseOp(op);
       return mlir::success();
     }
-    GlobalRows target = globalRows(op.getTensor(), adaptor, op.getDim());
+    GlobalRows target = globalRows(op.getTensor(), adaptor, op.getDim(), static_cast<int>(op.getPack().value_or(1)));
     mlir::LogicalResult stored = mlir::success();
     if (auto type = mlir::dyn_cast<tile::FragType>(op.getValue().getType())) {
       if (type.getRank() == 1)

@@ -89,8 +89,6 @@ public:
   using TilePattern::TilePattern;
 
   mlir::LogicalResult matchAndRewrite(tile::FillOp op, Adaptor adaptor, Rewriter &rewriter) const override {
-    if (op.getPack())
-      return op.emitOpError("`pack` is not lowered for this target yet");
     if (!isTensorMapFill(op))
       return fillByThreads(op, adaptor, rewriter);
     Emitter e = emitter(rewriter, op);

@@ -41,9 +41,10 @@ void storeByTensorMap(KernelContext &kernel, Emitter &e, tile::StoreOp store, Va
         auto guard = mlir::scf::IfOp::create(e.builder, e.location, inside, /*withElseRegion=*/false);
         e.builder.setInsertionPointToStart(guard.thenBlock());
       }
+      Value query = store.getPack() ? e.udiv(row, e.i32(*store.getPack())) : row;
       llvm::SmallVector<Value> coordinates{Value()};
       for (std::uint32_t dim : llvm::ArrayRef(map.dims).drop_front())
-        coordinates.push_back(dim == store.getDim() ? e.iadd(indices[dim].front(), row) : indices[dim].front());
+        coordinates.push_back(dim == store.getDim() ? e.iadd(indices[dim].front(), query) : indices[dim].front());
       Value place = e.iadd(e.imul(row, e.i32(map.swizzle)), buffer);
       for (std::int64_t column = 0, panel = 0; column < columns; column += map.box[0], ++panel) {
         coordinates[0] = e.i32(column);

@@ -9,8 +9,11 @@ using namespace mlir;
 namespace attn::ir {
 
 static constexpr StringRef kNames[] = {"block_m", "block_n", "stages", "warps"};
+static constexpr StringRef kPack = "pack"; ///< left out where it is 1
 
 int64_t *Schedule::entry(std::string_view name) {
+  if (StringRef(name) == kPack)
+    return &pack;
   int64_t *entries[] = {&blockM, &blockN, &stages, &warps};
   for (auto [own, value] : llvm::zip_equal(kNames, entries))
     if (own == StringRef(name))
@@ -24,6 +27,8 @@ DictionaryAttr Schedule::toAttr(MLIRContext *context) const {
   SmallVector<NamedAttribute> entries;
   for (StringRef name : kNames)
     entries.push_back(builder.getNamedAttr(name, builder.getI64IntegerAttr(*copy.entry(name))));
+  if (pack != 1)
+    entries.push_back(builder.getNamedAttr(kPack, builder.getI64IntegerAttr(pack)));
   return builder.getDictionaryAttr(entries);
 }
 
@@ -37,6 +42,10 @@ FailureOr<Schedule> Schedule::fromAttr(DictionaryAttr attr, function_ref<InFligh
       return emitError() << "expects a positive integer `" << name << "` in `schedule`, but got " << attr;
     *schedule.entry(name) = number.getInt();
   }
+  if (auto number = attr.getAs<IntegerAttr>(kPack))
+    schedule.pack = number.getInt();
+  if (schedule.pack < 1 || schedule.blockM % schedule.pack != 0)
+    return emitError() << "schedule: `pack` is " << schedule.pack << ", but must divide `block_m`, " << schedule.blockM;
   if (schedule.blockM % (16 * schedule.warps) != 0)
     return emitError() << "schedule: `block_m` is " << schedule.blockM << ", but must be a multiple of "
                        << 16 * schedule.warps << ", 16 rows a warp";

@@ -14,12 +14,16 @@ struct Schedule {
   int64_t blockN = 0;   ///< kv rows an iteration
   int64_t stages = 0;   ///< K and V buffers each, the pipeline's depth
   int64_t warps = 0;    ///< of a CTA
+  int64_t pack = 1;     ///< query heads of a kv head whose rows share a tile: row r is query r / pack of head r % pack
 
-  /// The entry of that name (`block_m`, `block_n`, `stages`, `warps`), or null.
+  /// Queries of a tile.
+  int64_t queries() const { return blockM / pack; }
+
+  /// The entry of that name (`block_m`, `block_n`, `stages`, `warps`, `pack`), or null.
   int64_t *entry(std::string_view name);
 
   mlir::DictionaryAttr toAttr(mlir::MLIRContext *context) const;
-  /// Entries of other names are other passes' business; the four above must be there.
+  /// Entries of other names are other passes' business; all above but `pack` must be there.
   static mlir::FailureOr<Schedule> fromAttr(mlir::DictionaryAttr attr,
                                             llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 };

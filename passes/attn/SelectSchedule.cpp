@@ -52,6 +52,8 @@ static int64_t fragmentRegisters(MmaFamily family, const ir::Schedule &schedule)
   return schedule.warps > 8 ? 128 : 196;
 }
 
+static bool isFunction(Operation *op) { return isa<math::MathDialect>(op->getDialect()) && !isa<math::AbsFOp, math::AbsIOp>(op); }
+
 /// What a score is computed from, itself included.
 static SmallVector<Operation *> operationsBehind(Value value) {
   SmallVector<Value> open{value};
@@ -62,7 +64,8 @@ static SmallVector<Operation *> operationsBehind(Value value) {
   return found.takeVector();
 }
 
-/// Beside two products in flight (wgmma): registers for elements on the way, where the score is more than a scaled product.
+/// With 160 registers a thread (three warpgroups): those of elements on the way, where the score is more than a scaled
+/// product. With 240 they are there.
 static int64_t scoreRegisters(ir::AttentionOp op) {
   int64_t steps = 0;
   bool hasFunction = false;
@@ -70,7 +73,7 @@ static int64_t scoreRegisters(ir::AttentionOp op) {
     bool onProduct = !isa<ir::DotOp>(inner) &&
                      llvm::any_of(operationsBehind(inner->getResult(0)), [](Operation *each) { return isa<ir::DotOp>(each); });
     steps += onProduct;
-    hasFunction |= onProduct && isa<math::MathDialect>(inner->getDialect());
+    hasFunction |= onProduct && isFunction(inner);
   }
   return hasFunction ? 32 : steps > 1 ? 8 : 0;
 }
@@ -89,16 +92,16 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family) {
     bool isDivision = isa<arith::DivSIOp, arith::FloorDivSIOp, arith::RemSIOp, arith::DivUIOp, arith::RemUIOp>(inner);
     if (onKey && isa<ir::LoadOp>(inner))
       registers += onQuery ? 40 : 12;
-    else if (onKey && (isDivision || isa<arith::CmpFOp>(inner)))
+    else if (onKey && (isDivision || isa<arith::CmpFOp>(inner) || (isBesideProducts && isFunction(inner))))
       registers += 12;
-    else if (onQuery && (isDivision || isa<ir::LoadOp>(inner) || (isBesideProducts && isa<math::MathDialect>(inner->getDialect()))))
+    else if (onQuery && (isDivision || isa<ir::LoadOp>(inner) || (isBesideProducts && isFunction(inner))))
       registers += 2; // held through the loop
   };
   for (Region *region : {&op.getScore(), &op.getMask()})
     region->walk(add);
   if (isBesideProducts && registers > 0) // what is kept from key to key, once there is any
     registers += 20;
-  return isBesideProducts ? registers + scoreRegisters(op) : registers;
+  return registers;
 }
 
 /// Whether a value is computed from what is known at launch only: a scalar parameter or an element of a tensor.
@@ -140,6 +143,8 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
   auto half = [](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 16)) / 2; };
   int64_t loop = schedule.blockN / 2 + schedule.blockN / 4 + half(op.getValueRowLength());
   loop += furtherProducts(op) * (schedule.blockN / 2 + 8) + pointRegisters(op, family);
+  if (family == MmaFamily::Wgmma && schedule.warps > 8)
+    loop += scoreRegisters(op);
   int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim()) + rowRegisters(op.getQueryRegion());
   for (Type feature : op.getQueryFeatureTypes())
     before = std::max(before, op.getQueryRegion().empty() ? 0 : half(cast<VectorType>(feature).getNumElements()));
@@ -162,7 +167,7 @@ static LogicalResult applyOverride(ir::AttentionOp op, StringRef text, ir::Sched
     int64_t *entry = schedule.entry(name.trim().str());
     if (!entry)
       return op.emitError() << "schedule: `" << name.trim()
-                            << "` is none of `block_m`, `block_n`, `stages`, `warps`";
+                            << "` is none of `block_m`, `block_n`, `stages`, `warps`, `pack`";
     int64_t value = 0;
     if (number.trim().getAsInteger(10, value) || value < 1 || value > 1024)
       return op.emitError() << "schedule: `" << name.trim() << "` is `" << number.trim()
@@ -171,6 +176,62 @@ static LogicalResult applyOverride(ir::AttentionOp op, StringRef text, ir::Sched
   }
   return success();
 }
+
+//===----------------------------------------------------------------------===//
+// Short queries
+//===----------------------------------------------------------------------===//
+
+/// 0 where it is not known when compiling.
+static int64_t queryHeadsPerKeyHead(ir::AttentionOp op) {
+  auto queryHeads = op.getQueryType().getConstantSize(2), keyHeads = op.getKeyType().getConstantSize(2);
+  return queryHeads && keyHeads && *keyHeads > 0 ? *queryHeads / *keyHeads : 0;
+}
+
+static bool usesHead(Region &region) {
+  return region.walk([](ir::IndexOp index) {
+                 return index.getKind() == ir::IndexKind::h ? WalkResult::interrupt() : WalkResult::advance();
+               }).wasInterrupted();
+}
+
+/// Why the rows of several query heads cannot share a tile; empty if they can.
+static std::string whyNotPacked(ir::AttentionOp op) {
+  if (queryHeadsPerKeyHead(op) == 0)
+    return "the number of query heads of a key head is not known when compiling";
+  if (usesHead(op.getMask()))
+    return "the mask depends on the query head";
+  if (usesHead(op.getKeyRegion()) || usesHead(op.getValueRegion()))
+    return "keys or values depend on the query head";
+  bool rowsOfKeys = op.getScore().walk([](ir::DotOp dot) {
+                                  auto depends = [](Value rows) {
+                                    return dependsOnIndex(rows, ir::IndexKind::h) && dependsOnIndex(rows, ir::IndexKind::kv_idx);
+                                  };
+                                  return depends(dot.getLhs()) || depends(dot.getRhs()) ? WalkResult::interrupt() : WalkResult::advance();
+                                }).wasInterrupted();
+  return rowsOfKeys ? "rows of a table depend on the query head and the key" : "";
+}
+
+static constexpr int64_t kFewRows = 64; ///< of the smallest tiles, which both families have
+
+/// The query heads of a key head share tiles, and so each read of keys and values, where queries are known to be few.
+static int64_t packByDefault(ir::AttentionOp op) {
+  auto queries = op.getQueryType().getConstantSize(1);
+  int64_t group = queryHeadsPerKeyHead(op);
+  bool isFew = queries && *queries < kFewRows && group > 0 && kFewRows % group == 0;
+  return isFew && whyNotPacked(op).empty() ? group : 1;
+}
+
+/// A tile has no more rows than there are.
+static void fitRows(ir::AttentionOp op, ir::Schedule &schedule) {
+  auto queries = op.getQueryType().getConstantSize(1);
+  if (!queries || *queries * schedule.pack > kFewRows || schedule.blockM <= kFewRows || kFewRows % schedule.pack != 0)
+    return;
+  schedule.blockM = kFewRows;
+  schedule.warps = 4;
+}
+
+//===----------------------------------------------------------------------===//
+// Choice
+//===----------------------------------------------------------------------===//
 
 static LogicalResult check(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target) {
   bool hasRoles = target.mmaFamily == MmaFamily::Wgmma;
@@ -186,6 +247,13 @@ static LogicalResult check(ir::AttentionOp op, const ir::Schedule &schedule, con
                           << ", but must be a multiple of 16 up to 256";
   if (schedule.stages > 8)
     return op.emitError() << "schedule: `stages` is " << schedule.stages << ", but must be 8 at most";
+  if (schedule.pack != 1) {
+    if (std::string reason = whyNotPacked(op); !reason.empty())
+      return op.emitError() << "schedule: `pack` is " << schedule.pack << ", but " << reason;
+    if (schedule.pack != queryHeadsPerKeyHead(op) || schedule.blockM % schedule.pack != 0)
+      return op.emitError() << "schedule: `pack` is " << schedule.pack << ", but must be 1, or " << queryHeadsPerKeyHead(op)
+                            << ", the query heads of a key head, and divide `block_m`";
+  }
   int64_t bytes = predictShared(schedule, op.getHeadDim(), op.getStoredValueLength(),
                                 op.getQueryType().getElementType().getIntOrFloatBitWidth() / 8);
   if (bytes > target.sharedBytesPerBlock)
@@ -195,7 +263,7 @@ static LogicalResult check(ir::AttentionOp op, const ir::Schedule &schedule, con
 }
 
 /// The first row that fits; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
-static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target) {
+static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack) {
   const TableRow *leanest = nullptr;
   for (const TableRow &row : kTable) {
     bool fits =
@@ -204,8 +272,8 @@ static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target) {
                  (row.mask == MaskClass::Any || op.getMask().empty());
     if (!isFor || !fits)
       continue;
-    int64_t registers = predictRegisters(op, row.schedule, row.family);
-    if (registers <= fragmentRegisters(row.family, row.schedule))
+    int64_t registers = predictRegisters(op, row.schedule, row.family), ofRows = pack > 1 ? 8 : 0; // their query, their head
+    if (registers + ofRows <= fragmentRegisters(row.family, row.schedule))
       return row;
     if (!leanest || registers < predictRegisters(op, leanest->schedule, row.family))
       leanest = &row;
@@ -221,10 +289,16 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
     FailureOr<ir::Schedule> schedule = ir::Schedule::fromAttr(given, [&] { return op.emitError(); });
     return failed(schedule) ? failure() : check(op, *schedule, target);
   }
-  FailureOr<TableRow> row = lookUp(op, target);
+  ir::Schedule asked;
+  asked.pack = packByDefault(op);
+  if (failed(applyOverride(op, overrides, asked)))
+    return failure();
+  FailureOr<TableRow> row = lookUp(op, target, asked.pack);
   if (failed(row))
     return failure();
   ir::Schedule schedule = row->schedule;
+  schedule.pack = asked.pack;
+  fitRows(op, schedule);
   if (failed(applyOverride(op, overrides, schedule)) || failed(check(op, schedule, target)))
     return failure();
   op.setScheduleAttr(schedule.toAttr(op.getContext()));
@@ -236,6 +310,10 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
                        overrides.empty() ? row->reason : StringRef("as asked for"),
                        predictRegisters(op, schedule, target.mmaFamily), bytes)
              .str());
+  if (schedule.pack > 1)
+    remark(op, RemarkCategory::Schedule,
+           llvm::formatv("the {0} query heads of a key head share tiles, {1} queries each: keys and values are read once for them",
+                         schedule.pack, schedule.queries()).str());
   return success();
 }
 

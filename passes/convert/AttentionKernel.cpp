@@ -62,6 +62,7 @@ private:
   Value scoresOf(Value firstKey, const FragmentMap &products, bool masked);
   Value loadRows(const Side &side, const Frame &frame, Value limit, tile::FragType type);
   FailureOr<SmallVector<Value>> operands(const Side &side, Value firstRow, int64_t rows, Value limit);
+  IntegerAttr packAttr() { return schedule.pack > 1 ? builder.getI32IntegerAttr(static_cast<int32_t>(schedule.pack)) : IntegerAttr(); }
   Value asOperand(Value fragment) { return convert(fragment, operandType); }
   Value convert(Value fragment, Type element);
   Value outRow(Value fragment);
@@ -118,6 +119,7 @@ LogicalResult AttentionKernel::write() {
   if (failed(parsed))
     return failure();
   schedule = *parsed;
+  scope.packHeads(schedule.pack);
   kernel->setAttr(tile::kWarpsAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.warps)));
   kernel->setAttr(tile::kStagesAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.stages)));
   operandType = op.getQueryType().getElementType();
@@ -138,11 +140,12 @@ Value AttentionKernel::sizeOf(Value tensor, unsigned dim) {
 
 LogicalResult AttentionKernel::writeEntry() {
   OpBuilder &entry = scope.entry;
-  Value batch = sizeOf(query.tensor, 0), rows = sizeOf(query.tensor, 1), heads = sizeOf(query.tensor, 2);
-  Value blockM = scope.constant(static_cast<int32_t>(schedule.blockM));
-  Value tiles = arith::CeilDivSIOp::create(entry, location, rows, blockM);
+  bool isPacked = schedule.pack > 1;
+  Value batch = sizeOf(query.tensor, 0), rows = sizeOf(query.tensor, 1), heads = sizeOf(isPacked ? key.tensor : query.tensor, 2);
+  Value queries = scope.constant(static_cast<int32_t>(schedule.queries()));
+  Value tiles = arith::CeilDivSIOp::create(entry, location, rows, queries);
   Value groupSize;
-  if (op.getQueryType().getSizes()[2] != op.getKeyType().getSizes()[2])
+  if (!isPacked && op.getQueryType().getSizes()[2] != op.getKeyType().getSizes()[2])
     groupSize = entry.createOrFold<arith::DivUIOp>(location, heads, sizeOf(key.tensor, 2));
   auto splat = [&](tile::FragType type, float number) -> Value {
     return tile::SplatOp::create(entry, location, type, llvm::APFloat(number));
@@ -163,12 +166,14 @@ LogicalResult AttentionKernel::writeEntry() {
   entry.setInsertionPoint(work);
   scope.work.setInsertionPointToEnd(body);
   scope.setIndex(ir::IndexKind::b, body->getArgument(0));
-  scope.setIndex(ir::IndexKind::h, body->getArgument(1));
-  Value kvHead = body->getArgument(1);
+  Value kvHead = body->getArgument(1), head = kvHead;
+  if (isPacked)
+    head = arith::MulIOp::create(scope.work, location, kvHead, scope.constant(static_cast<int32_t>(schedule.pack)));
+  scope.setIndex(ir::IndexKind::h, head);
   if (groupSize)
     kvHead = arith::DivUIOp::create(scope.work, location, kvHead, groupSize);
   scope.setIndex(ir::IndexKind::kv_head, kvHead);
-  query.head = body->getArgument(1);
+  query.head = head;
   key.head = value.head = kvHead;
   if (failed(writeWork(body)))
     return failure();
@@ -186,8 +191,8 @@ LogicalResult AttentionKernel::writeEntry() {
 
 LogicalResult AttentionKernel::writeWork(Block *work) {
   OpBuilder &uniform = scope.work;
-  Value blockM = scope.constant(static_cast<int32_t>(schedule.blockM));
-  firstRow = arith::MulIOp::create(uniform, location, work->getArgument(2), blockM);
+  Value queries = scope.constant(static_cast<int32_t>(schedule.queries()));
+  firstRow = arith::MulIOp::create(uniform, location, work->getArgument(2), queries);
   if (failed(writeRanges(firstRow)) || failed(score.analyse(op, scope, plan)))
     return failure();
   scale = score.scale(scope);
@@ -212,7 +217,7 @@ LogicalResult AttentionKernel::writeRanges(Value first) {
   if (region.empty())
     return op.emitOpError("expects region `ranges`: run `attn-classify-mask` first");
   OpBuilder &uniform = scope.work;
-  Value last = arith::AddIOp::create(uniform, location, first, scope.constant(static_cast<int32_t>(schedule.blockM - 1)));
+  Value last = arith::AddIOp::create(uniform, location, first, scope.constant(static_cast<int32_t>(schedule.queries() - 1)));
   bool reads = llvm::any_of(region.front(), [](Operation &inner) { return isa<ir::LoadOp, ir::LowerBoundOp>(inner); });
   if (reads) { // a table is read at a row that exists
     Value rows = sizeOf(query.tensor, 1);
@@ -244,7 +249,7 @@ Value AttentionKernel::convert(Value fragment, Type element) {
 Value AttentionKernel::loadRows(const Side &side, const Frame &frame, Value limit, tile::FragType type) {
   SmallVector<Value> place{scope.index(ir::IndexKind::b), frame.rowBase, side.head};
   return tile::LoadOp::create(builder, location, type, side.tensor, place, builder.getI32IntegerAttr(1), limit,
-                              IntegerAttr());
+                              side.rowIndex == ir::IndexKind::q_idx ? packAttr() : IntegerAttr());
 }
 
 /// The matrix operands that a side's rows give: the rows themselves, or what its region makes of them.
@@ -439,8 +444,8 @@ LogicalResult AttentionKernel::writeOutputs(ValueRange state) {
   Value b = scope.index(ir::IndexKind::b), h = scope.index(ir::IndexKind::h);
   auto store = [&](Value fragment, Value tensor, ArrayRef<Value> place, int32_t dim) {
     fragment = convert(fragment, cast<tile::TileTensorType>(tensor.getType()).getElementType());
-    tile::StoreOp::create(builder, location, fragment, tensor, place, builder.getI32IntegerAttr(dim), Value(),
-                          IntegerAttr(), StringAttr());
+    tile::StoreOp::create(builder, location, fragment, tensor, place, builder.getI32IntegerAttr(dim), Value(), packAttr(),
+                          StringAttr());
   };
   if (Value out = outputs.lookup("out")) {
     Value sums = tile::ScaleOp::create(builder, location, state[2].getType(), state[2], finish.getInverse());

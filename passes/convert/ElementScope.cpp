@@ -45,7 +45,7 @@ Value ElementScope::exists() {
     Value length = kernel.size(kind == ir::IndexKind::q_idx ? "q_len" : "kv_len", location);
     return arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, index, length);
   };
-  existence = below(frame.rowIndex, frame.rowBase, row());
+  existence = below(frame.rowIndex, frame.rowBase, rowPlace());
   if (frame.isPoint())
     existence = arith::AndIOp::create(builder, location, existence, below(ir::IndexKind::kv_idx, frame.columnBase, column()));
   return existence;
@@ -89,12 +89,28 @@ Value ElementScope::columnWithin(int64_t offset, int64_t length) {
   return holds;
 }
 
+/// Distance of this row's query or key from that of row 0.
+Value ElementScope::rowPlace() {
+  if (!isPacked())
+    return row();
+  return arith::DivUIOp::create(builder, location, row(), kernel.constant(static_cast<int32_t>(kernel.packedHeads())));
+}
+
+/// The row's head, where row 0 is of head `first`.
+Value ElementScope::packedHead(Value first) {
+  Value heads = kernel.constant(static_cast<int32_t>(kernel.packedHeads()));
+  Value place = arith::RemUIOp::create(builder, location, row(), heads);
+  return arith::AddIOp::create(builder, location, first, place);
+}
+
 Value ElementScope::index(ir::IndexOp op) {
   bool ofRow = op.getKind() == frame.rowIndex;
+  if (isPacked() && op.getKind() == ir::IndexKind::h)
+    return packedHead(kernel.index(ir::IndexKind::h));
   bool ofColumn = frame.isPoint() && op.getKind() == ir::IndexKind::kv_idx;
   if (ofRow) {
     if (!rowIndex)
-      rowIndex = arith::AddIOp::create(builder, op.getLoc(), frame.rowBase, row());
+      rowIndex = arith::AddIOp::create(builder, op.getLoc(), frame.rowBase, rowPlace());
     return rowIndex;
   }
   if (ofColumn) {
@@ -136,16 +152,17 @@ Value ElementScope::stored(Value channel, Location location) {
   auto type = cast<tile::TileTensorType>(storedRow->tensor.getType());
   unsigned rowDim = storedRow->leading.size();
   SmallVector<Value> places(storedRow->leading);
-  Value rowPlace = arith::AddIOp::create(builder, location, frame.rowBase, row());
-  places.push_back(rowPlace);
-  llvm::append_range(places, storedRow->trailing);
+  Value index = arith::AddIOp::create(builder, location, frame.rowBase, rowPlace());
+  places.push_back(index);
+  for (Value head : storedRow->trailing)
+    places.push_back(isPacked() ? packedHead(head) : head);
   places.push_back(channel);
   auto fixed = type.getStaticSize(rowDim);
   Value rows = fixed ? kernel.constant(static_cast<int32_t>(*fixed)) : kernel.size(type.getSizeText(rowDim), location);
   if (!rows)
     return {};
   Value channels = kernel.constant(static_cast<int32_t>(*type.getStaticSize(type.getRank() - 1)));
-  Value inRows = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, rowPlace, rows);
+  Value inRows = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, index, rows);
   Value inChannels = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::ult, channel, channels);
   Value inRange = arith::AndIOp::create(builder, location, inRows, inChannels);
   return tile::ParamOp::create(builder, location, builder.getF32Type(), storedRow->tensor, places, inRange);

@@ -74,6 +74,9 @@ private:
   mlir::Value input(mlir::Value fragment);
   mlir::Value channel(int64_t offset);
   mlir::Value index(ir::IndexOp op);
+  bool isPacked() const { return kernel.packedHeads() > 1 && frame.rowIndex == ir::IndexKind::q_idx; }
+  mlir::Value rowPlace();
+  mlir::Value packedHead(mlir::Value first);
   mlir::Value load(ir::LoadOp op, mlir::Value channel, bool channelInRange);
   mlir::Value stored(mlir::Value channel, mlir::Location location);
   mlir::Value computeElement(mlir::Value vector, int64_t offset);

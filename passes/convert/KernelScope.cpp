@@ -70,7 +70,7 @@ uint8_t KernelScope::dependence(Value value) {
     for (Value operand : op->getOperands())
       result |= dependence(operand);
     if (auto index = dyn_cast<ir::IndexOp>(op))
-      result |= dependenceOf(index.getKind());
+      result |= dependenceOf(packed > 1 && index.getKind() == ir::IndexKind::h ? ir::IndexKind::q_idx : index.getKind());
     // The channels of a row: also of one that is read from a table or is a constant that differs from place to place.
     bool rowOfTable = isa<ir::LoadOp>(op) && isa<VectorType>(value.getType());
     DenseElementsAttr elements;

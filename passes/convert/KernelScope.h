@@ -41,6 +41,9 @@ public:
   /// Sets what `attn.index` of this kind gives in the work tile.
   void setIndex(ir::IndexKind kind, mlir::Value value) { indices[static_cast<unsigned>(kind)] = value; }
   mlir::Value index(ir::IndexKind kind) const { return indices[static_cast<unsigned>(kind)]; }
+  /// From here on rows of queries are those of `heads` query heads: row r is query r / heads of head `index(h)` + r % heads.
+  void packHeads(int64_t heads) { packed = heads; }
+  int64_t packedHeads() const { return packed; }
   /// Binds a region argument (first and last row of `ranges`), or a tensor that an earlier kernel has made.
   void bind(mlir::Value planValue, mlir::Value value) { values[planValue] = value; }
 
@@ -78,6 +81,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> values;
   llvm::DenseMap<mlir::Value, uint8_t> dependences;
   llvm::StringMap<mlir::Value> sizes;
+  int64_t packed = 1;
   llvm::DenseMap<int64_t, mlir::Value> constants; ///< i64: the map keeps two keys of its own
   mlir::Value indices[5];
   int64_t columnGranule = 16;

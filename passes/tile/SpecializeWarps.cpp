@@ -4,6 +4,8 @@
 //   foreach_work { acquire, fill, await, …, release }
 //     →  role producer { foreach_work { acquire, fill } }   role consumer { foreach_work { await, …, release } }
 //
+// Entries that are computed (`build`) are the producer's too, all of whose threads take part in them.
+//
 // The producer's fills keep the order of the program, in which each stands before its await: what a consumer waits for is
 // never behind something that waits for the consumer. Only the first entries of the loop's rings go before those of a work
 // tile. The producer runs ahead into the next tile as far as slots are free; what the consumers have staged leaves by
@@ -39,7 +41,7 @@ static constexpr int64_t kMostMapDims = 5;
 namespace {
 
 /// Registers a thread of each role, by the number of consumer warpgroups: with 128 threads a warpgroup their sum fits the
-/// register file (hopper kernels: 56/256, 24/240, 32/160).
+/// register file (hopper kernels: 56/256, 24/240, 32/160; a producer that computes entries itself: 56/224, 56/152).
 struct RoleRegisters {
   int32_t producer, consumer;
 };
@@ -84,11 +86,25 @@ static OpOperand *entryOf(Operation *op) {
     return &acquire.getEntryMutable();
   if (auto fill = dyn_cast<tile::FillOp>(op))
     return &fill.getEntryMutable();
+  if (auto build = dyn_cast<tile::BuildOp>(op))
+    return &build.getEntryMutable();
   if (auto await = dyn_cast<tile::AwaitOp>(op))
     return &await.getEntryMutable();
   if (auto release = dyn_cast<tile::ReleaseOp>(op))
     return &release.getEntryMutable();
   return nullptr;
+}
+
+/// What the producer does.
+static bool isProduced(Operation *op) { return isa<tile::AcquireOp, tile::FillOp, tile::BuildOp>(op); }
+
+/// What an operation of the loop reads from around it, in its regions too.
+static SmallVector<Value> usedBy(Operation *op) {
+  SmallVector<Value> used(op->getOperands());
+  llvm::SetVector<Value> captured;
+  getUsedValuesDefinedAbove(op->getRegions(), captured);
+  llvm::append_range(used, captured);
+  return used;
 }
 
 static bool fills(Operation *op) {
@@ -111,7 +127,10 @@ LogicalResult Specialization::findLoop() {
     return failure();
   if (!loop)
     return work.emitOpError("expects a loop that fills rings");
-  loop.walk([&](tile::FillOp fill) { loopRings.insert(fill.getRing()); });
+  loop.walk([&](Operation *op) {
+    if (isa<tile::FillOp, tile::BuildOp>(op))
+      loopRings.insert(op->getOperand(0));
+  });
   return success();
 }
 
@@ -219,9 +238,9 @@ void Specialization::choose(tile::FillOp fill) {
 /// The fills of a block, in order, and what they need.
 void Specialization::produce(Block &block, IRMapping &mapping) {
   for (Operation &op : block) {
-    if (isa<tile::AcquireOp, tile::FillOp>(op)) {
-      for (Value operand : op.getOperands())
-        need(operand, mapping);
+    if (isProduced(&op)) {
+      for (Value value : usedBy(&op))
+        need(value, mapping);
       Operation *copy = builder.clone(op, mapping);
       if (auto fill = dyn_cast<tile::FillOp>(copy))
         choose(fill);
@@ -231,9 +250,10 @@ void Specialization::produce(Block &block, IRMapping &mapping) {
       continue;
     for (Value bound : {loop.getLowerBound(), loop.getUpperBound(), loop.getStep()})
       need(bound, mapping);
-    loop.walk([&](tile::FillOp fill) { // what later fills share stands before the loop
-      for (Value operand : fill->getOperands())
-        needFromOutside(operand, mapping);
+    loop.walk([&](Operation *later) { // what later entries share stands before the loop
+      if (isa<tile::FillOp, tile::BuildOp>(later))
+        for (Value value : usedBy(later))
+          needFromOutside(value, mapping);
     });
     auto at = [&](Value value) { return mapping.lookupOrDefault(value); };
     auto copy = scf::ForOp::create(builder, loop.getLoc(), at(loop.getLowerBound()), at(loop.getUpperBound()), at(loop.getStep()));
@@ -308,7 +328,7 @@ void Specialization::choose(tile::StoreOp store) {
   auto buffer = dyn_cast<tile::BufferType>(store.getValue().getType());
   auto rank = store.getTensor().getType().getRank();
   if (!buffer || buffer.getRank() != 2 || buffer.getSmem().getSwizzle() == 0 || buffer.getShape()[0] % kRowsOfWarp != 0 ||
-      store.getLimit() || store.getPack() || rank < 2 || rank > kMostMapDims)
+      store.getLimit() || kRowsOfWarp % store.getPack().value_or(1) != 0 || rank < 2 || rank > kMostMapDims)
     return;
   bool isOwn = llvm::all_of(store.getValue().getUsers(), [&](Operation *user) { // each warp stores what it has written
     auto write = dyn_cast<tile::WriteOp>(user);
@@ -340,7 +360,7 @@ void Specialization::writeConsumer(RoleRegisters registers) {
     builder.clone(op, mapping);
   SmallVector<Operation *> produced;
   copy.walk([&](Operation *op) {
-    if (isa<tile::AcquireOp, tile::FillOp>(op))
+    if (isProduced(op))
       produced.push_back(op);
   });
   for (Operation *op : produced)
@@ -352,9 +372,11 @@ void Specialization::writeConsumer(RoleRegisters registers) {
 LogicalResult Specialization::run(const GpuTarget &gpu) {
   if (failed(findLoop()))
     return failure();
+  // A producer that computes entries needs registers for it.
+  bool computes = kernel.walk([](tile::BuildOp) { return WalkResult::interrupt(); }).wasInterrupted();
   RoleRegisters registers = consumerWarps == kWarpsOfGroup       ? RoleRegisters{56, 256}
-                            : consumerWarps == 2 * kWarpsOfGroup ? RoleRegisters{24, 240}
-                                                                 : RoleRegisters{32, 160};
+                            : consumerWarps == 2 * kWarpsOfGroup ? (computes ? RoleRegisters{56, 224} : RoleRegisters{24, 240})
+                                                                 : (computes ? RoleRegisters{56, 152} : RoleRegisters{32, 160});
   writeProducer(registers);
   writeConsumer(registers);
   work.erase();

@@ -117,6 +117,7 @@ static void registerCases() {
       driver::CompileRequest request;
       request.source = specText(row, type);
       request.fileName = name + ".attn";
+      request.schedule = row.schedule;
       registerTest("kernel", name, request, request.target);
       request.target = "sm_90a";
       registerTest("hopper", name, request, request.target);

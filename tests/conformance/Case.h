@@ -35,6 +35,7 @@ struct Case {
   const char *shapes = "";              ///< by blanks, each as `attnc check --shape` takes it; empty: kUsualShapes
   Values values = Values::Normal;
   Memory memory = Memory::Contiguous;
+  const char *schedule = "";            ///< `--schedule`
   const char *refused = nullptr;        ///< part of the located message with which the compiler refuses it today
 };
 

@@ -78,3 +78,27 @@ func.func @longest_rows(%query: !q, %key: !kv, %value: !kv) -> !q attributes {at
   %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
   return %out : !q
 }
+
+// -----
+
+// Queries known to be few: the heads of a group share a tile, and it has no more rows than there are.
+!q = !attn.tensor<[batch, 4, 8, 64], f16>
+!kv = !attn.tensor<[batch, kv_len, 2, 64], f16>
+func.func @few_queries(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  // expected-remark @below {{schedule: block_m 64, block_n 128, stages 3, warps 4}}
+  // expected-remark @below {{schedule: the 4 query heads of a key head share tiles, 16 queries each}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+  return %out : !q
+}
+
+// -----
+
+// The mask of a head is its own: no sharing.
+!q = !attn.tensor<[batch, 1, 8, 64], f16>
+!kv = !attn.tensor<[batch, kv_len, 2, 64], f16>
+func.func @mask_of_the_head(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  // expected-remark @below {{schedule: block_m 64, block_n 128, stages 3, warps 4}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+    mask { %h = attn.index h   %j = attn.index kv_idx   %v = arith.cmpi sle, %h, %j : i32   attn.yield %v : i1 }
+  return %out : !q
+}
