@@ -221,8 +221,23 @@ public:
   }
 
 private:
-  /// 16-bit matrices: an ldmatrix.x4 brings two column tiles of a slab. Warps without rows read others' rows.
+  /// 16-bit matrices. Warps without rows read nothing: others may be writing theirs.
   llvm::SmallVector<Value> readMatrices(Emitter &e, const Fragment &fragment, tile::BufferType type, Value buffer) const {
+    if (fragment.fillsAllWarps())
+      return loadMatrices(e, fragment, type, buffer);
+    Value inside = e.icmp(Compare::Lt, rowOfSlot(kernel, e, fragment, 0), e.i32(fragment.rows()));
+    llvm::SmallVector<mlir::Type> types(fragment.registers(), e.i32Type());
+    auto guard = mlir::scf::IfOp::create(e.builder, e.location, types, inside, /*withElseRegion=*/true);
+    mlir::OpBuilder::InsertionGuard restore(e.builder);
+    e.builder.setInsertionPointToStart(guard.thenBlock());
+    mlir::scf::YieldOp::create(e.builder, e.location, loadMatrices(e, fragment, type, buffer));
+    e.builder.setInsertionPointToStart(guard.elseBlock());
+    mlir::scf::YieldOp::create(e.builder, e.location, llvm::SmallVector<Value>(fragment.registers(), e.i32(0)));
+    return llvm::SmallVector<Value>(guard.getResults());
+  }
+
+  /// An ldmatrix.x4 brings two column tiles of a slab.
+  llvm::SmallVector<Value> loadMatrices(Emitter &e, const Fragment &fragment, tile::BufferType type, Value buffer) const {
     llvm::SmallVector<Value> registers(fragment.registers());
     for (int slab = 0; slab < fragment.slabCount(); ++slab)
       for (int tile = 0; tile < fragment.columnTileCount(); tile += 2) {
