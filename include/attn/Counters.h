@@ -37,7 +37,7 @@ inline constexpr std::size_t kInstructionClasses = static_cast<std::size_t>(Inst
 std::string_view spelling(InstructionClass kind);
 
 /// Exact for the PTX that ran, whatever the schedule, but for `waits`. An assembler rewrites integer arithmetic, moves and
-/// conversions (it may need a third more or fewer of them); products, special functions and memory it leaves as they are.
+/// conversions; products, special functions and memory it leaves as they are.
 /// Nothing here is a time: latency, caches and clocks are not modelled.
 struct WorkCounters {
   /// Executed once for each warp, also with few lanes active. An instruction that had to wait counts once.
