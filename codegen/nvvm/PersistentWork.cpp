@@ -8,8 +8,8 @@
 // and values stay in cache: all last tiles of a group, then all tiles before them, and so on. So that no block has the
 // heavier tile of each round, every other round runs backwards, and so does every other group:
 //
-//     group 0   round 0   block 0 1 2 3 → tiles of weight 8 8 7 7      group 1   round 0   block 3 2 1 0
-//               round 1   block 3 2 1 0 →                 6 6 5 5                round 1   block 0 1 2 3
+//     round 0   block 0 1 2 3 → tiles of weight 8 8 7 7      of the group before   round 0   block 3 2 1 0
+//     round 1   block 3 2 1 0 →                 6 6 5 5                            round 1   block 0 1 2 3
 //
 // How evenly that spreads the work: benchmarks/model/tile_order.py and docs/rationale/sm_90a.md.
 #include "codegen/nvvm/Patterns.h"
@@ -53,19 +53,20 @@ public:
     Value together = e.imul(blocks, e.i32(kRoundsTogether));
     Value groups = e.udiv(e.iadd(tiles, e.udiv(together, e.i32(2))), together);
     groups = e.umin(e.umax(groups, e.i32(1)), heads);
-    Values state = whileBelow(heads, start({e.i32(0), groups, block}, inits), [&](mlir::ValueRange group) {
-      Value first = group[0], left = group[1], place = group[2], one = e.i32(1);
+    Values state = whileBelow(heads, start({e.i32(0), groups}, inits), [&](mlir::ValueRange group) {
+      Value first = group[0], left = group[1], one = e.i32(1);
       Value size = e.udiv(e.iadd(e.isub(heads, first), e.isub(left, one)), left); // heads, as even as can be
-      Value opposite = e.isub(e.isub(blocks, one), place);
-      Value step = e.iadd(e.shl(opposite, one), one); // to the same block's place in the next round
-      Values done = whileBelow(e.imul(size, last), start({place, step}, group.drop_front(3)), [&](mlir::ValueRange at) {
+      Value opposite = e.isub(e.isub(blocks, one), block), isOdd = e.ieq(e.iand(left, one), one);
+      Value place = e.select(isOdd, block, opposite), inNext = e.select(isOdd, opposite, block);
+      Value step = e.iadd(e.shl(inNext, one), one);
+      Values done = whileBelow(e.imul(size, last), start({place, step}, group.drop_front(2)), [&](mlir::ValueRange at) {
         Value index = at[0], before = e.udiv(index, size), head = e.iadd(first, e.isub(index, e.imul(before, size)));
         Values carried = body(e, coordinatesOf(head, e.isub(e.isub(last, one), before)), at.drop_front(2));
         return start({e.iadd(index, at[1]), e.isub(e.shl(blocks, one), at[1])}, carried);
       });
-      return start({e.iadd(first, size), e.isub(left, one), opposite}, rest(done, 2));
+      return start({e.iadd(first, size), e.isub(left, one)}, rest(done, 2));
     });
-    return rest(state, 3);
+    return rest(state, 2);
   }
 
 private:

@@ -116,16 +116,17 @@ llvm::FailureOr<RoleFacts> collectRoles(mlir::Operation *kernel) {
 // Dispatch
 //===----------------------------------------------------------------------===//
 
-/// The role that all users stand in; null if there are several, or none.
-static tile::RoleOp roleOfUsers(mlir::Operation &op) {
-  tile::RoleOp role;
+/// The roles that use `op`; none if something else does too.
+static llvm::SmallVector<tile::RoleOp> rolesOfUsers(mlir::Operation &op) {
+  llvm::SmallVector<tile::RoleOp> roles;
   for (mlir::Operation *user : op.getUsers()) {
-    auto own = user->getParentOfType<tile::RoleOp>();
-    if (!own || (role && own != role))
+    auto role = user->getParentOfType<tile::RoleOp>();
+    if (!role)
       return {};
-    role = own;
+    if (!llvm::is_contained(roles, role))
+      roles.push_back(role);
   }
-  return role;
+  return roles;
 }
 
 void sinkIntoRoles(mlir::Operation *kernel) {
@@ -133,8 +134,14 @@ void sinkIntoRoles(mlir::Operation *kernel) {
   for (mlir::Operation &op : llvm::make_early_inc_range(llvm::reverse(entry))) { // users before what they use
     if (mlir::isa<tile::RoleOp>(op) || !mlir::isMemoryEffectFree(&op))
       continue;
-    if (tile::RoleOp role = roleOfUsers(op))
-      op.moveBefore(&role.getBody().front(), role.getBody().front().begin());
+    llvm::SmallVector<tile::RoleOp> roles = rolesOfUsers(op);
+    for (tile::RoleOp role : roles) {
+      auto builder = mlir::OpBuilder::atBlockBegin(&role.getBody().front());
+      mlir::Operation *copy = builder.clone(op);
+      op.replaceUsesWithIf(copy->getResults(), [&](mlir::OpOperand &use) { return role->isProperAncestor(use.getOwner()); });
+    }
+    if (!roles.empty())
+      op.erase();
   }
 }
 

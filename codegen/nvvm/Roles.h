@@ -64,8 +64,8 @@ struct RoleFacts {
   llvm::DenseMap<mlir::Operation *, mlir::Value> maps; ///< the tensor map of a fill or store: a parameter of the function
 };
 
-/// Moves what the kernel computes for one role alone into it: behind its change of registers, where it need not fit the
-/// smallest role.
+/// Moves what the kernel computes for its roles into each that uses it: behind its change of registers, where it need not
+/// fit the smallest role.
 void sinkIntoRoles(mlir::Operation *kernel);
 
 /// The facts of a kernel with roles but for `maps`. Fails after a diagnostic where roles disagree.
