@@ -2,7 +2,8 @@
 // evaluation of each specification must give what they gave, and each compiled kernel must be as close to it as the
 // tolerance of docs/numerics.md asks, with their numbers in the place of the evaluation's.
 //
-// Tests are named SUITE.FAMILY_ATTENTION; suites are `evaluation` and the targets. The files and the table name the same.
+// Tests are named SUITE.FAMILY_ATTENTION; suites are `evaluation`, the targets on the virtual GPU, and `cuda` for a GPU
+// where there is one. The files and the table name the same.
 #include "attn/Module.h"
 #include "driver/Compiler.h"
 #include "dsl/TypedSpec.h"
@@ -43,12 +44,12 @@ double allowedError(Arithmetic arithmetic, double stored) {
 
 class GoldenTest : public testing::Test {
 public:
-  GoldenTest(const Golden &golden, std::string target) : golden(golden), target(std::move(target)) {}
+  GoldenTest(const Golden &golden, std::string suite) : golden(golden), suite(std::move(suite)) {}
   void TestBody() override;
 
 private:
   const Golden &golden;
-  std::string target;                ///< empty: the evaluation alone
+  std::string suite;                 ///< what is compared with the stored output
   driver::CompileRequest request;
   std::unique_ptr<dsl::TypedSpec> spec;
   dsl::EvaluationInput input;
@@ -98,7 +99,7 @@ void GoldenTest::load() {
     HostTensor tensor = tensors->at(parameter.name);
     input.tensors.emplace(parameter.name, parameter.element == ElementType::Bit ? tensor.converted(ElementType::Bit) : tensor);
   }
-  Result<dsl::EvaluationOutput> output = dsl::evaluate(*spec, input, {.emulateKernel = !target.empty(), .threads = 1});
+  Result<dsl::EvaluationOutput> output = dsl::evaluate(*spec, input, {.emulateKernel = suite != "evaluation", .threads = 1});
   ASSERT_TRUE(output) << output.status().message();
   exact = std::move(*output);
 }
@@ -109,8 +110,23 @@ void GoldenTest::compareEvaluation() const {
     expectNear(exact.lse, *lse, golden.arithmetic, "lse");
 }
 
+/// The suite's device. Kernels for sm_80 run on every GPU that is compiled for.
+static Result<Device> openDevice(const std::string &suite, std::string &target) {
+  target = suite == "cuda" ? "sm_80" : suite;
+  if (suite == "cuda")
+    return Device::open("cuda");
+  DeviceOptions options;
+  options.target = target;
+  options.emulator.checks = EmulatorOptions::Checks::Memory;
+  options.emulator.threads = 1;
+  return Device::open("emulator", options);
+}
+
 void GoldenTest::compareKernel() {
-  request.target = target;
+  Result<Device> device = openDevice(suite, request.target);
+  if (!device && suite == "cuda")
+    GTEST_SKIP() << device.status().message();
+  ASSERT_TRUE(device) << device.status().message();
   Result<driver::CompiledPlan> compiled = driver::compileSpec(request);
   if (golden.refused) {
     ASSERT_FALSE(compiled) << golden.name() << " compiles now: take its `refused` out of Goldens.def";
@@ -118,12 +134,6 @@ void GoldenTest::compareKernel() {
     return;
   }
   ASSERT_TRUE(compiled) << compiled.status().message();
-  DeviceOptions options;
-  options.target = target;
-  options.emulator.checks = EmulatorOptions::Checks::Memory;
-  options.emulator.threads = 1;
-  Result<Device> device = Device::open("emulator", options);
-  ASSERT_TRUE(device) << device.status().message();
   Result<Module> module = Module::fromPtx(*device, compiled->ptx, toJson(compiled->manifest));
   ASSERT_TRUE(module) << module.status().message();
   Result<Plan> plan = module->plan();
@@ -144,7 +154,7 @@ void GoldenTest::TestBody() {
   load();
   if (HasFatalFailure())
     return;
-  if (target.empty())
+  if (suite == "evaluation")
     compareEvaluation();
   else
     compareKernel();
@@ -183,8 +193,8 @@ int main(int argc, char **argv) {
   using namespace attn::golden;
   testing::InitGoogleTest(&argc, argv);
   for (const Golden &golden : kGoldens)
-    for (const char *target : {"", "sm_80", "sm_90a"})
-      testing::RegisterTest(*target ? target : "evaluation", golden.name().c_str(), nullptr, nullptr, __FILE__, __LINE__,
-                            [&golden, target]() -> GoldenTest * { return new GoldenTest(golden, target); });
+    for (const char *suite : {"evaluation", "sm_80", "sm_90a", "cuda"})
+      testing::RegisterTest(suite, golden.name().c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                            [&golden, suite]() -> GoldenTest * { return new GoldenTest(golden, suite); });
   return RUN_ALL_TESTS();
 }
