@@ -45,7 +45,7 @@ static void launchAll(const PtxModule &module) {
   }();
   static const DeviceAddress buffer = *gpu->allocate(4096);
   for (const EntryInfo &entry : module.entries())
-    for (CheckLevel checks : {CheckLevel::Memory, CheckLevel::Off}) {
+    for (CheckLevel checks : {CheckLevel::Memory, CheckLevel::Full, CheckLevel::Off}) {
       std::vector<std::byte> parameters(entry.parameterBytes);
       for (const EntryParameter &parameter : entry.parameters)
         if (parameter.size == sizeof(buffer))
@@ -54,7 +54,7 @@ static void launchAll(const PtxModule &module) {
       config.block = entry.requiredBlock.x ? entry.requiredBlock : Dim3{40, 1, 1};
       config.dynamicSharedBytes = 1024;
       gpu->launch(module, entry.name, config, std::span<const std::byte>(parameters),
-                  {.checks = checks, .completion = AsyncCompletion::Lazy, .threads = 1, .keepGoing = checks == CheckLevel::Memory, .stepLimit = 3000});
+                  {.checks = checks, .completion = AsyncCompletion::Lazy, .threads = 1, .keepGoing = checks != CheckLevel::Off, .stepLimit = 3000});
     }
   gpu->unload(module);
 }
