@@ -240,9 +240,12 @@ Result<VisiblePoints> countVisiblePoints(const CompileRequest &request, const st
   const auto step = static_cast<std::int64_t>(partial / kMaxEvaluatedPoints) | 1; // odd, so that it meets no power of two
   VisiblePoints points{.count = 0, .isExact = step == 1};
   const double copies = static_cast<double>((dependence.dependsOnRequest ? 1 : lowered.batch) * (dependence.dependsOnHead ? 1 : lowered.qHeads));
+  // Rows of tiles of a request: one for all its heads, one a head, or one for the heads that share tiles.
+  const std::int64_t perRequest = static_cast<std::int64_t>(heads.size()) / (classes->dependsOnRequest ? std::max<std::int64_t>(1, lowered.batch) : 1);
+  const std::int64_t headsOfRow = std::max<std::int64_t>(1, lowered.qHeads / perRequest);
   Status status = forEachHead(lowered, dependence, [&]() -> Status {
-    const std::int64_t b = classes->dependsOnRequest ? lowered.inputs.b : 0, h = classes->dependsOnHead ? lowered.inputs.h : 0;
-    for (const TileRanges &tile : *heads[static_cast<std::size_t>(b * (classes->dependsOnHead ? lowered.qHeads : 1) + h)]) {
+    const std::int64_t b = classes->dependsOnRequest ? lowered.inputs.b : 0;
+    for (const TileRanges &tile : *heads[static_cast<std::size_t>(b * perRequest + lowered.inputs.h / headsOfRow)]) {
       const double rows = static_cast<double>(tile.lastRow - tile.firstRow + 1);
       if (mask.empty()) {
         points.count += copies * rows * lengthOf(tile.visit);
