@@ -150,6 +150,13 @@ Result<std::string> formatSource(const CompileRequest &request) {
   return *text;
 }
 
+std::string fixSource(const CompileRequest &request, std::string &messages) {
+  Session session(request);
+  std::string text = dsl::fixed(session.context(), session.sources());
+  messages = session.warnings();
+  return text;
+}
+
 std::string_view preludeText() { return dsl::preludeText(); }
 
 Result<std::vector<std::string>> listAttentions(const CompileRequest &request) {

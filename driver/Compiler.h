@@ -59,6 +59,8 @@ Result<std::unique_ptr<dsl::TypedSpec>> analyzeSpec(const CompileRequest &reques
 
 /// The canonical form of a specification's text.
 Result<std::string> formatSource(const CompileRequest &request);
+/// The text after the changes that its messages offer. `messages` receives what was said, rendered.
+std::string fixSource(const CompileRequest &request, std::string &messages);
 std::string_view preludeText();
 
 /// Names of the attentions in a file, in order.

@@ -10,7 +10,7 @@ namespace attn::tools {
 namespace {
 struct FmtOptions {
   std::vector<std::string> paths;
-  bool check = false, toStdout = false;
+  bool check = false, toStdout = false, fix = false;
 };
 } // namespace
 
@@ -22,6 +22,11 @@ static Status formatFile(const std::string &path, const FmtOptions &options, boo
     return text.status();
   request.source = *text;
   request.fileName = path;
+  if (options.fix) {
+    std::string messages;
+    request.source = driver::fixSource(request, messages);
+    fmt::print(stderr, "{}", messages);
+  }
   Result<std::string> formatted = driver::formatSource(request);
   if (!formatted)
     return formatted.status();
@@ -40,6 +45,7 @@ void addFmtCommand(CLI::App &app, int &exitCode) {
   CLI::App *command = app.add_subcommand("fmt", "rewrite specifications in canonical form");
   command->add_option("FILE", options->paths, "files to rewrite in place (- for standard input to standard output)")->required();
   command->add_flag("--check", options->check, "change nothing; exit 1 if a file is not in canonical form");
+  command->add_flag("--fix", options->fix, "make the changes that messages offer (`help:` and `did you mean`) first");
   command->add_flag("--stdout", options->toStdout, "print the result instead of rewriting");
   command->callback([options, &exitCode] {
     for (const std::string &path : options->paths) {
