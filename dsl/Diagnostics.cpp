@@ -99,9 +99,12 @@ std::string applyFixes(std::string_view text, std::uint32_t file, const Diagnost
   std::stable_sort(fixes.begin(), fixes.end(), [](const Fix &a, const Fix &b) { return a.range.begin < b.range.begin; });
   std::string result;
   std::size_t done = 0;
+  std::optional<std::size_t> inserted;       // a second insertion at a place rarely fits the first
   for (const Fix &fix : fixes) {
-    if (fix.range.begin < done)
+    if (fix.range.begin < done || inserted == fix.range.begin)
       continue;
+    if (fix.range.begin == fix.range.end)
+      inserted = fix.range.begin;
     result += text.substr(done, fix.range.begin - done);
     result += fix.replacement;
     done = fix.range.end;

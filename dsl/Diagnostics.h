@@ -94,7 +94,7 @@ std::optional<std::string> intendedName(std::string_view name, const std::vector
 /// "; did you mean `x`?", empty without a name.
 std::string didYouMean(const std::optional<std::string> &intended);
 
-/// `text` of file number `file` with all fixes made but those that overlap an earlier one.
+/// `text` of file number `file` with all fixes made but those that overlap an earlier one or insert where one does.
 std::string applyFixes(std::string_view text, std::uint32_t file, const DiagnosticSink &diagnostics);
 
 } // namespace attn::dsl

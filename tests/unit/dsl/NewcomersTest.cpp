@@ -112,6 +112,8 @@ const Mistake kMistakes[] = {
     {"tensor_not_declared", "attention a { head_dim: 64; score = score + bias[h, q_idx] }",
      "help: parameters are declared behind the attention's name: `a(bias: f32[q_heads, q_len])`",
      "attention a(bias: f32[q_heads, q_len]) { head_dim: 64; score = score + bias[h, q_idx] }"},
+    {"tensor_not_declared_read_twice", "attention a { head_dim: 64; score = score * bias[h] + bias[h] }", "unknown name `bias`",
+     "attention a(bias: f32[q_heads]) { head_dim: 64; score = score * bias[h] + bias[h] }"},
     {"scalar_not_declared", "attention a(x: f32) { head_dim: 64; score = score * x; mask = causal() and q_pos - kv_pos < size }",
      "help: parameters are declared behind the attention's name: `size: i32`",
      "attention a(x: f32, size: i32) { head_dim: 64; score = score * x; mask = causal() and q_pos - kv_pos < size }"},
