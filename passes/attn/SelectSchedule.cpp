@@ -262,6 +262,13 @@ static LogicalResult check(ir::AttentionOp op, const ir::Schedule &schedule, con
   return success();
 }
 
+/// Registers for a query and a head of each row, where heads share tiles: what a score makes of them is a row's, too.
+static int64_t packedRowRegisters(ir::AttentionOp op, int64_t pack) {
+  if (pack == 1)
+    return 0;
+  return scoreRegisters(op) > 0 ? 48 : 12;
+}
+
 /// The first row that fits; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
 static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack) {
   const TableRow *leanest = nullptr;
@@ -272,8 +279,8 @@ static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, i
                  (row.mask == MaskClass::Any || op.getMask().empty());
     if (!isFor || !fits)
       continue;
-    int64_t registers = predictRegisters(op, row.schedule, row.family), ofRows = pack > 1 ? 8 : 0; // their query, their head
-    if (registers + ofRows <= fragmentRegisters(row.family, row.schedule))
+    int64_t registers = predictRegisters(op, row.schedule, row.family);
+    if (registers + packedRowRegisters(op, pack) <= fragmentRegisters(row.family, row.schedule))
       return row;
     if (!leanest || registers < predictRegisters(op, leanest->schedule, row.family))
       leanest = &row;
