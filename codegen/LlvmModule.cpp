@@ -128,7 +128,15 @@ std::string printLlvm(LlvmModule &module) {
   llvm::raw_string_ostream stream(text);
   // The order of uses decides the order of copies at joins: with it, text that is read back gives the same PTX.
   module.module().print(stream, nullptr, /*ShouldPreserveUseListOrder=*/true);
-  return text;
+  // LLVM prints that order for inline assembly too, and does not read it; nothing depends on it there.
+  std::string readable;
+  for (llvm::StringRef rest = text; !rest.empty();) {
+    auto [line, after] = rest.split('\n');
+    if (!line.ltrim().starts_with("uselistorder ptr asm"))
+      readable.append(line).append("\n");
+    rest = after;
+  }
+  return readable;
 }
 
 std::unique_ptr<LlvmModule> parseLlvm(std::string_view text, std::string_view fileName, std::string *error) {

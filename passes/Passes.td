@@ -93,6 +93,11 @@ def HoistInvariants : Pass<"tile-hoist-invariants", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::attn::tile::TileDialect"];
 }
 
+def BuildStrips : Pass<"tile-build-strips", "::mlir::func::FuncOp"> {
+  let summary = "Computes what depends on the distance of key and query alone once a diagonal of a block";
+  let dependentDialects = ["::attn::tile::TileDialect"];
+}
+
 def AssignLayouts : Pass<"tile-assign-layouts", "::mlir::func::FuncOp"> {
   let summary = "Gives fragments their layouts and puts operands of matrix products into buffers";
   let dependentDialects = ["::attn::tile::TileDialect"];

@@ -45,6 +45,7 @@ static void addLayouts(OpPassManager &manager) {
 static void addRings(OpPassManager &manager) {
   // Rings first at distance 0, then ahead: each step is correct by itself.
   manager.nest<func::FuncOp>().addPass(createPipelineLoads());
+  manager.nest<func::FuncOp>().addPass(createBuildStrips());
   manager.addPass(createVerifyStage({.stage = CompilationStage::Rings}));
   // With asynchronous products and roles the producer runs ahead by itself; kernels without roles fetch ahead. The skew
   // precedes the roles, so that the producer fills in the order in which the consumer awaits.

@@ -223,8 +223,6 @@ public:
     rewriter.setInsertionPointAfter(loop);
     if (entry)
       e.arriveAtBarrier(entry->fullBarrier(e));
-    else
-      e.commitCopies(); // an entry is a group, whatever fills it
     rewriter.eraseOp(op);
     return mlir::success();
   }

@@ -10,6 +10,7 @@
 // alone is not moved. Requires: AttnToTile. Guarantees: results are unchanged.
 #include "ir/tile/TileDialect.h"
 #include "passes/Passes.h"
+#include "passes/tile/LoopFacts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -25,13 +26,6 @@ using namespace mlir;
 namespace attn {
 #define GEN_PASS_DEF_HOISTINVARIANTS
 #include "passes/Passes.h.inc"
-
-static bool isExpensive(Operation *op) {
-  if (isa<tile::ParamOp, arith::DivFOp, arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp, arith::FloorDivSIOp,
-          arith::CeilDivSIOp>(op))
-    return true;
-  return isa<math::MathDialect>(op->getDialect()) && !isa<math::AbsFOp, math::AbsIOp, math::FmaOp, math::FloorOp, math::CeilOp>(op);
-}
 
 namespace {
 

@@ -269,6 +269,10 @@ Outcome Run::await(tile::AwaitOp op) {
         other.write = {time, {}};
       }
   }
+  if (place->content == Place::Written) { // built, not copied: all groups may be in flight
+    auto [known, isNew] = pending.insert({op, groups});
+    known->second = std::min(known->second, groups);
+  }
   buffers[op.getResult()] = place;
   lastAwait = op;
   lastAwaitTime = time;

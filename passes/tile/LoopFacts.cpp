@@ -1,7 +1,10 @@
 // See LoopFacts.h.
 #include "passes/tile/LoopFacts.h"
 
+#include "ir/tile/TileDialect.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
 
@@ -21,6 +24,13 @@ bool countsFromZero(scf::ForOp loop) {
   APInt lower, step;
   return matchPattern(loop.getLowerBound(), m_ConstantInt(&lower)) && lower.isZero() &&
          matchPattern(loop.getStep(), m_ConstantInt(&step)) && step.isOne();
+}
+
+bool isExpensive(Operation *op) {
+  if (isa<tile::ParamOp, arith::DivFOp, arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp, arith::FloorDivSIOp,
+          arith::CeilDivSIOp>(op))
+    return true;
+  return isa<math::MathDialect>(op->getDialect()) && !isa<math::AbsFOp, math::AbsIOp, math::FmaOp, math::FloorOp, math::CeilOp>(op);
 }
 
 Value cloneForIteration(OpBuilder &builder, scf::ForOp loop, Value value, IRMapping &mapping) {

@@ -14,6 +14,9 @@ bool isAtLeast(mlir::Value value, int64_t bound);
 /// Whether the loop counts 0, 1, 2, …
 bool countsFromZero(mlir::scf::ForOp loop);
 
+/// Whether a scalar costs more than a few instructions: a read of memory, a division, a transcendental function.
+bool isExpensive(mlir::Operation *op);
+
 /// Copies what `value` is computed from inside `loop`, with the loop's count mapped in `mapping` to another value.
 mlir::Value cloneForIteration(mlir::OpBuilder &builder, mlir::scf::ForOp loop, mlir::Value value,
                               mlir::IRMapping &mapping);
