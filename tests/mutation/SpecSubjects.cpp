@@ -116,7 +116,7 @@ static const std::vector<Spec> &specs() {
       {"full", "attention full { q_heads: 2; kv_heads: 1; head_dim: 128; dtype: f16 }", {many, few}},
       {"causal", "attention causal_one { q_heads: 2; kv_heads: 2; head_dim: 64; dtype: bf16; mask = causal() }",
        {{{"batch", 1}, {"q_len", 333}, {"kv_len", 777}}, few}},
-      {"odd", "attention odd { q_heads: 1; kv_heads: 1; head_dim: 72; dtype: f16 }", {{{"batch", 2}, {"q_len", 77}, {"kv_len", 401}}, few}},
+      {"odd", "attention odd { q_heads: 1; kv_heads: 1; head_dim: 72; dtype: f16 }", {{{"batch", 2}, {"q_len", 77}, {"kv_len", 401}}, {{"batch", 4}, {"q_len", 1200}, {"kv_len", 90}}}},
       {"rotary", "attention rotary { q_heads: 2; kv_heads: 1; head_dim: 64; dtype: bf16; query = rope(query, q_pos, theta = 10000); "
                  "key = rope(key, kv_pos, theta = 10000); mask = causal() }",
        {many, few}},
@@ -125,7 +125,7 @@ static const std::vector<Spec> &specs() {
        {many, few}},
       {"documents", "attention documents(doc: i32[batch, kv_len] in 0..9 ascending) { q_heads: 2; kv_heads: 2; head_dim: 64; dtype: bf16; "
                     "mask = causal() and same_document(doc, doc) }",
-       {{{"batch", 1}, {"q_len", 400}, {"kv_len", 400}}}},
+       {{{"batch", 1}, {"q_len", 400}, {"kv_len", 400}}, {{"batch", 16}, {"q_len", 100}, {"kv_len", 100}}}},
   };
   return list;
 }
