@@ -1,6 +1,7 @@
 // The scanner: one pass over the bytes, longest match first.
 #include "dsl/Lexer.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <limits>
@@ -273,10 +274,12 @@ void Scanner::scanForeign() {
   }
   if (c == '.' && isNameStart(peek()) && !result.tokens.empty() && result.tokens.back().is(TokenKind::Name) &&
       result.tokens.back().range.end == begin) {          // `math.exp`
+    static constexpr std::string_view kModules[] = {"math", "torch", "np", "numpy", "jnp", "F", "tl"};
     SourceRange module = result.tokens.back().range;
+    bool isKnown = std::find(std::begin(kModules), std::end(kModules), textOf(text, module)) != std::end(kModules);
     diagnostics.report(DiagnosticKind::ForeignCharacter, rangeFrom(begin), {"."})
         .note(DiagnosticKind::HelpNoModule, module, {quoted(module)})
-        .fix(module.to(rangeFrom(begin)), "");
+        .fix(module.to(rangeFrom(begin)), isKnown ? std::optional<std::string>("") : std::nullopt);
     lineBreak = result.tokens.back().lineBreakBefore;
     return result.tokens.pop_back();
   }

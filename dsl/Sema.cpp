@@ -68,6 +68,8 @@ void Sema::collectStatements() {
         report(DiagnosticKind::PropertyIsFlow, statement.name.range, {statement.name.text}).help(separator, " =");
       else
         reportUnknown(DiagnosticKind::UnknownProperty, statement.name, propertyNames());
+      if (statement.name.text == "causal" || statement.name.text == "is_causal")
+        diagnostics.last().help(statement.range, "mask = causal()");
       continue;
     }
     auto [placed, isNew] = properties.try_emplace(*name, &statement);

@@ -90,6 +90,7 @@ private:
   std::string signatureOf(const ast::Function &function) const;
   std::string operandText(const ast::Expr &expr) const;
   void helpCall(const ast::Identifier &name);
+  void helpChoice(const ast::Expr &call);
   void helpParameter(const ast::Identifier &name);
   void helpIndex(const ast::Expr &tree, const TypedExpr &index);
   void helpOperands(const ast::Expr &expr, std::array<ExprRef, 2> operands, bool failed);

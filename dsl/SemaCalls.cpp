@@ -143,6 +143,7 @@ Value Sema::evaluateCall(const ast::Expr &call, const Scope &scope) {
     bool isValue = isGivenValueName(call.name.text) || parameters.count(call.name.text) || lets.count(call.name.text);
     reportUnknown(isValue ? DiagnosticKind::ValueAsFunction : DiagnosticKind::UnknownFunction, call.name,
                   program.functionNames(frame->file));
+    helpChoice(call);
     return {};
   }
   if (frame->depth >= kMaxCallDepth) {

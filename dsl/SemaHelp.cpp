@@ -48,6 +48,16 @@ void Sema::helpCall(const ast::Identifier &name) {
     diagnostic.note(DiagnosticKind::DeclaredAs, name.range, {signatureOf(*ref->function)});
 }
 
+/// `where(condition, a, b)`.
+void Sema::helpChoice(const ast::Expr &call) {
+  bool isChoice = (call.name.text == "where" || call.name.text == "select") && call.arguments.size() == 3;
+  if (frame->function || !isChoice)
+    return;
+  auto argument = [&](std::size_t i) { return std::string(textAt(call.arguments[i].value->range)); };
+  diagnostics.last().fixes.clear();
+  diagnostics.last().help(call.range, "(if " + argument(0) + " then " + argument(1) + " else " + argument(2) + ")");
+}
+
 /// The size of the dimension that an index of this name belongs to; empty where it could be any.
 static std::string_view extentOfIndex(std::string_view index) {
   static constexpr std::pair<std::string_view, std::string_view> kRows[] = {
