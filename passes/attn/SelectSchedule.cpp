@@ -5,6 +5,7 @@
 // Requires: CheckSupport. Guarantees: `schedule` is present and valid. An attention that has one keeps it.
 #include "ir/attn/AttnDialect.h"
 #include "ir/attn/Schedule.h"
+#include "passes/Distances.h"
 #include "passes/Passes.h"
 #include "passes/Remarks.h"
 #include "passes/attn/IndexUses.h"
@@ -81,11 +82,20 @@ static int64_t scoreRegisters(ir::AttentionOp op) {
 /// Registers for 16 rows of queries that the mathematics of a point takes beside its scores: addresses and words of tables
 /// in flight, and what divisions and comparisons of numbers keep. From what ptxas 13.0 was seen to spill with
 /// tests/conformance/Cases.def.
-static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family) {
+static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, int64_t pack) {
   int64_t registers = 0;
   bool isBesideProducts = family == MmaFamily::Wgmma;
+  Distances distances(op.getScore(), [](Operation *inner) -> std::optional<PointSteps> {
+    auto index = dyn_cast<ir::IndexOp>(inner);
+    if (!index || (index.getKind() != ir::IndexKind::q_idx && index.getKind() != ir::IndexKind::kv_idx))
+      return std::nullopt;
+    return index.getKind() == ir::IndexKind::q_idx ? PointSteps{1, 0} : PointSteps{0, 1};
+  });
   auto add = [&](Operation *inner) {
     if (inner->getNumResults() != 1)
+      return;
+    // What depends on the distance alone will be read from a strip (BuildStrips), where rows are consecutive queries.
+    if (pack == 1 && inner->getParentRegion() == &op.getScore() && distances.kindOf(inner->getResult(0)) == PointKind::Distance)
       return;
     bool onKey = dependsOnIndex(inner->getResult(0), ir::IndexKind::kv_idx);
     bool onQuery = dependsOnIndex(inner->getResult(0), ir::IndexKind::q_idx);
@@ -142,7 +152,7 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
   int64_t rowSlots = schedule.blockM / schedule.warps / 16;
   auto half = [](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 16)) / 2; };
   int64_t loop = schedule.blockN / 2 + schedule.blockN / 4 + half(op.getValueRowLength());
-  loop += furtherProducts(op) * (schedule.blockN / 2 + 8) + pointRegisters(op, family);
+  loop += furtherProducts(op) * (schedule.blockN / 2 + 8) + pointRegisters(op, family, schedule.pack);
   if (family == MmaFamily::Wgmma && schedule.warps > 8)
     loop += scoreRegisters(op);
   int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim()) + rowRegisters(op.getQueryRegion());
@@ -221,12 +231,13 @@ static int64_t packByDefault(ir::AttentionOp op) {
 }
 
 /// A tile has no more rows than there are.
-static void fitRows(ir::AttentionOp op, ir::Schedule &schedule) {
+static bool fitRows(ir::AttentionOp op, ir::Schedule &schedule) {
   auto queries = op.getQueryType().getConstantSize(1);
   if (!queries || *queries * schedule.pack > kFewRows || schedule.blockM <= kFewRows || kFewRows % schedule.pack != 0)
-    return;
+    return false;
   schedule.blockM = kFewRows;
   schedule.warps = 4;
+  return true;
 }
 
 //===----------------------------------------------------------------------===//
@@ -271,8 +282,11 @@ static int64_t packedRowRegisters(ir::AttentionOp op, int64_t pack) {
 
 /// The first row that fits; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
 static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack) {
-  const TableRow *leanest = nullptr;
-  for (const TableRow &row : kTable) {
+  std::optional<TableRow> leanest;
+  for (TableRow row : kTable) {
+    row.schedule.pack = pack;
+    if (fitRows(op, row.schedule))
+      row.reason = "no more rows than there are queries, of all heads that share a tile";
     bool fits =
         predictShared(row.schedule, op.getHeadDim(), op.getStoredValueLength(), 2) <= target.sharedBytesPerBlock;
     bool isFor = row.family == target.mmaFamily && op.getHeadDim() <= row.maxHeadDim && op.getValueRowLength() <= row.maxHeadDimV &&
@@ -283,7 +297,7 @@ static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, i
     if (registers + packedRowRegisters(op, pack) <= fragmentRegisters(row.family, row.schedule))
       return row;
     if (!leanest || registers < predictRegisters(op, leanest->schedule, row.family))
-      leanest = &row;
+      leanest = row;
   }
   if (leanest)
     return *leanest;
@@ -304,8 +318,6 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
   if (failed(row))
     return failure();
   ir::Schedule schedule = row->schedule;
-  schedule.pack = asked.pack;
-  fitRows(op, schedule);
   if (failed(applyOverride(op, overrides, schedule)) || failed(check(op, schedule, target)))
     return failure();
   op.setScheduleAttr(schedule.toAttr(op.getContext()));

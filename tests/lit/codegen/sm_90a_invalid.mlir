@@ -36,7 +36,7 @@ func.func @limited(%key: !t) attributes {tile.kernel, tile.warps = 4 : i32, tile
   %c0 = arith.constant 0 : i32
   %r = tile.ring {offset = 0 : i32} : !tile.ring<1, 128x64xf16, #tile.smem<128>>
   tile.role producer warps [0 to 4] {
-    // expected-error @+1 {{a tensor map knows no `limit` and no `pack`}}
+    // expected-error @+1 {{a tensor map knows no `limit`}}
     tile.fill %r[%c0] from %key[%c0, %c0, %c0] along 1 limit %c0 {via = "tma"} : !tile.ring<1, 128x64xf16, #tile.smem<128>>, !t
   }
   return

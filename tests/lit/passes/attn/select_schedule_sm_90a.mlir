@@ -85,7 +85,7 @@ func.func @longest_rows(%query: !q, %key: !kv, %value: !kv) -> !q attributes {at
 !q = !attn.tensor<[batch, 4, 8, 64], f16>
 !kv = !attn.tensor<[batch, kv_len, 2, 64], f16>
 func.func @few_queries(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
-  // expected-remark @below {{schedule: block_m 64, block_n 128, stages 3, warps 4}}
+  // expected-remark @below {{schedule: block_m 64, block_n 128, stages 3, warps 4: no more rows than there are queries}}
   // expected-remark @below {{schedule: the 4 query heads of a key head share tiles, 16 queries each}}
   %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
   return %out : !q
