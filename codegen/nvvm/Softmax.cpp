@@ -49,15 +49,17 @@ public:
 private:
   static RowStep advance(Emitter &e, tile::SoftmaxStepOp op, Value blockMax, Value oldMax, Value scale) {
     Value minusInfinity = e.f32(-math::kInfinity);
-    Value rowMax = e.fmax(oldMax, blockMax);
+    Value rowMax = e.fmax(oldMax, blockMax), keeps;
     if (auto lazy = op.getLazy()) {
       // keep the old maximum while exponents stay below 2^lazy; the first visible key always sets it
       Value growth = e.fmul(e.fsub(rowMax, oldMax), scale);
-      Value keep = e.fcmp(Compare::Le, growth, e.f32(lazy->convertToDouble()));
-      rowMax = e.select(keep, oldMax, rowMax);
+      keeps = e.fcmp(Compare::Le, growth, e.f32(lazy->convertToDouble()));
+      rowMax = e.select(keeps, oldMax, rowMax);
     }
     Value offset = e.select(e.feq(rowMax, minusInfinity), e.f32(0.0), e.fmul(rowMax, scale));
     Value alpha = e.ex2(e.fma(oldMax, scale, e.fneg(offset)));
+    if (keeps) // 1 to the bit, which the fma would miss by the rounding of the offset
+      alpha = e.select(keeps, e.f32(1.0), alpha);
     Value negated = e.fneg(offset);
     if (auto shift = op.getOffset())
       negated = e.fadd(negated, e.f32(shift->convertToDouble()));
