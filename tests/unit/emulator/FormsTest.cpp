@@ -1,6 +1,7 @@
 // Every scalar form of the instruction set against its oracle, and ptxas's word that the forms are PTX.
 #include "tests/unit/emulator/Forms.h"
 
+#include "tests/unit/emulator/Hardware.h"
 #include "tests/unit/emulator/Ptxas.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +25,13 @@ static std::vector<std::string> groups() {
   return {names.begin(), names.end()};
 }
 
-class FormsTest : public ::testing::TestWithParam<std::string> {};
+class FormsTest : public ::testing::TestWithParam<std::string> {
+protected:
+  void SetUp() override {
+    if (!missingHardware().empty())
+      GTEST_SKIP() << missingHardware();
+  }
+};
 
 TEST_P(FormsTest, ComputeWhatTheIsaSays) { check(formsOf(GetParam())); }
 

@@ -1,6 +1,8 @@
 // Running the programs of Programs.h.
 #include "tests/unit/emulator/Programs.h"
 
+#include "tests/unit/emulator/Hardware.h"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -85,6 +87,9 @@ Words run(const Program &program) {
   EXPECT_EQ(early, runOnce(*module, program, AsyncCompletion::Lazy, 0)) << program.body;
   for (std::uint64_t seed : {1, 2})
     EXPECT_EQ(early, runOnce(*module, program, AsyncCompletion::Random, seed)) << program.body;
+  if (hasHardware(program.target)) {
+    EXPECT_EQ(early, runOnHardware(program)) << "the GPU's words differ from the virtual GPU's\n" << program.body;
+  }
   auto again = PtxModule::parse(module->print(), "printed.ptx");
   if (!again)
     ADD_FAILURE() << "printed again: " << again.status().message() << "\n" << module->print();

@@ -2,6 +2,7 @@
 // is without a test that executes it.
 #include "runtime/emulator/InstructionTable.h"
 #include "tests/unit/emulator/Forms.h"
+#include "tests/unit/emulator/Hardware.h"
 #include "tests/unit/emulator/Programs.h"
 #include "tests/unit/emulator/Ptxas.h"
 
@@ -12,7 +13,13 @@
 
 namespace attn::emulator::testing {
 
-class ProgramsTest : public ::testing::TestWithParam<ProgramCase> {};
+class ProgramsTest : public ::testing::TestWithParam<ProgramCase> {
+protected:
+  void SetUp() override {
+    if (!missingHardware().empty())
+      GTEST_SKIP() << missingHardware();
+  }
+};
 
 TEST_P(ProgramsTest, DoWhatTheIsaSays) { GetParam().run(); }
 
