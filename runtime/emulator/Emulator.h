@@ -115,8 +115,8 @@ struct SourcePosition {
   unsigned line = 0;
 };
 
-/// One thing the checks found: M01…M05, U01, R01, R02, B01…B04, A01…A08, T01…T06, W01…W07, D01…D03, X02, X03 (trap). See
-/// docs/emulator.md.
+/// One thing the checks found: M01…M05, U01, R01…R04, P01, P02, B01…B04, A01…A08, T01…T06, W01…W09, D01…D03, X02, X03 (trap).
+/// See docs/emulator.md.
 struct Finding {
   std::string id;
   /// The whole sentence, with all of the below in it.
