@@ -82,9 +82,10 @@ static int64_t scoreRegisters(ir::AttentionOp op) {
 /// Registers for 16 rows of queries that the mathematics of a point takes beside its scores: addresses and words of tables
 /// in flight, and what divisions and comparisons of numbers keep. From what ptxas 13.0 was seen to spill with
 /// tests/conformance/Cases.def.
-static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, int64_t pack) {
+static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Schedule &schedule) {
   int64_t registers = 0;
-  bool isBesideProducts = family == MmaFamily::Wgmma;
+  bool isBesideProducts = family == MmaFamily::Wgmma, hasStrip = false;
+  bool factorOfLaunch = false; // a number of the tile, computed from what is known at launch, kept through the loop
   Distances distances(op.getScore(), [](Operation *inner) -> std::optional<PointSteps> {
     auto index = dyn_cast<ir::IndexOp>(inner);
     if (!index || (index.getKind() != ir::IndexKind::q_idx && index.getKind() != ir::IndexKind::kv_idx))
@@ -94,13 +95,18 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, int64_t pack
   auto add = [&](Operation *inner) {
     if (inner->getNumResults() != 1)
       return;
-    // What depends on the distance alone will be read from a strip (BuildStrips), where rows are consecutive queries.
-    if (pack == 1 && inner->getParentRegion() == &op.getScore() && distances.kindOf(inner->getResult(0)) == PointKind::Distance)
-      return;
     bool onKey = dependsOnIndex(inner->getResult(0), ir::IndexKind::kv_idx);
     bool onQuery = dependsOnIndex(inner->getResult(0), ir::IndexKind::q_idx);
+    // What depends on the distance alone will be read from a strip (BuildStrips), where rows are consecutive queries.
+    bool onDistance = schedule.pack == 1 && inner->getParentRegion() == &op.getScore() &&
+                      distances.kindOf(inner->getResult(0)) == PointKind::Distance;
     bool isDivision = isa<arith::DivSIOp, arith::FloorDivSIOp, arith::RemSIOp, arith::DivUIOp, arith::RemUIOp>(inner);
-    if (onKey && isa<ir::LoadOp>(inner))
+    factorOfLaunch |= isFunction(inner) && inner->getParentRegion() == &op.getScore() &&
+                      distances.kindOf(inner->getResult(0)) == PointKind::Shared &&
+                      llvm::any_of(operationsBehind(inner->getResult(0)), [](Operation *each) { return isa<ir::SizeOp, ir::LoadOp>(each); });
+    if (onDistance)
+      hasStrip |= isDivision || isa<ir::LoadOp>(inner) || isFunction(inner);
+    else if (onKey && isa<ir::LoadOp>(inner))
       registers += onQuery ? 40 : 12;
     else if (onKey && (isDivision || isa<arith::CmpFOp>(inner) || (isBesideProducts && isFunction(inner))))
       registers += 12;
@@ -111,6 +117,10 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, int64_t pack
     region->walk(add);
   if (isBesideProducts && registers > 0) // what is kept from key to key, once there is any
     registers += 20;
+  if (hasStrip) // with roles the producer builds it with registers of the consumers
+    registers += isBesideProducts && schedule.warps == 8 ? 16 : 8;
+  if (!isBesideProducts && factorOfLaunch)
+    registers += 4;
   return registers;
 }
 
@@ -152,7 +162,7 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
   int64_t rowSlots = schedule.blockM / schedule.warps / 16;
   auto half = [](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 16)) / 2; };
   int64_t loop = schedule.blockN / 2 + schedule.blockN / 4 + half(op.getValueRowLength());
-  loop += furtherProducts(op) * (schedule.blockN / 2 + 8) + pointRegisters(op, family, schedule.pack);
+  loop += furtherProducts(op) * (schedule.blockN / 2 + 8) + pointRegisters(op, family, schedule);
   if (family == MmaFamily::Wgmma && schedule.warps > 8)
     loop += scoreRegisters(op);
   int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim()) + rowRegisters(op.getQueryRegion());

@@ -5,11 +5,11 @@
 //     →   for i { acquire %strip[i]   build %strip[i] { ^at(%c): … of distance %c - (BM - 1) }   %w = await %strip[i]
 //                 … %y = tile.map %s { ^(%x): %b = at %w[col - row + BM - 1]   addf %x, %b }     release %strip[i] }
 //
-// BM + BN - 1 words a block. Whether a value is of that kind is found from its integers: each is a·row + b·col + (what the
-// tile shares), and only such with a = -b may enter it. Cheap values (ALiBi) stay where they are. With roles the producer's
+// BM + BN - 1 words a block. Cheap values (ALiBi) stay where they are. With roles the producer's
 // threads build ahead; its other warps have nothing else to do.
 // Requires: AssignLayouts. Guarantees: results are unchanged.
 #include "ir/tile/TileDialect.h"
+#include "passes/Distances.h"
 #include "passes/Passes.h"
 #include "passes/tile/LoopFacts.h"
 
@@ -17,9 +17,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
-#include "mlir/IR/Matchers.h"
-
-#include <optional>
 
 using namespace mlir;
 
@@ -29,30 +26,18 @@ namespace attn {
 
 namespace {
 
-/// What a value of a map's region is a function of, beside what the tile shares.
-enum class Kind : uint8_t { Shared, Distance, Other };
-
-/// Σ of an integer over the tile's positions.
-struct Steps {
-  int64_t row = 0, column = 0;
-};
-
 class StripFinder {
 public:
-  explicit StripFinder(Region &region) : region(region) {}
+  explicit StripFinder(Region &region);
 
   /// The largest values that depend on the distance alone and cost more than a read of shared memory.
   SmallVector<Value> find();
 
 private:
-  bool isInside(Value value) const { return value.getParentRegion() == &region; }
-  std::optional<Steps> steps(Value value);
-  Kind kindOf(Value value);
-  Kind computeKind(Value value);
   bool isCostly(Value value);
 
   Region &region;
-  DenseMap<Value, Kind> kinds;
+  Distances distances;
   DenseMap<Value, bool> costly;
 };
 
@@ -62,63 +47,23 @@ private:
 // Analysis
 //===----------------------------------------------------------------------===//
 
-std::optional<Steps> StripFinder::steps(Value value) {
-  if (!isInside(value))
-    return Steps{};
-  Operation *op = value.getDefiningOp();
-  if (!op)
-    return std::nullopt;
-  if (isa<arith::ConstantOp>(op))
-    return Steps{};
+static std::optional<PointSteps> positionOf(Operation *op) {
   if (isa<tile::RowOp>(op))
-    return Steps{1, 0};
+    return PointSteps{1, 0};
   if (isa<tile::ColOp>(op))
-    return Steps{0, 1};
-  if (!isa<arith::AddIOp, arith::SubIOp, arith::MulIOp>(op))
-    return kindOf(value) == Kind::Shared ? std::optional(Steps{}) : std::nullopt;
-  auto a = steps(op->getOperand(0)), b = steps(op->getOperand(1));
-  if (!a || !b)
-    return std::nullopt;
-  if (isa<arith::MulIOp>(op)) {
-    APInt factor;
-    if (!matchPattern(op->getOperand(1), m_ConstantInt(&factor)))
-      return a->row == 0 && a->column == 0 && b->row == 0 && b->column == 0 ? a : std::nullopt;
-    return Steps{a->row * factor.getSExtValue(), a->column * factor.getSExtValue()};
-  }
-  int64_t sign = isa<arith::AddIOp>(op) ? 1 : -1;
-  return Steps{a->row + sign * b->row, a->column + sign * b->column};
+    return PointSteps{0, 1};
+  return std::nullopt;
 }
 
-Kind StripFinder::kindOf(Value value) {
-  if (auto known = kinds.find(value); known != kinds.end())
-    return known->second;
-  kinds[value] = Kind::Other; // while it is being looked at
-  Kind kind = computeKind(value);
-  return kinds[value] = kind;
-}
-
-Kind StripFinder::computeKind(Value value) {
-  if (!isInside(value))
-    return Kind::Shared;
-  Operation *op = value.getDefiningOp();
-  if (!op || op->getNumRegions() != 0 || isa<tile::AtOp>(op) || op->getNumResults() != 1)
-    return Kind::Other;
-  if (isa<tile::RowOp, tile::ColOp>(op))
-    return Kind::Other;
-  if (isa<arith::AddIOp, arith::SubIOp, arith::MulIOp>(op))
-    if (auto known = steps(value))
-      return known->row == 0 && known->column == 0 ? Kind::Shared : known->row == -known->column ? Kind::Distance : Kind::Other;
-  Kind kind = Kind::Shared;
-  for (Value operand : op->getOperands())
-    kind = std::max(kind, kindOf(operand));
-  return kind;
+StripFinder::StripFinder(Region &region) : region(region), distances(region, positionOf) {
+  distances.isOpaque = [](Operation *op) { return isa<tile::AtOp>(op); }; // the consumers' own memory
 }
 
 bool StripFinder::isCostly(Value value) {
   if (auto known = costly.find(value); known != costly.end())
     return known->second;
   Operation *op = value.getDefiningOp();
-  bool result = op && isInside(value) && kindOf(value) == Kind::Distance &&
+  bool result = op && value.getParentRegion() == &region && distances.kindOf(value) == PointKind::Distance &&
                 (isExpensive(op) || llvm::any_of(op->getOperands(), [&](Value operand) { return isCostly(operand); }));
   return costly[value] = result;
 }
@@ -130,7 +75,7 @@ SmallVector<Value> StripFinder::find() {
       continue;
     Value value = op.getResult(0);
     bool isLargest = llvm::any_of(value.getUsers(), [&](Operation *user) {
-      return user->getNumResults() != 1 || kindOf(user->getResult(0)) != Kind::Distance || !user->getResult(0).getType().isF32();
+      return user->getNumResults() != 1 || distances.kindOf(user->getResult(0)) != PointKind::Distance || !user->getResult(0).getType().isF32();
     });
     if (isLargest && isCostly(value))
       found.push_back(value);

@@ -102,3 +102,28 @@ func.func @mask_of_the_head(%query: !q, %key: !kv, %value: !kv) -> !q attributes
     mask { %h = attn.index h   %j = attn.index kv_idx   %v = arith.cmpi sle, %h, %j : i32   attn.yield %v : i1 }
   return %out : !q
 }
+
+// -----
+
+// A table of distances is read from a strip, which leaves the tile its size; a table of pairs is not.
+!q = !attn.tensor<[batch, q_len, 8, 128], bf16>
+!kv = !attn.tensor<[batch, kv_len, 2, 128], bf16>
+func.func @tables(%query: !q, %key: !kv, %value: !kv, %near: !attn.tensor<[n], f32>, %pairs: !attn.tensor<[q_len, kv_len], f32>) -> (!q, !q) attributes {attn.plan} {
+  // expected-remark @below {{schedule: block_m 128, block_n 128, stages 2, warps 8}}
+  %a = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+    score { ^point(%q: vector<128xf32>, %k: vector<128xf32>):
+      %s = attn.dot %q, %k : vector<128xf32>
+      %i = attn.index q_idx   %j = attn.index kv_idx   %n = attn.size kv_len   %o = arith.addi %j, %n : i32   %d = arith.subi %o, %i : i32
+      %b = attn.load %near[%d] : !attn.tensor<[n], f32> -> f32
+      %x = arith.addf %s, %b : f32
+      attn.yield %x : f32 }
+  // expected-remark @below {{schedule: block_m 128, block_n 64, stages 2, warps 8}}
+  %c = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+    score { ^point(%q: vector<128xf32>, %k: vector<128xf32>):
+      %s = attn.dot %q, %k : vector<128xf32>
+      %i = attn.index q_idx   %j = attn.index kv_idx
+      %b = attn.load %pairs[%i, %j] : !attn.tensor<[q_len, kv_len], f32> -> f32
+      %x = arith.addf %s, %b : f32
+      attn.yield %x : f32 }
+  return %a, %c : !q, !q
+}
