@@ -280,7 +280,10 @@ llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
     context.setRoles(std::move(*roles));
     dispatchRoles(&frame.function.getBody().front(), context);
   }
-  if (mlir::failed(convertTile(frame.function, context, arch)) || mlir::failed(convertControlFlow(frame.function, context)))
+  if (mlir::failed(convertTile(frame.function, context, arch)))
+    return mlir::failure();
+  sinkBehindLoops(frame.function.getBody().front());
+  if (mlir::failed(convertControlFlow(frame.function, context)))
     return mlir::failure();
   for (auto cast : llvm::make_early_inc_range(frame.function.getOps<mlir::UnrealizedConversionCastOp>()))
     cast.erase();

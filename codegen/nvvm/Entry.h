@@ -4,6 +4,7 @@
 #include "llvm/Support/LogicalResult.h"
 
 namespace mlir {
+class Block;
 namespace func {
 class FuncOp;
 }
@@ -16,5 +17,8 @@ class ArchLowering;
 /// Replaces a kernel of the `tile` dialect, after InsertBarriers, by an `llvm.func` of the same name with the parameters of
 /// `kernelParams`. Fails after a diagnostic.
 llvm::LogicalResult lowerKernel(mlir::func::FuncOp kernel, const ArchLowering &arch);
+
+/// Moves pure operations of a kernel's entry block that are used behind its last loop of sums only to their first use.
+void sinkBehindLoops(mlir::Block &block);
 
 } // namespace attn::codegen

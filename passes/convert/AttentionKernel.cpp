@@ -300,7 +300,7 @@ Value AttentionKernel::startOfRowMax() {
 std::optional<HiddenValues> AttentionKernel::hiddenValues() {
   if (op.getMask().empty() || !value.region->empty())
     return std::nullopt;
-  return HiddenValues{scope, value.tensor, value.head, ir::yieldedBy(op.getMask())[0], sizeOf(key.tensor, 1), firstRow, schedule.blockM};
+  return HiddenValues{scope, value.tensor, value.head, ir::yieldedBy(op.getMask())[0], sizeOf(key.tensor, 1), blocks->end(), firstRow, schedule.blockM};
 }
 
 LogicalResult AttentionKernel::writeLoop() {
@@ -313,7 +313,7 @@ LogicalResult AttentionKernel::writeLoop() {
   SmallVector<Value> state{rowMax, rowSum, zeroAcc};
   auto hidden = hiddenValues();
   if (hidden)
-    llvm::append_values(state, hidden->none().lo, hidden->none().hi);
+    state.push_back(hidden->none());
   auto loop = scf::ForOp::create(builder, location, scope.constant(0), blocks->count(), scope.constant(1), state);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(loop.getBody());
@@ -321,7 +321,7 @@ LogicalResult AttentionKernel::writeLoop() {
     return failure();
   builder.setInsertionPointAfter(loop);
   state.assign(loop.getResults().begin(), loop.getResults().end());
-  if (hidden && !(state[2] = hidden->restore(builder, state[2], {state[3], state[4]})))
+  if (hidden && !(state[2] = hidden->restore(builder, state[2], state[3])))
     return failure();
   return writeOutputs(state);
 }
@@ -349,9 +349,9 @@ LogicalResult AttentionKernel::writeBlock(scf::ForOp loop) {
   SmallVector<Value> next{step.getNewRowMax(), step.getNewRowSum(), {}};
   Value rows = values->front();
   if (auto hidden = hiddenValues()) {
-    KeyRange met{state[3], state[4]};
-    rows = hidden->keepFinite(builder, rows, firstKey, schedule.blockN, blocks->isFull(builder, block), met);
-    llvm::append_values(next, met.lo, met.hi);
+    Value from;
+    std::tie(rows, from) = hidden->keepFinite(builder, rows, firstKey, blocks->isFull(builder, block), state[3]);
+    next.push_back(from);
   }
   next[2] = tile::DotOp::create(builder, location, acc.getType(), probs, rows, acc, /*trans=*/false);
   scf::YieldOp::create(builder, location, next);

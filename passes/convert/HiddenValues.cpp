@@ -11,12 +11,9 @@ using namespace mlir;
 
 namespace attn {
 
-KeyRange HiddenValues::none() const {
-  return {scope.constant(std::numeric_limits<int32_t>::max()), scope.constant(0)};
-}
+Value HiddenValues::none() const { return scope.constant(std::numeric_limits<int32_t>::max()); }
 
-Value HiddenValues::keepFinite(OpBuilder &builder, Value values, Value firstKey, int64_t blockN, Value isFull,
-                               KeyRange &met) const {
+std::pair<Value, Value> HiddenValues::keepFinite(OpBuilder &builder, Value values, Value firstKey, Value isFull, Value from) const {
   Location location = values.getLoc();
   // Of a tensor without rows nothing has been copied.
   Value looks = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, firstKey, keys);
@@ -26,11 +23,8 @@ Value HiddenValues::keepFinite(OpBuilder &builder, Value values, Value firstKey,
     looks = arith::AndIOp::create(builder, location, partial, looks);
   }
   auto keep = tile::KeepFiniteOp::create(builder, location, values.getType(), builder.getI1Type(), values, looks, Value());
-  Value end = arith::AddIOp::create(builder, location, firstKey, scope.constant(static_cast<int32_t>(blockN)));
-  Value lo = arith::MinSIOp::create(builder, location, met.lo, firstKey), hi = arith::MaxSIOp::create(builder, location, met.hi, end);
-  met.lo = arith::SelectOp::create(builder, location, keep.getFound(), lo, met.lo);
-  met.hi = arith::SelectOp::create(builder, location, keep.getFound(), hi, met.hi);
-  return keep.getResult();
+  Value first = arith::MinSIOp::create(builder, location, from, firstKey);
+  return {keep.getResult(), arith::SelectOp::create(builder, location, keep.getFound(), first, from)};
 }
 
 /// 1 in the rows that see `key`, else 0.
@@ -70,23 +64,17 @@ Value HiddenValues::addRow(OpBuilder &builder, Value sums, Value seen, Value key
   return map;
 }
 
-Value HiddenValues::restore(OpBuilder &builder, Value sums, const KeyRange &met) const {
+Value HiddenValues::restore(OpBuilder &builder, Value sums, Value from) const {
   Location location = sums.getLoc();
   OpBuilder::InsertionGuard guard(builder);
-  Value any = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, met.lo, met.hi);
-  auto branch = scf::IfOp::create(builder, location, sums.getType(), any, /*withElse=*/true);
-  builder.setInsertionPointToEnd(branch.elseBlock());
-  scf::YieldOp::create(builder, location, sums);
-  builder.setInsertionPointToEnd(branch.thenBlock());
-  Value end = arith::MinSIOp::create(builder, location, met.hi, keys);
-  auto loop = scf::ForOp::create(builder, location, met.lo, end, scope.constant(1), ValueRange{sums});
-  scf::YieldOp::create(builder, location, loop.getResult(0));
+  Value last = arith::MinSIOp::create(builder, location, end, keys);
+  auto loop = scf::ForOp::create(builder, location, from, last, scope.constant(1), ValueRange{sums});
   builder.setInsertionPointToEnd(loop.getBody());
   Value key = loop.getInductionVar(), seen = seenBy(builder, key);
   if (!seen)
     return {};
   scf::YieldOp::create(builder, location, addRow(builder, loop.getRegionIterArg(0), seen, key));
-  return branch.getResult(0);
+  return loop.getResult(0);
 }
 
 } // namespace attn

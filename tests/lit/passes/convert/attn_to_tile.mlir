@@ -38,10 +38,8 @@
 // CHECK: %[[LOOKS:.*]] = arith.andi %[[PARTIAL]], %[[EXISTS]]
 // CHECK: %[[FINITE:.*]], %[[FOUND:.*]] = tile.keep_finite %[[V]] if %[[LOOKS]]
 // CHECK: arith.select %[[FOUND]]
-// CHECK: arith.select %[[FOUND]]
 // CHECK: tile.dot %{{.*}}, %[[FINITE]],
 // Those that a row sees are added behind the loop.
-// CHECK: scf.if
 // CHECK: scf.for %[[KEY:[a-z0-9]+]] =
 // CHECK: tile.map
 // CHECK: arith.cmpi sle, %[[KEY]],
