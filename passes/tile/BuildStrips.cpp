@@ -87,18 +87,6 @@ SmallVector<Value> StripFinder::find() {
 // Strips
 //===----------------------------------------------------------------------===//
 
-static Value copyInto(OpBuilder &builder, Region &from, Value value, IRMapping &mapping) {
-  if (Value known = mapping.lookupOrNull(value))
-    return known;
-  Operation *op = value.getDefiningOp();
-  if (!op || op->getParentRegion() != &from)
-    return value;
-  for (Value operand : op->getOperands())
-    copyInto(builder, from, operand, mapping);
-  builder.clone(*op, mapping);
-  return mapping.lookup(value);
-}
-
 /// Reads `value` of the map's region from a strip that is built in front of the map.
 static void buildStrip(func::FuncOp kernel, scf::ForOp loop, tile::MapOp map, Value value, unsigned stages) {
   Location location = value.getLoc();
@@ -125,7 +113,7 @@ static void buildStrip(func::FuncOp kernel, scf::ForOp loop, tile::MapOp map, Va
         mapping.map(op.getResult(0), zero);
       else if (isa<tile::ColOp>(op))
         mapping.map(op.getResult(0), distance);
-    Value copy = copyInto(body, map.getBody(), value, mapping);
+    Value copy = copyOutOf(body, map.getBody(), value, mapping);
     tile::YieldOp::create(body, location, copy);
   }
   auto buffer = tile::BufferType::get(context, {words}, f32, layout);

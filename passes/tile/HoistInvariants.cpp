@@ -81,19 +81,6 @@ bool RowValues::usesRow(Value value) {
   return row[value] = inside && (isa<tile::RowOp>(op) || llvm::any_of(op->getOperands(), [&](Value operand) { return usesRow(operand); }));
 }
 
-/// Copies what `value` needs into the body of a 1-D map.
-static Value copyInto(OpBuilder &builder, Region &from, Value value, IRMapping &mapping) {
-  if (Value known = mapping.lookupOrNull(value))
-    return known;
-  Operation *op = value.getDefiningOp();
-  if (!op || op->getParentRegion() != &from)
-    return value;
-  for (Value operand : op->getOperands())
-    copyInto(builder, from, operand, mapping);
-  builder.clone(*op, mapping);
-  return mapping.lookup(value);
-}
-
 /// The 1-D map before the loop that computes `value`, from what the map's body holds now.
 Value RowValues::copyOut(Value value) {
   OpBuilder builder(loop);
@@ -102,7 +89,7 @@ Value RowValues::copyOut(Value value) {
   auto rows = tile::MapOp::create(builder, location, type, ValueRange());
   OpBuilder body = OpBuilder::atBlockEnd(&rows.getBody().emplaceBlock());
   IRMapping mapping;
-  Value copy = copyInto(body, map.getBody(), value, mapping);
+  Value copy = copyOutOf(body, map.getBody(), value, mapping);
   tile::YieldOp::create(body, location, copy);
   return rows.getResult();
 }

@@ -472,7 +472,11 @@ static void placeFences(tile::RoleOp role) {
       tile::FenceOp::create(builder, op->getLoc(), tile::FenceKind::async_proxy);
     }
     auto isTouched = [&](Operation *ring) { return llvm::any_of(touched, [&](Operation *storage) { return meet(ring, storage); }); };
-    if (auto release = dyn_cast<tile::ReleaseOp>(op); release && isTouched(release.getRing().getDefiningOp()))
+    auto isBuilt = [](Value ring) { // by threads, who need no fence
+      return llvm::any_of(ring.getUsers(), [](Operation *user) { return isa<tile::BuildOp>(user); });
+    };
+    if (auto release = dyn_cast<tile::ReleaseOp>(op);
+        release && !isBuilt(release.getRing()) && isTouched(release.getRing().getDefiningOp()))
       tile::FenceOp::create(builder, op->getLoc(), tile::FenceKind::async_proxy);
   });
 }

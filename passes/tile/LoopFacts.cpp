@@ -44,4 +44,16 @@ Value cloneForIteration(OpBuilder &builder, scf::ForOp loop, Value value, IRMapp
   return builder.clone(*op, mapping)->getResult(cast<OpResult>(value).getResultNumber());
 }
 
+Value copyOutOf(OpBuilder &builder, Region &from, Value value, IRMapping &mapping) {
+  if (Value known = mapping.lookupOrNull(value))
+    return known;
+  Operation *op = value.getDefiningOp();
+  if (!op || op->getParentRegion() != &from)
+    return value;
+  for (Value operand : op->getOperands())
+    copyOutOf(builder, from, operand, mapping);
+  builder.clone(*op, mapping);
+  return mapping.lookup(value);
+}
+
 } // namespace attn

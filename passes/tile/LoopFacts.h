@@ -21,4 +21,7 @@ bool isExpensive(mlir::Operation *op);
 mlir::Value cloneForIteration(mlir::OpBuilder &builder, mlir::scf::ForOp loop, mlir::Value value,
                               mlir::IRMapping &mapping);
 
+/// Copies `value`, and what it needs of `region`, whose values not mapped yet may stand in another place as well.
+mlir::Value copyOutOf(mlir::OpBuilder &builder, mlir::Region &region, mlir::Value value, mlir::IRMapping &mapping);
+
 } // namespace attn
