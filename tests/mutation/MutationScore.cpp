@@ -5,7 +5,8 @@
 // Correct kernels run first, and must be silent, under early, late and three random completions. Then each mutant
 // (Mutants.h) of an instruction that they execute runs until something is reported. What nothing is reported about either computes something else, which
 // counts against the score, or the same; of the latter those that Equivalent.def argues to be as good as the kernel do not
-// count, all others do. Exits 1 where a correct kernel is accused or the score is below `--least`.
+// count, all others do. Exits 1 where a correct kernel is accused, a row of that file is out of use, or the score is below
+// `--least`.
 #include "tests/mutation/Mutants.h"
 #include "tests/mutation/Subject.h"
 
@@ -55,26 +56,33 @@ struct Score {
 
 /// A mutant that does what the kernel does, with the reason.
 struct Equivalent {
-  std::string_view kernel, change, instruction, reason;
+  std::string_view kernel, change, instruction;
+  unsigned most; ///< of one kernel
+  std::string_view reason;
 };
 constexpr Equivalent kEquivalents[] = {
-#define ATTN_EQUIVALENT(kernel, change, instruction, reason) {kernel, change, instruction, reason},
+#define ATTN_EQUIVALENT(kernel, change, instruction, most, reason) {kernel, change, instruction, most, reason},
 #include "tests/mutation/Equivalent.def"
 #undef ATTN_EQUIVALENT
-    {"", "", "", ""}};
+};
+
+/// How many mutants of one kernel each row has taken.
+using Uses = std::map<const Equivalent *, unsigned>;
 
 } // namespace
 
-static bool isEquivalent(const Subject &subject, const Mutant &mutant) {
+static bool isEquivalent(const Subject &subject, const Mutant &mutant, Uses &uses) {
   for (const Equivalent &each : kEquivalents)
-    if (!each.reason.empty() && fmt::format("{}.{}", subject.target(), subject.name()).starts_with(each.kernel) &&
-        each.change == mutant.change && mutant.instruction.find(each.instruction) != std::string::npos)
+    if (fmt::format("{}.{}", subject.target(), subject.name()).starts_with(each.kernel) && each.change == mutant.change &&
+        mutant.instruction.find(each.instruction) != std::string::npos && uses[&each] < each.most) {
+      ++uses[&each];
       return true;
+    }
   return false;
 }
 
 /// Early on all inputs first: that is where most are found.
-static Verdict judge(Subject &subject, const Mutant &mutant, const std::vector<std::string> &expected, std::string &finding) {
+static Verdict judge(Subject &subject, const Mutant &mutant, const std::vector<std::string> &expected, Uses &uses, std::string &finding) {
   Verdict verdict = Verdict::Unnoticed;
   for (const Schedule &schedule : schedules())
     for (std::size_t input = 0; input < subject.inputs(); ++input) {
@@ -87,7 +95,7 @@ static Verdict judge(Subject &subject, const Mutant &mutant, const std::vector<s
       if (outcome.output != expected[input])
         verdict = Verdict::Wrong;
     }
-  return verdict == Verdict::Unnoticed && isEquivalent(subject, mutant) ? Verdict::Equivalent : verdict;
+  return verdict == Verdict::Unnoticed && isEquivalent(subject, mutant, uses) ? Verdict::Equivalent : verdict;
 }
 
 /// The id in "launch of `name`: R01 shared …".
@@ -121,9 +129,10 @@ static void tell(const Mutant &mutant, Verdict verdict, const std::string &findi
              mutant.instruction.substr(0, 100), finding.substr(0, 160));
 }
 
-static bool scoreOf(Subject &subject, const Options &options, Score &score) {
+static bool scoreOf(Subject &subject, const Options &options, Score &score, Uses &all) {
   std::vector<std::string> expected;
   std::set<unsigned> lines;
+  Uses uses;
   if (!isSilent(subject, expected, lines))
     return false;
   for (const std::string &entry : subject.entries())
@@ -131,7 +140,7 @@ static bool scoreOf(Subject &subject, const Options &options, Score &score) {
       if (!lines.count(mutant.line))
         continue; // what is not executed here cannot be missed here
       std::string finding;
-      const Verdict verdict = judge(subject, mutant, expected, finding);
+      const Verdict verdict = judge(subject, mutant, expected, uses, finding);
       const std::array<unsigned *, 5> counts = {&score.refused, &score.reported, &score.wrong, &score.unnoticed, &score.equivalent};
       ++*counts[static_cast<std::size_t>(verdict)];
       if (verdict == Verdict::Reported)
@@ -139,12 +148,25 @@ static bool scoreOf(Subject &subject, const Options &options, Score &score) {
       if (options.verbose || verdict == Verdict::Wrong || verdict == Verdict::Unnoticed)
         tell(mutant, verdict, finding);
     }
+  for (const auto &[row, count] : uses)
+    all[row] += count;
   return true;
 }
 
 static void print(const std::string &name, const Score &score) {
   fmt::print("{:36} {:5} {:9} {:6} {:10} {:11} {:7.1f} %\n", name, score.counted(), score.reported, score.wrong, score.unnoticed, score.equivalent,
              100 * score.share());
+}
+
+/// Rows that took no mutant of the targets that were run are of no use any more.
+static bool areAllUsed(const Options &options, const Uses &uses) {
+  bool result = true;
+  for (const Equivalent &row : kEquivalents)
+    if ((options.target.empty() || row.kernel.starts_with(options.target + ".")) && !uses.count(&row)) {
+      fmt::print("Equivalent.def: `{}`, {}, `{}` takes no mutant: remove it\n", row.kernel, row.change, row.instruction);
+      result = false;
+    }
+  return result;
 }
 
 static int run(const Options &options) {
@@ -160,13 +182,14 @@ static int run(const Options &options) {
   fmt::print("{}", error);
   fmt::print("{:36} {:>5} {:>9} {:>6} {:>10} {:>11} {:>9}\n", "kernel", "count", "reported", "wrong", "unnoticed", "equivalent", "score");
   Score total;
+  Uses uses;
   bool isGood = error.empty();
   for (const auto &subject : subjects) {
     const std::string name = fmt::format("{}.{}", subject->target(), subject->name());
     if (!options.kernel.empty() && name.find(options.kernel) == std::string::npos)
       continue;
     Score score;
-    isGood &= scoreOf(*subject, options, score);
+    isGood &= scoreOf(*subject, options, score, uses);
     print(name, score);
     total.add(score);
     std::fflush(stdout);
@@ -174,6 +197,8 @@ static int run(const Options &options) {
   print("all", total);
   for (const auto &[id, count] : total.byId)
     fmt::print("  {}: {}\n", id, count);
+  if (options.kernel.empty())
+    isGood &= areAllUsed(options, uses);
   return isGood && total.counted() > 0 && total.share() >= options.least ? 0 : 1;
 }
 
