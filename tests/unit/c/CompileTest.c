@@ -2,6 +2,7 @@
  * of a row sum to 1. */
 #include <attn/c/Attn.h>
 
+#include "tests/unit/c/Arguments.h"
 #include "tests/unit/c/Expect.h"
 
 #include <math.h>
@@ -9,18 +10,6 @@
 enum { kLength = 40, kHeads = 2, kDim = 64, kCount = kLength * kHeads * kDim };
 
 static const uint16_t kOne = 0x3c00; /* of f16 */
-
-static AttnArgument tensor(const char *name, AttnElementType type, const AttnBuffer *buffer, int32_t rank, const int64_t *shape) {
-  AttnArgument argument;
-  memset(&argument, 0, sizeof argument);
-  argument.name = name;
-  argument.kind = ATTN_TENSOR;
-  argument.type = type;
-  argument.address = attnBufferAddress(buffer);
-  argument.rank = rank;
-  argument.shape = shape;
-  return argument;
-}
 
 static void testRun(const AttnDevice *device) {
   static const char *const defines[] = {"width=7"};

@@ -2,6 +2,7 @@
  * the plan of tests/unit/runtime/AffineKernel.h: out = x * scale + shift. The null device runs nothing. */
 #include <attn/c/Attn.h>
 
+#include "tests/unit/c/Arguments.h"
 #include "tests/unit/c/Expect.h"
 
 enum { kColumns = 64 };
@@ -38,18 +39,6 @@ static void closeAll(Fixture *own) {
   attnBufferFree(own->out);
   attnBufferFree(own->workspace);
   attnPlanClose(own->plan);
-}
-
-static AttnArgument tensor(const char *name, AttnElementType type, const AttnBuffer *buffer, int32_t rank, const int64_t *shape) {
-  AttnArgument argument;
-  memset(&argument, 0, sizeof argument);
-  argument.name = name;
-  argument.kind = ATTN_TENSOR;
-  argument.type = type;
-  argument.address = attnBufferAddress(buffer);
-  argument.rank = rank;
-  argument.shape = shape;
-  return argument;
 }
 
 static AttnArgument number(const char *name, AttnArgumentKind kind, int64_t integer, double real) {
