@@ -58,7 +58,7 @@ static bool isSameForPoints(Value value, Region &region) {
          llvm::all_of(op->getOperands(), [&](Value operand) { return isSameForPoints(operand, region); });
 }
 
-/// Rewrites s · c ± u · w, c > 0 a constant and u the same for all points, to s ± (u / c) · w, and returns c.
+/// Rewrites s · c ± u · w, c > 0 a constant of moderate size and u the same for all points, to s ± (u / c) · w, and returns c.
 static std::optional<double> takeOut(Value &sum, Region &region) {
   Operation *op = sum.getDefiningOp();
   if (!op || !isa<arith::AddFOp, arith::SubFOp>(op))
@@ -70,7 +70,7 @@ static std::optional<double> takeOut(Value &sum, Region &region) {
       continue;
     std::optional<double> constant = constantOf(product.getRhs());
     unsigned same = isSameForPoints(other.getLhs(), region) ? 0 : 1;
-    if (!constant || !(*constant > 0.0) || !std::isfinite(*constant) || !product.getLhs().getDefiningOp<ir::DotOp>() ||
+    if (!constant || !(*constant > 0x1p-64) || !(*constant < 0x1p64) || // whose inverse is a number of f32 !product.getLhs().getDefiningOp<ir::DotOp>() ||
         !isSameForPoints(other->getOperand(same), region) || isSameForPoints(other->getOperand(1 - same), region))
       continue;
     OpBuilder builder(op);
