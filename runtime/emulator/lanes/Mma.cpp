@@ -64,13 +64,13 @@ ATTN_INLINE void transpose8(const float *columns, Vector8 *rows) {
 
 /// c[row] += Σ_k a[row][k] · b[k], eight rows at a time so that the sums stay in registers. `a` holds the fragments'
 /// runs: eight k of a row are contiguous, the next eight are 128 floats further (the register two later).
-template <unsigned kRuns> ATTN_INLINE void multiply(const float *a, const Vector8 *b, Vector8 *c) {
+template <unsigned kRuns, int kOfRun = 8> ATTN_INLINE void multiply(const float *a, const Vector8 *b, Vector8 *c) {
   for (int rowBlock = 0; rowBlock < 2; ++rowBlock) {
     Vector8 sum[8];
     for (int row = 0; row < 8; ++row)
       sum[row] = c[8 * rowBlock + row];
     for (unsigned run = 0; run < kRuns; ++run)
-      for (int k = 0; k < 8; ++k) {
+      for (int k = 0; k < kOfRun; ++k) {
         Vector8 factor = b[8 * run + k];
         const float *column = a + 128 * run + 64 * rowBlock + k;
         for (int row = 0; row < 8; ++row)
@@ -203,21 +203,24 @@ template <bool kBrain, unsigned kRuns, bool kHalfSums> void mmaHalf(LaneState &s
     storeSingles(state, registers.d, c);
 }
 
+/// The 32 numbers of a register plane, runs of four, to every eighth float from `out` on.
+ATTN_INLINE void placeTf32(const std::uint32_t *plane, float *out) {
+  for (int i = 0; i < 32; ++i)
+    out[8 * (i / 4) + i % 4] = bitsTo<float>(plane[i] & 0xFFFFE000);
+}
+
+/// Products of two tf32 numbers are exact in f32 as well.
 template <unsigned kRuns> void mmaTf32(LaneState &state, const Inst &in) {
   Registers registers = registersOf(in, 2 * kRuns, kRuns, 4);
-  constexpr unsigned kK = 4 * kRuns;
-  Vector8 c[16];
+  alignas(64) float a[128] = {}, columns[64] = {};
+  Vector8 b[8], c[16];
+  for (unsigned r = 0; r < 2 * kRuns; ++r)
+    placeTf32(state.plane<std::uint32_t>(registers.a[r]), a + 64 * (r % 2) + 4 * (r / 2));
+  for (unsigned r = 0; r < kRuns; ++r)
+    placeTf32(state.plane<std::uint32_t>(registers.b[r]), columns + 4 * r);
+  transpose8(columns, b);
   loadSingles(state, registers.c, c);
-  auto element = [&](std::uint32_t slot, unsigned lane) {
-    return bitsTo<float>(state.plane<std::uint32_t>(slot)[lane] & 0xFFFFE000);
-  };
-  for (unsigned k = 0; k < kK; ++k) {
-    Vector8 factor;
-    for (unsigned n = 0; n < 8; ++n)
-      factor[n] = element(registers.b[k / 4], 4 * n + k % 4);
-    for (unsigned row = 0; row < 16; ++row)
-      c[row] = c[row] + element(registers.a[row / 8 + 2 * (k / 4)], 4 * (row % 8) + k % 4) * factor;
-  }
+  multiply<1, 4 * kRuns>(a, b, c);
   canonicalise(c);
   propagate<2>(state, registers, false);
   storeSingles(state, registers.d, c);
