@@ -232,6 +232,7 @@ bool Decoder::decodeInstruction(Instance &made, const ptx::Instruction &each) {
   case Family::Move: done = decodeMove(); break;
   case Family::Convert: done = decodeConvert(); break;
   case Family::ConvertPack: done = decodeConvertPack(); break;
+  case Family::ConvertFloat8: done = decodeConvertFloat8(); break;
   case Family::AddressConvert: done = decodeAddressConvert(); break;
   case Family::IsSpace: done = decodeIsSpace(); break;
   case Family::Load: done = decodeLoad(); break;

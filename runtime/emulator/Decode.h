@@ -112,6 +112,7 @@ private:
   bool decodeMoveVector();
   bool decodeConvert();
   bool decodeConvertPack();
+  bool decodeConvertFloat8();
   bool decodeAddressConvert();
   bool decodeIsSpace();
   bool decodeLoad();

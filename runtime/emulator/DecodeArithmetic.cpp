@@ -475,4 +475,15 @@ bool Decoder::decodeConvertPack() {
   return emitArithmetic(lanes.convertPack(to, rounding()), to, {f32, f32}, commonFlags());
 }
 
+/// Pairs of 8-bit floats lie in 16 bits.
+bool Decoder::decodeConvertFloat8() {
+  countAs(InstructionClass::Conversion);
+  ScalarType to = type(0), from = lastType();
+  Handler handler = lanes.convertFloat8(to, from);
+  if (from == ScalarType::F32)
+    return emitArithmetic(handler, ScalarType::B16, {from, from}, commonFlags());
+  bool widens = to == ScalarType::F16x2;
+  return emitArithmetic(handler, widens ? to : ScalarType::B16, {widens ? ScalarType::B16 : from}, commonFlags());
+}
+
 } // namespace attn::emulator

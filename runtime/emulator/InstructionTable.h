@@ -12,7 +12,7 @@ namespace attn::emulator::ptx {
 
 /// The decode functions (Decode*.cpp), one for each family of rows.
 enum class Family : std::uint8_t {
-  Integer, Carry, PredicateLogic, Float, FloatTest, Half, Compare, Set, Select, Move, Convert, ConvertPack,
+  Integer, Carry, PredicateLogic, Float, FloatTest, Half, Compare, Set, Select, Move, Convert, ConvertPack, ConvertFloat8,
   AddressConvert, IsSpace, Load, Store, Nothing, Atomic, CreatePolicy, Shuffle, Vote, Match, WarpReduce, ActiveMask,
   WarpBarrier, MoveMatrix, Barrier, Fence, AsyncCopy, AsyncCommit, AsyncWait, LoadMatrix, Mma, Branch, BranchIndexed,
   Call, Return, Exit, Trap, Sleep, StoreMatrix, Mbarrier, MbarrierWait, CopyArrival, TensorCopy, BulkGroup, MapPrefetch,

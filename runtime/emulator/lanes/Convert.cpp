@@ -176,6 +176,64 @@ template <bool kBrain, bool kNearest> void pack(LaneState &state, const Inst &in
   });
 }
 
+/// e4m3 has its largest exponent for numbers too, but for one NaN; e5m2 is as IEEE 754 has it.
+struct E4M3 {
+  static constexpr int kMantissa = 3, kBias = 7;
+  static constexpr std::uint32_t kLargest = 0x7E;
+  static ATTN_INLINE float widen(std::uint32_t bits) {
+    std::uint32_t magnitude = bits & 0x7F;
+    // Placed as an f32 the exponent is 120 too small; the product is exact, subnormals included.
+    float value = bitsTo<float>(magnitude << 20) * 0x1p120f;
+    return magnitude == 0x7F ? bitsTo<float>(kCanonicalNan) : bits & 0x80 ? -value : value;
+  }
+};
+struct E5M2 {
+  static constexpr int kMantissa = 2, kBias = 15;
+  static constexpr std::uint32_t kLargest = 0x7B;
+  static ATTN_INLINE float widen(std::uint32_t bits) { return canonical(fromF16((bits & 0xFF) << 8)); }
+};
+
+/// To nearest even; beyond the largest number it, infinities too (`.satfinite`). NaN becomes 0x7F.
+template <typename To> ATTN_INLINE std::uint32_t toFloat8(float value) {
+  if (value != value)
+    return 0x7F;
+  std::uint32_t bits = bitsTo<std::uint32_t>(value), magnitude = bits & 0x7FFFFFFF, sign = bits >> 24 & 0x80;
+  if (magnitude == 0x7F800000)
+    return sign | To::kLargest;
+  int exponent = static_cast<int>(magnitude >> 23) - 127;
+  exponent = exponent < 1 - To::kBias ? 1 - To::kBias : exponent;
+  double units = bitsTo<double>(static_cast<std::uint64_t>(To::kMantissa - exponent + 1023) << 52);
+  auto count = static_cast<std::uint32_t>(__builtin_rint(static_cast<double>(bitsTo<float>(magnitude)) * units));
+  std::uint32_t code = (static_cast<std::uint32_t>(exponent + To::kBias - 1) << To::kMantissa) + count;
+  return sign | (code < To::kLargest ? code : To::kLargest);
+}
+
+ATTN_INLINE std::uint32_t reluFloat8(std::uint32_t bits, bool relu) { return relu && (bits & 0x80) ? 0 : bits; }
+
+/// d = {a in the upper byte, b in the lower}
+template <typename To> void singlesToFloat8(LaneState &state, const Inst &in) {
+  bool relu = in.flags & kRelu;
+  forLanes<std::uint32_t, float, float>(state, in, [&](float a, float b) {
+    return reluFloat8(toFloat8<To>(a), relu) << 8 | reluFloat8(toFloat8<To>(b), relu);
+  });
+}
+
+template <typename To> void halvesToFloat8(LaneState &state, const Inst &in) {
+  bool relu = in.flags & kRelu;
+  forLanes<std::uint32_t, std::uint32_t>(state, in, [&](std::uint32_t pair) {
+    return reluFloat8(toFloat8<To>(fromF16(pair >> 16)), relu) << 8 | reluFloat8(toFloat8<To>(fromF16(pair & 0xFFFF)), relu);
+  });
+}
+
+template <typename From> void halvesFromFloat8(LaneState &state, const Inst &in) {
+  bool relu = in.flags & kRelu;
+  auto half = [&](std::uint32_t bits) -> std::uint32_t {
+    std::uint32_t result = nearestF16(From::widen(bits));
+    return relu ? reluHalf<false>(result) : result;
+  };
+  forLanes<std::uint32_t, std::uint32_t>(state, in, [&](std::uint32_t pair) { return half(pair >> 8 & 0xFF) << 16 | half(pair & 0xFF); });
+}
+
 template <typename To> Handler integersFrom(ptx::ScalarType from) {
   using ptx::ScalarType;
   switch (from) {
@@ -332,6 +390,15 @@ Handler convertPackHandler(ptx::ScalarType to, Rounding rounding) {
   if (to == ptx::ScalarType::BF16x2)
     return nearest ? pack<true, true> : pack<true, false>;
   return nearest ? pack<false, true> : pack<false, false>;
+}
+
+Handler convertFloat8Handler(ptx::ScalarType to, ptx::ScalarType from) {
+  using ptx::ScalarType;
+  if (to == ScalarType::F16x2)
+    return from == ScalarType::E4M3x2 ? halvesFromFloat8<E4M3> : halvesFromFloat8<E5M2>;
+  if (from == ScalarType::F32)
+    return to == ScalarType::E4M3x2 ? singlesToFloat8<E4M3> : singlesToFloat8<E5M2>;
+  return to == ScalarType::E4M3x2 ? halvesToFloat8<E4M3> : halvesToFloat8<E5M2>;
 }
 
 void fillMoves(LaneHandlers &handlers) {

@@ -56,6 +56,8 @@ struct LaneHandlers {
   /// The fast form of a conversion without modifiers, where there is one.
   Handler (*convertPlain)(ptx::ScalarType to, ptx::ScalarType from, Rounding rounding);
   Handler (*convertPack)(ptx::ScalarType to, Rounding rounding);
+  /// Between pairs of e4m3 or e5m2 and two f32 or an f16x2.
+  Handler (*convertFloat8)(ptx::ScalarType to, ptx::ScalarType from);
   /// `halfSums`: the form with f16 accumulators.
   Handler (*mma)(MmaKind kind, unsigned k, bool halfSums);
   void (*product)(const ProductTile &tile);

@@ -13,6 +13,7 @@ Handler selectBySignHandler(ptx::ScalarType type, ptx::ScalarType sign);
 Handler convertHandler(ptx::ScalarType to, ptx::ScalarType from, Rounding rounding, bool integral);
 Handler convertPlainHandler(ptx::ScalarType to, ptx::ScalarType from, Rounding rounding);
 Handler convertPackHandler(ptx::ScalarType to, Rounding rounding);
+Handler convertFloat8Handler(ptx::ScalarType to, ptx::ScalarType from);
 Handler mmaHandler(MmaKind kind, unsigned k, bool halfSums);
 void warpgroupProduct(const ProductTile &tile);
 void fillMoves(LaneHandlers &handlers);
@@ -30,6 +31,7 @@ const LaneHandlers *table() {
     made.convert = convertHandler;
     made.convertPlain = convertPlainHandler;
     made.convertPack = convertPackHandler;
+    made.convertFloat8 = convertFloat8Handler;
     made.mma = mmaHandler;
     made.product = warpgroupProduct;
     fillMoves(made);

@@ -2,7 +2,10 @@
 #include "tests/unit/emulator/Exact.h"
 #include "tests/unit/emulator/Forms.h"
 
+#include "attn/Float.h"
+
 #include <algorithm>
+#include <cmath>
 
 namespace attn::emulator::testing {
 
@@ -134,6 +137,42 @@ static void addPacked(Forms &forms) {
   });
 }
 
+/// To nearest even among all numbers of the format, the largest where there is none as large; ties by the lowest bit.
+static Word nearestFloat8(bool e5m2, double value) {
+  Word sign = std::signbit(value) ? 0x80 : 0, best = 0;
+  value = std::clamp(value, e5m2 ? -57344.0 : -448.0, e5m2 ? 57344.0 : 448.0);
+  double least = HUGE_VAL;
+  for (Word code = 0; code <= (e5m2 ? 0x7BU : 0x7EU); ++code) {
+    double distance = std::fabs(std::fabs(value) - (e5m2 ? widenE5M2(static_cast<std::uint8_t>(code)) : widenE4M3(static_cast<std::uint8_t>(code))));
+    if (distance < least || (distance == least && code % 2 == 0))
+      best = code, least = distance;
+  }
+  return sign | best;
+}
+
+static void addFloat8(Forms &forms) {
+  auto narrow = [](const Opcode &op, const Format &from, Word bits) -> Word {
+    if (from.isNan(bits))
+      return 0x7F;
+    bool e5m2 = op.has("e5m2x2"), isInfinite = (bits & ~from.sign()) == from.infinity();
+    Word result = isInfinite ? (bits & from.sign() ? 0x80U : 0U) | (e5m2 ? 0x7BU : 0x7EU) : nearestFloat8(e5m2, oracle::toDouble(from, bits));
+    return op.has("relu") && (result & 0x80) ? 0 : result;
+  };
+  forms.add("convert_float8", "cvt.rn.satfinite{.relu|}.{e4m3x2|e5m2x2}.f32", "b16", {"T", "T"},
+            [narrow](const Opcode &op, const Word *s) { return narrow(op, oracle::kF32, s[0]) << 8 | narrow(op, oracle::kF32, s[1]); });
+  forms.add("convert_float8", "cvt.rn.satfinite{.relu|}.{e4m3x2|e5m2x2}.f16x2", "b16", {"T"}, [narrow](const Opcode &op, const Word *s) {
+    return narrow(op, oracle::kF16, s[0] >> 16 & 0xFFFF) << 8 | narrow(op, oracle::kF16, s[0] & 0xFFFF);
+  });
+  auto widen = [](const Opcode &op, Word code) -> Word {
+    float value = op.has("e5m2x2") ? widenE5M2(static_cast<std::uint8_t>(code)) : widenE4M3(static_cast<std::uint8_t>(code));
+    if (std::isnan(value))
+      return 0x7FFF;
+    return op.has("relu") && std::signbit(value) ? 0 : roundToF16(value);
+  };
+  forms.add("convert_float8", "cvt.rn{.relu|}.f16x2.{e4m3x2|e5m2x2}", "b32", {"b16:bytes"},
+            [widen](const Opcode &op, const Word *s) { return widen(op, s[0] >> 8 & 0xFF) << 16 | widen(op, s[0] & 0xFF); });
+}
+
 static void addMoves(Forms &forms) {
   forms.add("move", "mov.{b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64}", "T", {"T"},
             [](const Opcode &, const Word *s) { return s[0]; });
@@ -163,6 +202,7 @@ void addConvertForms(Forms &forms) {
   addIntegerConversions(forms);
   addFloatConversions(forms);
   addPacked(forms);
+  addFloat8(forms);
   addMoves(forms);
 }
 

@@ -151,6 +151,12 @@ static std::vector<Word> pairValues(const std::vector<Word> &halves) {
 static std::vector<Word> makeValues(std::string_view type) {
   if (type.ends_with(":shift"))
     return {0, 1, 5, 8, 15, 16, 17, 24, 31, 32, 33, 47, 63, 64, 65, 127, 128, 255, 256, 257, 0x80000000, 0xFFFFFFFF};
+  if (type.ends_with(":bytes")) { // each byte once in each place, beside another
+    std::vector<Word> values;
+    for (Word byte = 0; byte < 256; ++byte)
+      values.push_back(byte | (7 * byte + 3) % 256 << 8);
+    return values;
+  }
   if (type == "pred")
     return {0, 1};
   if (type == "f16")
