@@ -10,6 +10,7 @@ void Sm80Lowering::populate(KernelContext &kernel, const mlir::TypeConverter &co
   populateBarrierPatterns(kernel, converter, patterns);
   populateCopyGroupPatterns(kernel, converter, patterns);
   populateMmaSyncPatterns(kernel, converter, patterns);
+  populateDiagonalPatterns(kernel, converter, patterns);
 }
 
 std::optional<std::string> Sm80Lowering::whyNot(mlir::Operation *op) const {

@@ -6,6 +6,7 @@
 //     chunk    0 1 … lanesPerRow-1 | the same threads again        thread = row · lanesPerRow + chunk
 //     row 0    t t … t
 //     row 1    …                      rows a pass = threads / lanesPerRow
+#include "codegen/nvvm/ElementExpander.h"
 #include "codegen/nvvm/GlobalRows.h"
 #include "codegen/nvvm/Patterns.h"
 
@@ -27,19 +28,25 @@ Value slotOffset(Emitter &e, tile::RingType type, Value ring, Value entry) {
 }
 
 namespace {
-/// Copies rows of a tensor to a 2-D buffer in chunks of 16 bytes, asynchronously.
+/// Copies rows of a tensor to a 2-D buffer in chunks of 16 bytes, asynchronously; or through registers, where 8 bytes of the
+/// tensor become a chunk of 16-bit elements: a batch of loads is in flight before the first of its chunks is written.
 class ChunkCopy {
 public:
   ChunkCopy(KernelContext &kernel, Emitter &e, tile::BufferType type, Value buffer, const GlobalRows &source)
-      : kernel(kernel), e(e), type(type), buffer(buffer), source(source), elementBytes(source.elementBytes()) {
+      : kernel(kernel), e(e), type(type), buffer(buffer), source(source),
+        elementBytes(static_cast<int>(type.getElementType().getIntOrFloatBitWidth() / 8)),
+        widens(type.getElementType() != source.tensor().type.getElementType()), sourceBytes(widens ? 8 : 16) {
     int chunks = static_cast<int>(type.getShape()[1] * elementBytes / 16);
     lanesPerRow = chunks & -chunks; // its largest power of two
     while (lanesPerRow > static_cast<int>(kernel.threads()) || lanesPerRow > 16)
       lanesPerRow /= 2;
     chunkPasses = chunks / lanesPerRow;
     rowsPerPass = static_cast<int>(kernel.threads()) / lanesPerRow;
-    validChunks = static_cast<int>(source.columns() * elementBytes / 16);
+    validChunks = static_cast<int>(source.columns() * source.elementBytes() / sourceBytes);
   }
+
+  /// From here on rows of the buffer are those rows of the tensor whose index `chosen` gives for them.
+  void choose(ChosenRows rows) { chosen = std::move(rows); }
 
   void emit() {
     int shift = __builtin_ctz(static_cast<unsigned>(lanesPerRow));
@@ -48,26 +55,60 @@ public:
     Value chunk = kernel.atEntry("copy chunk " + std::to_string(shift),
                                  [&](Emitter &entry) { return entry.iand(thread, entry.i32(lanesPerRow - 1)); });
     int rows = static_cast<int>(type.getShape()[0]);
-    Value global = source.pointer(e, row, e.imul(chunk, e.i32(16)));
+    Value global = source.pointer(e, row, e.imul(chunk, e.i32(sourceBytes)));
     for (int first = 0; first < rows; first += rowsPerPass) {
       Value here = e.iadd(row, e.i32(first));
-      if (first > 0)
-        global = source.pointerBehind(e, global, rowsPerPass, here, e.imul(chunk, e.i32(16)));
+      if (chosen) {
+        here = chosenIndex(first / rowsPerPass);
+        global = source.pointer(e, here, e.imul(chunk, e.i32(sourceBytes)));
+      } else if (first > 0)
+        global = source.pointerBehind(e, global, rowsPerPass, here, e.imul(chunk, e.i32(sourceBytes)));
       if (first + rowsPerPass <= rows) {
         copyRow(here, row, first, chunk, global);
         continue;
       }
-      Value inside = e.icmp(Compare::Lt, here, e.i32(rows));
+      flush();
+      Value inside = e.icmp(Compare::Lt, row, e.i32(rows - first));
       auto guard = mlir::scf::IfOp::create(e.builder, e.location, inside, /*withElseRegion=*/false);
       mlir::OpBuilder::InsertionGuard restore(e.builder);
       e.builder.setInsertionPointToStart(guard.thenBlock());
       copyRow(here, row, first, chunk, global);
+      flush();
     }
+    flush();
   }
 
 private:
+  /// The tensor's row for this thread's row of pass `pass`. A row's lanes would all compute the same: instead each lane of the
+  /// warp computes one of the rows of `lanesPerRow` passes, 32 in all, and takes those it copies from the others.
+  Value chosenIndex(int pass) {
+    int rowsOfWarp = 32 / lanesPerRow, turn = pass % lanesPerRow;
+    Value lane = kernel.lane(), warp = kernel.warp();
+    if (turn == 0) {
+      std::string key = fmt::format("chosen place {} {}", lanesPerRow, rowsPerPass);
+      Value place = kernel.atEntry(key, [&](Emitter &entry) {
+        Value ofPass = entry.imul(entry.udiv(lane, entry.i32(rowsOfWarp)), entry.i32(rowsPerPass));
+        Value ofWarp = entry.iadd(entry.imul(warp, entry.i32(rowsOfWarp)), entry.urem(lane, entry.i32(rowsOfWarp)));
+        return entry.iadd(ofPass, ofWarp);
+      });
+      computed = chosen(e.iadd(place, e.i32(pass * rowsPerPass)));
+    }
+    std::string key = fmt::format("chosen lane {} {}", lanesPerRow, turn);
+    Value from = kernel.atEntry(key, [&](Emitter &entry) {
+      return entry.iadd(entry.udiv(lane, entry.i32(lanesPerRow)), entry.i32(turn * rowsOfWarp));
+    });
+    return e.shuffleFrom(computed, from);
+  }
+
+  /// Whether the tensor has row `here`.
+  Value isInside(Value here) {
+    return chosen ? e.icmp(Compare::UnsignedLt, here, source.tensor().sizes[source.dimension()]) : source.isInside(e, here);
+  }
+
   void copyRow(Value here, Value row, int first, Value chunk, Value global) {
-    Value bytes = e.select(source.isInside(e, here), e.i32(16), e.i32(0));
+    if (widens)
+      return loadRow(here, row, first, chunk, global);
+    Value bytes = e.select(isInside(here), e.i32(16), e.i32(0));
     for (int pass = 0; pass < chunkPasses; ++pass) {
       int column = pass * lanesPerRow;
       Value count = bytes;
@@ -78,6 +119,35 @@ private:
       Value from = e.offset(global, 16 * column);
       e.copyAsync(target(row, first, chunk, column), from, count);
     }
+  }
+
+  void loadRow(Value here, Value row, int first, Value chunk, Value global) {
+    Value inside = isInside(here);
+    for (int pass = 0; pass < chunkPasses; ++pass) {
+      int column = pass * lanesPerRow;
+      Value holds = inside;
+      if (column >= validChunks)
+        holds = e.boolean(false);
+      else if (column + lanesPerRow > validChunks)
+        holds = e.land(inside, e.icmp(Compare::Lt, chunk, e.i32(validChunks - column)));
+      Value loaded = e.loadIf(holds, e.i64Type(), e.offset(global, sourceBytes * column));
+      loads.push_back({loaded, target(row, first, chunk, column)});
+      if (loads.size() == kBatch)
+        flush();
+    }
+  }
+
+  /// Writes what has been loaded.
+  void flush() {
+    mlir::Type from = source.tensor().type.getElementType(), to = type.getElementType();
+    for (auto [loaded, to16] : loads) {
+      llvm::SmallVector<Value> words;
+      for (Value word : {e.longToInt(loaded), e.longToInt(e.lshr(loaded, e.i64(32)))})
+        for (int half : {0, 1})
+          words.push_back(e.widenFloat8(from, to, word, half));
+      e.storeWords(words, to16);
+    }
+    loads.clear();
   }
 
   /// Where chunk (row + first, chunk + column) goes. If passes keep row % 8, only a constant separates them.
@@ -115,30 +185,44 @@ private:
   tile::BufferType type;
   Value buffer;
   const GlobalRows &source;
-  int elementBytes, lanesPerRow, chunkPasses, rowsPerPass, validChunks;
+  int elementBytes;          ///< of the buffer
+  bool widens;
+  int sourceBytes;           ///< of a chunk in the tensor
+  int lanesPerRow, chunkPasses, rowsPerPass, validChunks;
+  struct Load {
+    Value words, target;
+  };
+  ChosenRows chosen;
+  Value computed;            ///< the chosen rows of a number of passes, one a lane
+  static constexpr std::size_t kBatch = 8;
+  llvm::SmallVector<Load> loads;
 };
 
 } // namespace
 
-void copyChunks(KernelContext &kernel, Emitter &e, tile::BufferType type, Value buffer, const GlobalRows &source) {
-  ChunkCopy(kernel, e, type, buffer, source).emit();
+void copyChunks(KernelContext &kernel, Emitter &e, tile::BufferType type, Value buffer, const GlobalRows &source, ChosenRows chosen) {
+  ChunkCopy copy(kernel, e, type, buffer, source);
+  copy.choose(std::move(chosen));
+  copy.emit();
 }
 
 mlir::LogicalResult copyByThreads(KernelContext &kernel, Emitter &e, tile::FillOp fill, llvm::ArrayRef<mlir::ValueRange> indices,
-                                  mlir::ValueRange limit, mlir::ValueRange predicate, llvm::function_ref<Value()> buffer) {
+                                  mlir::ValueRange limit, mlir::ValueRange predicate, llvm::function_ref<Value()> buffer, ChosenRows chosen) {
   tile::BufferType type = fill.getRing().getType().getBufferType();
   GlobalRows source(TensorView::of(fill.getTensor()), indices, fill.getDim(), limit.empty() ? Value() : limit.front(),
                     static_cast<int>(fill.getPack().value_or(1)));
-  bool byChunks = fill.getVia() != "plain";
-  if (byChunks && !source.hasWholeChunks(type))
-    return fill.emitOpError("copies 16 bytes at a time, which rows of ") << fill.getTensor().getType() << " do not consist of";
+  if (fill.getPages())
+    source.setPages(TensorView::of(fill.getPages()));
+  bool byChunks = fill.getVia() != "plain", widens = type.getElementType() != fill.getTensor().getType().getElementType();
+  if ((byChunks || widens) && !source.hasWholeChunks(type))
+    return fill.emitOpError("copies whole chunks, which rows of ") << fill.getTensor().getType() << " do not consist of";
   mlir::scf::IfOp guard;
   if (!predicate.empty()) {
     guard = mlir::scf::IfOp::create(e.builder, fill.getLoc(), predicate.front(), /*withElseRegion=*/false);
     e.builder.setInsertionPointToStart(guard.thenBlock());
   }
-  if (byChunks)
-    copyChunks(kernel, e, type, buffer(), source);
+  if (byChunks || widens)
+    copyChunks(kernel, e, type, buffer(), source, std::move(chosen));
   else
     copyElements(kernel, e, type, buffer(), source);
   if (guard)
@@ -156,11 +240,27 @@ public:
       return op.emitOpError("this target has no tensor memory accelerator");
     Emitter e = emitter(rewriter, op);
     auto slot = [&] { return slotOffset(e, op.getRing().getType(), adaptor.getRing().front(), adaptor.getEntry().front()); };
-    if (failed(copyByThreads(kernel, e, op, adaptor.getIndices(), adaptor.getLimit(), adaptor.getPredicate(), slot)))
+    bool hasFailed = false;
+    ChosenRows chosen;
+    if (!op.getRows().empty())
+      chosen = [&](Value place) { return chosenRow(e, op, rewriter, place, hasFailed); };
+    if (failed(copyByThreads(kernel, e, op, adaptor.getIndices(), adaptor.getLimit(), adaptor.getPredicate(), slot, chosen)) || hasFailed)
       return mlir::failure();
-    e.commitCopies(); // an empty group counts as well: the number of groups in flight is known when compiling
+    if (op.getVia() != "plain")
+      e.commitCopies(); // an empty group counts as well: the number of groups in flight is known when compiling
     rewriter.eraseOp(op);
     return mlir::success();
+  }
+
+private:
+  /// What region `rows` gives for row `place`.
+  Value chosenRow(Emitter &e, tile::FillOp op, Rewriter &rewriter, Value place, bool &hasFailed) const {
+    ElementExpander expander(kernel, e, rewriter, &op.getRows());
+    IntegerForm form = IntegerForm::of(place, /*isPosition=*/true);
+    expander.bindIndex(op.getRows().getArgument(0), ElementExpander::Uniform, [form](Slot) { return form; });
+    Value index = expander.evaluate(tile::yieldOf(op.getRows()).getValues().front(), {});
+    hasFailed |= expander.failed();
+    return index ? index : e.i32(0);
   }
 };
 

@@ -62,6 +62,10 @@ static bool isPosition(Value value, const llvm::DenseSet<Value> &positions) {
     auto factor = Emitter::constantOf(op->getOperand(1));
     return factor && *factor >= -1024 && *factor <= 1024 && positions.contains(op->getOperand(0)); // a tile's number and its size
   }
+  if (mlir::isa<arith::DivUIOp>(op)) {
+    auto divisor = Emitter::constantOf(op->getOperand(1));
+    return divisor && *divisor >= 8 && positions.contains(op->getOperand(0)); // below 2^29 whatever is divided
+  }
   if (mlir::isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp, arith::MaxSIOp, arith::DivSIOp, arith::FloorDivSIOp,
                 arith::CeilDivSIOp, arith::RemSIOp>(op))
     return positions.contains(op->getOperand(0)) && positions.contains(op->getOperand(1));
@@ -73,7 +77,7 @@ llvm::DenseSet<Value> collectPositions(mlir::Operation *root) {
   root->walk<mlir::WalkOrder::PreOrder>([&](mlir::Operation *op) {
     if (auto loop = mlir::dyn_cast<mlir::scf::ForOp>(op))
       positions.insert(loop.getInductionVar());
-    if (mlir::isa<tile::ForeachWorkOp, tile::BuildOp, tile::RotateOp>(op))
+    if (mlir::isa<tile::ForeachWorkOp, tile::BuildOp, tile::FillOp, tile::RotateOp>(op))
       for (Value argument : op->getRegion(0).getArguments())
         if (argument.getType().isInteger(32))
           positions.insert(argument);
@@ -94,6 +98,8 @@ ElementExpander::ElementExpander(KernelContext &kernel, Emitter &e, mlir::Conver
 
 void ElementExpander::bindFragment(Value argument, tile::FragType type, mlir::ValueRange registers) {
   fragments.try_emplace(argument, FragmentBinding{type, fragmentOf(type), {registers.begin(), registers.end()}});
+  if (type.getRank() == 2)
+    columnSlots = fragmentOf(type).columnSlots();
 }
 
 void ElementExpander::bindIndex(Value argument, Domain domain, std::function<IntegerForm(Slot)> form) {
@@ -191,12 +197,17 @@ Value ElementExpander::compute(Value value, Slot slot) {
     return computeAt(at, slot);
   if (auto lookup = mlir::dyn_cast<tile::LookupOp>(op))
     return computeLookup(lookup, slot);
+  if (auto random = mlir::dyn_cast<tile::RandomOp>(op))
+    return computeRandom(random, slot);
   if (mlir::isa<arith::CmpIOp>(op) && op->getOperand(0).getType().isInteger(32))
     return computeCompare(op, slot);
   if (mlir::isa<arith::SIToFPOp>(op) && op->getOperand(0).getType().isInteger(32))
     return computeFloatOfInteger(op, slot);
   if (!isScalarOp(op))
     return fail(op, "is not lowered in element regions");
+  if (auto division = mlir::dyn_cast<arith::DivFOp>(op))
+    if (Value reciprocal = computeReciprocal(division, slot); reciprocal || hasFailed)
+      return reciprocal;
   if (Value fused = computeFused(op, slot))
     return fused;
   llvm::SmallVector<Value> operands;

@@ -4,6 +4,9 @@
 
 #include "codegen/nvvm/KernelContext.h"
 
+#include <functional>
+#include <optional>
+
 namespace attn::codegen {
 
 class GlobalRows {
@@ -11,13 +14,23 @@ public:
   /// `indices`: one value a dimension (all but the last for whole rows); `limit`, if any, bounds dimension `dim` further.
   GlobalRows(TensorView view, llvm::ArrayRef<mlir::ValueRange> indices, unsigned dim, mlir::Value limit, int pack = 1);
 
+  /// From here on the first two indices are those of a request in the page table `pages` and of one of its rows, which lie in
+  /// the tensor's pages (`tile.load`).
+  void setPages(TensorView pages) { table = std::move(pages); }
+  /// The page of row `index` of the request, read where `inside`, else `otherwise`.
+  mlir::Value page(Emitter &e, mlir::Value index, mlir::Value inside, int otherwise) const;
+  /// Its row in the page.
+  mlir::Value rowInPage(Emitter &e, mlir::Value index) const;
+
   int elementBytes() const { return static_cast<int>(view.elementBits() / 8); }
   bool hasWholeRows() const { return indices.size() + 1 == view.type.getRank(); }
   /// Elements of a row, as far as known when compiling; 0 otherwise.
   std::int64_t columns() const { return view.type.getStaticSize(view.type.getRank() - 1).value_or(0); }
-  /// Whether rows can be copied to the buffer 16 bytes at a time.
+  /// Whether rows can be copied to the buffer 16 bytes at a time; widened, 8 elements at a time.
   bool hasWholeChunks(tile::BufferType buffer) const;
   const TensorView &tensor() const { return view; }
+  /// The dimension whose index counts rows.
+  unsigned dimension() const { return dim; }
 
   /// Address `rows` rows behind `pointer`, which is that of row `row` plus `bytes`.
   mlir::Value pointerBehind(Emitter &e, mlir::Value pointer, int rows, mlir::Value row, mlir::Value bytes) const;
@@ -30,25 +43,32 @@ private:
   mlir::Value stride(Emitter &e, unsigned dimension) const;
   mlir::Value strideBytes(Emitter &e, unsigned dimension) const;
   mlir::Value place(Emitter &e, mlir::Value row) const;
+  mlir::Value pagedPointer(Emitter &e, mlir::Value row, mlir::Value bytes) const;
 
   TensorView view;
   llvm::SmallVector<mlir::Value> indices;
   unsigned dim;
   mlir::Value limit;
   int pack;
+  std::optional<TensorView> table;
 };
 
 /// Copies rows of a tensor, or elements of a 1-D one, to a buffer through registers, an element a thread at a time; what is
 /// beyond the tensor becomes 0. For tables and columns, which are small and of any shape.
 void copyElements(KernelContext &kernel, Emitter &e, tile::BufferType type, mlir::Value buffer, const GlobalRows &source);
 
+/// Which row of the tensor, along the dimension of its rows, a row of the buffer is.
+using ChosenRows = std::function<mlir::Value(mlir::Value row)>;
+
 /// Copies whole rows to a 2-D buffer, 16 bytes at a time, asynchronously (cp.async); what is beyond the tensor becomes 0.
 /// `source.hasWholeChunks(type)` holds.
-void copyChunks(KernelContext &kernel, Emitter &e, tile::BufferType type, mlir::Value buffer, const GlobalRows &source);
+void copyChunks(KernelContext &kernel, Emitter &e, tile::BufferType type, mlir::Value buffer, const GlobalRows &source,
+                ChosenRows chosen = {});
 
 /// What `fill` copies, by all threads, into `buffer`: 16 bytes at a time and asynchronously, or `via` "plain" an element at a
-/// time; nothing where the predicate is false. Leaves the builder behind it. Fails with a message if rows are no whole chunks.
+/// time, and 8 where they are widened; nothing where the predicate is false. Leaves the builder behind it. Fails with a message if rows are no whole chunks.
 mlir::LogicalResult copyByThreads(KernelContext &kernel, Emitter &e, tile::FillOp fill, llvm::ArrayRef<mlir::ValueRange> indices,
-                                  mlir::ValueRange limit, mlir::ValueRange predicate, llvm::function_ref<mlir::Value()> buffer);
+                                  mlir::ValueRange limit, mlir::ValueRange predicate, llvm::function_ref<mlir::Value()> buffer,
+                                  ChosenRows chosen = {});
 
 } // namespace attn::codegen

@@ -35,8 +35,12 @@ void populateLoadStorePatterns(KernelContext &kernel, const mlir::TypeConverter 
 void populateElementwisePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// rotate; part of the elementwise patterns.
 void populateRotatePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// widen.
+void populateWidenPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// reduce, finish.
 void populateReducePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// suffix_sum.
+void populateScanPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// keep_finite.
 void populateKeepFinitePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// softmax_step.
@@ -52,6 +56,11 @@ void populateBlockWorkPatterns(KernelContext &kernel, const mlir::TypeConverter 
 void populateCopyGroupPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// dot by mma.sync.
 void populateMmaSyncPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// dot of f32 operands by mma.sync; part of the above.
+void populateTf32Patterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+
+/// diagonal_dot and diagonal_sum by mma.sync.
+void populateDiagonalPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 
 /// foreach_work in roles: a loop over the block's tiles.
 void populatePersistentWorkPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);

@@ -118,6 +118,8 @@ private:
     TensorMapLayout map = tensorMapOf(op);
     Value barrier = entry.fullBarrier(e), buffer = entry.buffer(e), tensorMap = kernel.roles().maps.lookup(op);
     e.arriveExpecting(barrier, tile::bufferBytes(type));
+    if (op.getPages())
+      return copyPages(e, op, adaptor, buffer, barrier);
     llvm::SmallVector<Value> coordinates{Value()};
     for (std::uint32_t dim : llvm::ArrayRef(map.dims).drop_front())
       coordinates.push_back(adaptor.getIndices()[dim].front());
@@ -128,17 +130,46 @@ private:
     }
   }
 
+  /// Rows of one page at a time. Where the request has no more rows a page of -1 lies beyond the tensor: zeros.
+  void copyPages(Emitter &e, tile::FillOp op, Adaptor adaptor, Value buffer, Value barrier) const {
+    constexpr std::int64_t kTogether = 4; // pages that are looked up before the first of them is copied
+    tile::BufferType type = op.getRing().getType().getBufferType();
+    TensorMapLayout map = tensorMapOf(op);
+    GlobalRows source(TensorView::of(op.getTensor()), adaptor.getIndices(), op.getDim(), adaptor.getLimit().front());
+    source.setPages(TensorView::of(op.getPages()));
+    Value first = adaptor.getIndices()[1].front(), head = adaptor.getIndices()[2].front();
+    std::int64_t step = pageRowsOfCopy(op), rows = type.getShape()[0];
+    for (std::int64_t group = 0; group < rows; group += kTogether * step) {
+      llvm::SmallVector<Value> pages;
+      for (std::int64_t row = group; row < std::min(rows, group + kTogether * step); row += step)
+        pages.push_back(source.page(e, e.iadd(first, e.i32(row)), source.isInside(e, e.i32(row)), /*otherwise=*/-1));
+      for (auto [number, page] : llvm::enumerate(pages)) {
+        std::int64_t row = group + static_cast<std::int64_t>(number) * step;
+        Value inPage = source.rowInPage(e, e.iadd(first, e.i32(row)));
+        for (std::int64_t column = 0, panel = 0; column < type.getShape()[1]; column += map.box[0], ++panel) {
+          Value target = kernel.sharedPointer(e, buffer, (panel * rows + row) * map.swizzle);
+          e.copyTensor(target, kernel.roles().maps.lookup(op), {e.i32(column), inPage, head, page}, barrier);
+        }
+      }
+    }
+  }
+
   /// Every thread of the role copies its part and arrives when that has landed.
   mlir::LogicalResult fillByThreads(tile::FillOp op, Adaptor adaptor, Rewriter &rewriter) const {
     Emitter e = emitter(rewriter, op);
     RingEntry entry = entryOf(kernel, e, op, adaptor.getRing(), adaptor.getEntry());
     auto slot = [&] { return entry.buffer(e); };
+    if (!op.getRows().empty())
+      return op.emitOpError("with chosen rows is lowered without roles only");
     if (failed(copyByThreads(kernel, e, op, adaptor.getIndices(), adaptor.getLimit(), adaptor.getPredicate(), slot)))
       return mlir::failure();
-    if (op.getVia() != "plain")
-      e.arriveWhenCopied(entry.fullBarrier(e));
-    else
+    if (op.getVia() == "plain") {
+      if (op.getRing().getType().getShape().size() == 2) // tensor cores may read it
+        e.fenceAsyncShared();
       e.arriveAtBarrier(entry.fullBarrier(e));
+    } else {
+      e.arriveWhenCopied(entry.fullBarrier(e));
+    }
     rewriter.eraseOp(op);
     return mlir::success();
   }

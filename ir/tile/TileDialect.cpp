@@ -1,6 +1,13 @@
 // Registration of the dialect `tile`, its attributes, and the check of attributes it puts on foreign ops.
 #include "ir/tile/TileDialect.h"
 
+#include "ir/tile/RandomOps.h"
+#include "ir/tile/DiagonalOps.h"
+#include "ir/tile/ScanOps.h"
+#include "ir/tile/TransposeOps.h"
+#include "ir/tile/WidenOps.h"
+#include "ir/tile/WorkOps.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -77,13 +84,40 @@ void TileDialect::initialize() {
 #define GET_OP_LIST
 #include "ir/tile/TileOps.cpp.inc"
       >();
+  addOperations<
+#define GET_OP_LIST
+#include "ir/tile/ScanOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "ir/tile/DiagonalOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "ir/tile/RandomOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "ir/tile/TransposeOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "ir/tile/WorkOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "ir/tile/WidenOps.cpp.inc"
+      >();
 }
 
-LogicalResult SmemAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError, unsigned swizzle, unsigned pitch) {
+LogicalResult SmemAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError, unsigned swizzle, unsigned pitch,
+                                bool quads) {
   if (swizzle != 0 && swizzle != 64 && swizzle != 128)
     return emitError() << "expects a swizzle of 128, 64 or 0 bytes, but got " << swizzle;
   if (swizzle != 0 && pitch != 0)
     return emitError() << "expects a pitch with swizzle 0 only, but got pitch " << pitch << " with swizzle " << swizzle;
+  if (quads && (swizzle != 0 || pitch != 0))
+    return emitError() << "expects quads with swizzle 0 and without a pitch";
   return success();
 }
 
@@ -108,7 +142,7 @@ LogicalResult TileDialect::verifyOperationAttribute(Operation *op, NamedAttribut
       return op->emitOpError("expects `tile.target` as a `#tile.target` on the module");
     return success();
   }
-  if (name == kWarpsAttr || name == kStagesAttr || name == kSharedBytesAttr) {
+  if (name == kWarpsAttr || name == kStagesAttr || name == kPartsAttr || name == kSharedBytesAttr) {
     auto number = dyn_cast<IntegerAttr>(attribute.getValue());
     if (!isa<func::FuncOp>(op) || !number || !number.getType().isInteger(32))
       return op->emitOpError("expects `") << name << "` as an i32 on a kernel function";

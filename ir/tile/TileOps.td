@@ -2,15 +2,7 @@
 #ifndef ATTN_IR_TILE_TILEOPS
 #define ATTN_IR_TILE_TILEOPS
 
-include "ir/tile/TileTypes.td"
-include "mlir/IR/BuiltinAttributes.td"
-include "mlir/IR/OpAsmInterface.td"
-include "mlir/IR/RegionKindInterface.td"
-include "mlir/Interfaces/ControlFlowInterfaces.td"
-include "mlir/Interfaces/InferTypeOpInterface.td"
-include "mlir/Interfaces/SideEffectInterfaces.td"
-
-class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
+include "ir/tile/TileOpBase.td"
 
 /// Names in printed IR.
 def Tile_NamesResult : DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>;
@@ -129,22 +121,36 @@ def Tile_LoadOp : Tile_Op<"load", [NoMemoryEffect, AttrSizedOperandSegments]> {
     Row r of the result is the row of `$tensor` at `$indices` with r added to the index of dimension `dim`; a 2-D
     result takes the last dimension whole from column 0, a 1-D result has an element a row. Rows at or beyond the
     size of `dim` (or `limit`, if less), and columns beyond the tensor's, are 0. `pack = G`: row r is
-    (index of dim + r/G, head index + r%G).
+    (index of dim + r/G, head index + r%G). With a region `rows` row r of the result is instead the row whose index of
+    `dim` is what the region yields for r; where that is below 0 or not below the size, it is 0.
+
+    With `pages`, the page table of a tensor [pages, n, …], the first two indices are those of a request in the table and
+    of one of its rows: row i of request b is row i mod n of page pages[b, i / n]. `limit` says how many rows it has.
 
     Before PipelineLoads only; a buffer result (after AssignLayouts) is a place in shared memory of its own.
 
     Constraints: (C1) a 2-D result has rank - 1 indices, a 1-D result rank. (C2) `dim` names one of them. (C3) the
-    element types agree.
+    element types agree, or the tensor's is an 8-bit float and the result's, in two dimensions, f16 or bf16: every number
+    of the former is one of the latter. (C6) region `rows` takes an i32 and yields one, beside a 2-D result, without
+    `limit` and `pack`. (C7) `pages` is an i32 tensor of two dimensions, beside `limit`, dim 1, a 2-D result and a tensor
+    whose size along dim 1 is a power of two.
     ```mlir
     %k = tile.load %key[%b, %k0, %g] along 1 : !kv -> !tile.frag<128x64xf16>
+    %r = tile.load %rel[%h, %c0] along 1 : !rel -> !tile.frag<192x64xf16> rows { ^row(%x: i32): … tile.yield %i : i32 }
     ```
   }];
   let arguments = (ins Tile_Tensor:$tensor, Variadic<I32>:$indices, I32Attr:$dim, Optional<I32>:$limit,
-                       OptionalAttr<I32Attr>:$pack);
+                       OptionalAttr<I32Attr>:$pack, Optional<Tile_Tensor>:$pages);
   let results = (outs AnyTypeOf<[Tile_Frag, Tile_Buffer]>:$result);
+  let regions = (region AnyRegion:$rows);
   let assemblyFormat = [{
-    $tensor `[` $indices `]` `along` $dim (`limit` $limit^)? attr-dict `:` type($tensor) `->` type($result)
+    $tensor `[` $indices `]` `along` $dim (`limit` $limit^)? (`pages` $pages^ `:` type($pages))?
+    attr-dict `:` type($tensor) `->` type($result) (`rows` $rows^)?
   }];
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$tensor, "::mlir::ValueRange":$indices,
+                                 "::mlir::IntegerAttr":$dim, "::mlir::Value":$limit, "::mlir::IntegerAttr":$pack), [{
+    build($_builder, $_state, result, tensor, indices, dim, limit, pack, ::mlir::Value());
+  }]>];
   let hasVerifier = 1;
 }
 
@@ -212,20 +218,28 @@ def Tile_FillOp : Tile_Op<"fill", [AttrSizedOperandSegments]> {
   let description = [{
     What is copied is said by `tile.load`: rows beyond `dim` (or `limit`) and columns beyond the tensor are 0. With a
     predicate that is false nothing is copied, but the entry counts (an empty group). `via` is "tma", "cp_async" or
-    "plain" (through registers).
+    "plain" (through registers). By "tma" with `pages` the rows behind `limit` are 0 from the next page on, and before it
+    what lies there.
 
-    Constraints: those of `tile.load`; (C4) `via` is one of the three.
+    Constraints: those of `tile.load`; (C4) `via` is one of the three, and "plain" where element types differ.
     ```mlir
     tile.fill %kr[%i1] from %key[%b, %kn, %g] along 1 if %more {via = "cp_async"} : !ring, !kv
     ```
   }];
   let arguments = (ins Tile_Ring:$ring, I32:$entry, Tile_Tensor:$tensor, Variadic<I32>:$indices, I32Attr:$dim,
                        Optional<I32>:$limit, Optional<I1>:$predicate, OptionalAttr<StrAttr>:$via,
-                       OptionalAttr<I32Attr>:$pack, UnitAttr:$multicast);
+                       OptionalAttr<I32Attr>:$pack, UnitAttr:$multicast, Optional<Tile_Tensor>:$pages);
+  let regions = (region AnyRegion:$rows);
   let assemblyFormat = [{
     $ring `[` $entry `]` `from` $tensor `[` $indices `]` `along` $dim (`limit` $limit^)? (`if` $predicate^)?
-    attr-dict `:` type($ring) `,` type($tensor)
+    (`pages` $pages^ `:` type($pages))? attr-dict `:` type($ring) `,` type($tensor) (`rows` $rows^)?
   }];
+  let builders = [OpBuilder<(ins "::mlir::Value":$ring, "::mlir::Value":$entry, "::mlir::Value":$tensor,
+                                 "::mlir::ValueRange":$indices, "::mlir::IntegerAttr":$dim, "::mlir::Value":$limit,
+                                 "::mlir::Value":$predicate, "::mlir::StringAttr":$via, "::mlir::IntegerAttr":$pack,
+                                 "::mlir::UnitAttr":$multicast), [{
+    build($_builder, $_state, ring, entry, tensor, indices, dim, limit, predicate, via, pack, multicast, ::mlir::Value());
+  }]>];
   let hasVerifier = 1;
 }
 
@@ -295,7 +309,7 @@ def Tile_KeepFiniteOp : Tile_Op<"keep_finite", [MemoryEffects<[MemRead, MemWrite
 
     Before AssignLayouts a fragment with a result; afterwards a buffer, changed in place.
 
-    Constraints: (C1) 16-bit floats. (C2) a fragment has a result of its type, a buffer none.
+    Constraints: (C1) floats of 16 or 32 bits. (C2) a fragment has a result of its type, a buffer none.
     ```mlir
     %found = tile.keep_finite %v if %partial : !tile.buffer<64x128xf16, #tile.smem<128>>
     ```
@@ -419,7 +433,7 @@ def Tile_LookupOp : Tile_Op<"lookup", [Pure]> {
 def Tile_ConvertOp : Tile_Op<"convert", [Pure]> {
   let summary = "Another element type and/or layout";
   let description = [{
-    Rounds to nearest even. `row_partial` to `row` adds the four summands; `row` to `row_partial` leaves the value in
+    Rounds to nearest even; what is beyond the numbers of an 8-bit float becomes the largest of them. `row_partial` to `row` adds the four summands; `row` to `row_partial` leaves the value in
     the lane t = 0 and 0 in the others. `acc` to `lhs` packs registers.
 
     Constraints: (C1) equal shapes.
@@ -449,6 +463,25 @@ def Tile_ReduceOp : Tile_Op<"reduce", [Pure, AllTypesMatch<["init", "result"]>]>
   let hasVerifier = 1;
 }
 
+def Tile_CombineOp : Tile_Op<"combine"> {
+  let summary = "A row's value from what its lanes and parts hold";
+  let description = [{
+    result[r] = the input's values for row r over the lanes t and the parts, combined by `kind`, in the order of the parts:
+    all hold the same to the bit. Values of parts pass through `$scratch`; the threads that run the kernel or its role meet
+    in the operation, between its writes and its reads.
+
+    Constraints: (C1) the input is 1-D f32 in layout `row_partial`, the result in `row`, with the same rows, warps and parts.
+    (C2) the scratch is plain, of f32, parts x rows.
+    ```mlir
+    %m = tile.combine max %own, %scratch : !L, !tile.buffer<2x64xf32, #tile.smem<0>> -> !R
+    ```
+  }];
+  let arguments = (ins Tile_ReduceKind:$kind, Tile_Frag:$input, Tile_Buffer:$scratch);
+  let results = (outs Tile_Frag:$result);
+  let assemblyFormat = "$kind $input `,` $scratch attr-dict `:` type($input) `,` type($scratch) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Online softmax
 //===----------------------------------------------------------------------===//
@@ -467,16 +500,19 @@ def Tile_SoftmaxStepOp : Tile_Op<"softmax_step", [Pure, AllTypesMatch<["scores",
     `lazy`: rescale only when the row_max grows by more than this (log2 units). `emulate`: percent of the exponentials
     computed on the FMA units. `offset`: added to the exponent of p, for 8-bit probs.
 
-    Constraints: (C1) row_max and row_sum are 1-D with the scores' rows; all elements are f32.
+    `block_max` is rowmax x, where it has been computed before: no thread has a row's scores if these are cut into parts.
+
+    Constraints: (C1) row_max and row_sum are 1-D with the scores' rows; all elements are f32. (C2) block_max has
+    row_max's type; it is there if the scores are in parts.
     ```mlir
     %m1, %l1, %alpha, %p = tile.softmax_step %x, %m0, %l0 scale %c : !S, !R, !L
     ```
   }];
-  let arguments = (ins Tile_Frag:$scores, Tile_Frag:$row_max, Tile_Frag:$row_sum, F32:$scale,
+  let arguments = (ins Tile_Frag:$scores, Tile_Frag:$row_max, Tile_Frag:$row_sum, F32:$scale, Optional<Tile_Frag>:$block_max,
                        OptionalAttr<F32Attr>:$lazy, OptionalAttr<I32Attr>:$emulate, OptionalAttr<F32Attr>:$offset);
   let results = (outs Tile_Frag:$new_row_max, Tile_Frag:$new_row_sum, Tile_Frag:$alpha, Tile_Frag:$probs);
   let assemblyFormat = [{
-    $scores `,` $row_max `,` $row_sum `scale` $scale attr-dict
+    $scores `,` $row_max `,` $row_sum `scale` $scale (`block_max` $block_max^ `:` type($block_max))? attr-dict
     `:` type($scores) `,` type($row_max) `,` type($row_sum)
   }];
   let hasVerifier = 1;
@@ -520,9 +556,12 @@ def Tile_DotOp : Tile_Op<"dot", [AllTypesMatch<["acc", "result"]>,
     result = acc + a·b, with `trans` acc + a·bᵀ (b stored N x K). Operands are fragments before AssignLayouts; then a
     is an `lhs` fragment or a buffer, b a buffer.
 
+    f32 operands are multiplied as sums of two tf32 numbers each (three products, close to f32's own error), in kernels
+    marked `tile.tf32` as one: rounded to tf32.
+
     Constraints: (C1) a is M x K, b is K x N (N x K with `trans`), acc is M x N; b without `trans` may have more
-    columns, the padding of its panels, which are not multiplied. (C2) a and b have one element type,
-    acc is f32. (C3) K is a multiple of 16, N of 8.
+    columns, the padding of its panels, which are not multiplied. (C2) a and b have one element type, or
+    both are 8-bit floats; acc is f32. (C3) K is a multiple of 16, of 32 with 8-bit floats; N of 8.
     ```mlir
     %s = tile.dot %q, trans %k, %zs : !H, !H -> !S
     ```

@@ -3,6 +3,7 @@
 #include "ir/tile/TileLayouts.h"
 
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace attn::tile;
@@ -40,8 +41,17 @@ static LogicalResult expectYields(Operation *op, Region &region, TypeRange expec
                                                           << yield.getValues().getTypes() << ")";
 }
 
+static bool isFloat8(Type type) { return isa<Float8E4M3FNType, Float8E5M2Type>(type); }
+
+/// Whether rows of 8-bit floats come as what the products of tiles take.
+static bool isWidened(Type rows, TileTensorType tensor) {
+  Type element = elementOf(rows);
+  return shapeOf(rows).size() == 2 && isFloat8(tensor.getElementType()) && (element.isF16() || element.isBF16());
+}
+
 /// (C1) to (C3) of `load`, for a value of type `rows`.
-static LogicalResult verifyRows(Operation *op, Type rows, TileTensorType tensor, OperandRange indices, uint32_t dim) {
+static LogicalResult verifyRows(Operation *op, Type rows, TileTensorType tensor, OperandRange indices, uint32_t dim,
+                                bool mayWiden = false) {
   unsigned rank = shapeOf(rows).size();
   unsigned expected = tensor.getRank() + 1 - rank;
   if (indices.size() != expected)
@@ -49,7 +59,7 @@ static LogicalResult verifyRows(Operation *op, Type rows, TileTensorType tensor,
                                        << indices.size();
   if (dim >= indices.size())
     return op->emitOpError("expects `along` below ") << indices.size() << ", but got " << dim;
-  if (elementOf(rows) != tensor.getElementType())
+  if (elementOf(rows) != tensor.getElementType() && !(mayWiden && isWidened(rows, tensor)))
     return op->emitOpError("expects element type ") << tensor.getElementType() << ", but got " << elementOf(rows);
   return success();
 }
@@ -63,11 +73,13 @@ static LogicalResult verifyDot(Operation *op, Type lhs, Type rhs, FragType acc, 
   if (a[1] != k || a[0] != acc.getRows() || !takesColumns) // (C1)
     return op->emitOpError("expects M x K, ") << (trans ? "N x K" : "K x N") << " and M x N, but got " << lhs << ", "
                                               << rhs << " and " << acc;
-  if (elementOf(lhs) != elementOf(rhs) || !acc.getElementType().isF32()) // (C2)
+  bool areFloat8 = isFloat8(elementOf(lhs)) && isFloat8(elementOf(rhs));
+  if ((elementOf(lhs) != elementOf(rhs) && !areFloat8) || !acc.getElementType().isF32()) // (C2)
     return op->emitOpError("expects operands of one element type and an f32 accumulator, but got ")
            << elementOf(lhs) << ", " << elementOf(rhs) << " and " << acc.getElementType();
-  if (k % 16 != 0 || n % 8 != 0) // (C3)
-    return op->emitOpError("expects K a multiple of 16 and N of 8, but got ") << k << " and " << n;
+  int64_t granule = areFloat8 ? 32 : 16;
+  if (k % granule != 0 || n % 8 != 0) // (C3)
+    return op->emitOpError("expects K a multiple of ") << granule << " and N of 8, but got " << k << " and " << n;
   return success();
 }
 
@@ -118,8 +130,38 @@ LogicalResult ParamOp::verify() {
   return agrees ? success() : emitOpError("cannot read element ") << element << " as " << result; // (C2)
 }
 
+/// (C6) of `load`.
+static LogicalResult verifyRowRegion(Operation *op, Region &rows, Type value, bool isPlain) {
+  if (rows.empty())
+    return success();
+  Type i32 = IntegerType::get(op->getContext(), 32);
+  if (failed(expectArguments(op, rows, i32)) || failed(expectYields(op, rows, i32)))
+    return failure();
+  if (shapeOf(value).size() != 2 || !isPlain)
+    return op->emitOpError("expects a 2-D value without `limit` and `pack` beside region `rows`");
+  return success();
+}
+
+/// (C7) of `load`.
+template <class OpType> static LogicalResult verifyPages(OpType op, Type value) {
+  if (!op.getPages())
+    return success();
+  TileTensorType pages = op.getPages().getType(), tensor = op.getTensor().getType();
+  if (pages.getRank() != 2 || !pages.getElementType().isInteger(32))
+    return op.emitOpError("expects `pages` of i32 and rank 2, but got ") << pages;
+  auto pageRows = tensor.getRank() > 2 ? tensor.getStaticSize(1) : std::nullopt;
+  if (!pageRows || !llvm::isPowerOf2_64(static_cast<uint64_t>(*pageRows)))
+    return op.emitOpError("expects pages of a power of two of rows beside `pages`, but got ") << tensor;
+  if (shapeOf(value).size() != 2 || op.getDim() != 1 || !op.getLimit() || op.getPack() || !op.getRows().empty())
+    return op.emitOpError("expects a 2-D value along 1 with `limit` alone beside `pages`");
+  return success();
+}
+
 LogicalResult LoadOp::verify() {
-  return verifyRows(*this, getType(), getTensor().getType(), getIndices(), getDim());
+  if (failed(verifyRows(*this, getType(), getTensor().getType(), getIndices(), getDim(), /*mayWiden=*/true)) ||
+      failed(verifyPages(*this, getType())))
+    return failure();
+  return verifyRowRegion(*this, getRows(), getType(), !getLimit() && !getPack());
 }
 
 LogicalResult StoreOp::verify() {
@@ -136,11 +178,14 @@ LogicalResult StoreOp::verify() {
 }
 
 LogicalResult FillOp::verify() {
-  if (failed(verifyRows(*this, getRing().getType(), getTensor().getType(), getIndices(), getDim())))
+  if (failed(verifyRows(*this, getRing().getType(), getTensor().getType(), getIndices(), getDim(), /*mayWiden=*/true)) ||
+      failed(verifyPages(*this, getRing().getType())))
     return failure();
   if (auto via = getVia(); via && *via != "tma" && *via != "cp_async" && *via != "plain") // (C4)
     return emitOpError("expects `via` to be tma, cp_async or plain, but got ") << *via;
-  return success();
+  if (auto via = getVia(); via && *via != "plain" && elementOf(getRing().getType()) != getTensor().getType().getElementType())
+    return emitOpError("expects `via` to be plain where element types differ, but got ") << *via;
+  return verifyRowRegion(*this, getRows(), getRing().getType(), !getLimit() && !getPack());
 }
 
 LogicalResult BuildOp::verify() {
@@ -172,8 +217,8 @@ static LogicalResult verifyCopy(Operation *op, FragType fragment, BufferType buf
 LogicalResult KeepFiniteOp::verify() {
   auto buffer = dyn_cast<BufferType>(getInput().getType());
   Type element = buffer ? buffer.getElementType() : cast<FragType>(getInput().getType()).getElementType();
-  if (!element.isF16() && !element.isBF16())
-    return emitOpError("expects f16 or bf16, but got ") << element;
+  if (!element.isF16() && !element.isBF16() && !element.isF32())
+    return emitOpError("expects f16, bf16 or f32, but got ") << element;
   if (buffer ? static_cast<bool>(getResult()) : !getResult() || getResult().getType() != getInput().getType())
     return emitOpError("expects a result of a fragment's type for it, and none for a buffer");
   return success();
@@ -264,6 +309,10 @@ LogicalResult SoftmaxStepOp::verify() {
     if (scores.getRank() != 2 || !isRowsOf(type, scores.getShape()) || !type.getElementType().isF32() ||
         !scores.getElementType().isF32())
       return emitOpError("expects f32 scores and an f32 value a row, but got ") << scores << " and " << type;
+  if (Value blockMax = getBlockMax(); blockMax && blockMax.getType() != getRowMax().getType()) // (C2)
+    return emitOpError("expects `block_max` of type ") << getRowMax().getType() << ", but got " << blockMax.getType();
+  if (!getBlockMax() && partsOf(scores.getLayout()) > 1)
+    return emitOpError("expects `block_max` beside scores in parts, but got ") << scores;
   return success();
 }
 
@@ -278,6 +327,20 @@ LogicalResult FinishOp::verify() {
   for (Type type : {getRowSum().getType(), getInverse().getType(), getLse().getType()})
     if (cast<FragType>(type).getRank() != 1 || shapeOf(type) != getRowMax().getType().getShape())
       return emitOpError("expects 1-D fragments of one length, but got ") << getRowMax().getType() << " and " << type;
+  return success();
+}
+
+LogicalResult CombineOp::verify() {
+  FragType input = getInput().getType(), result = getResult().getType();
+  auto partial = dyn_cast_or_null<RowPartialAttr>(input.getLayout());
+  auto row = dyn_cast_or_null<RowAttr>(result.getLayout());
+  if (!partial || !row || input.getShape() != result.getShape() || !input.getElementType().isF32() || !result.getElementType().isF32() ||
+      partial.getWarps() != row.getWarps() || partial.getParts() != row.getParts()) // (C1)
+    return emitOpError("expects f32 values in layout `row_partial` and a result in `row`, but got ") << input << " and " << result;
+  BufferType scratch = getScratch().getType();
+  if (scratch.getShape() != ArrayRef<int64_t>{row.getParts(), input.getRows()} || !scratch.getElementType().isF32() ||
+      scratch.getSmem().getSwizzle() != 0) // (C2)
+    return emitOpError("expects a plain scratch of ") << row.getParts() << "x" << input.getRows() << "xf32, but got " << scratch;
   return success();
 }
 

@@ -3,8 +3,12 @@
 //
 // Requires: FoldScale, FuseProducers, FuseEpilogue. Changes nothing.
 #include "ir/attn/AttnDialect.h"
+#include "ir/attn/ProductTypes.h"
+#include "passes/Lookups.h"
 #include "passes/Passes.h"
+#include "passes/RelativeRows.h"
 #include "passes/attn/IndexUses.h"
+#include "passes/attn/WideHeads.h"
 #include "support/GpuTarget.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -34,7 +38,7 @@ public:
                       &SupportChecker::checkOutputs})
       if (failed((this->*part)()))
         return failure();
-    return checkRandom(op);
+    return checkRandom();
   }
 
 private:
@@ -42,11 +46,12 @@ private:
   LogicalResult checkTypes();
   LogicalResult checkLengths();
   LogicalResult checkWeights();
+  LogicalResult checkRelativeRows();
   LogicalResult checkRowRegions();
   LogicalResult checkScore();
   LogicalResult checkDot(ir::DotOp dot);
   LogicalResult checkOutputs();
-  LogicalResult checkRandom(Operation *within);
+  LogicalResult checkRandom();
   LogicalResult checkTransform(ir::TransformOp transform, StringRef name);
   LogicalResult checkRowRegion(Region &region, StringRef name);
 
@@ -61,10 +66,10 @@ private:
 } // namespace
 
 LogicalResult SupportChecker::checkLayout() {
-  if (!op.getRagged().empty())
-    return refuse(op, "layout `ragged` is");
-  if (!op.getPaged().empty())
-    return refuse(op, "layout `paged` is");
+  auto pageSize = op.getPageSize();
+  if (!op.getPaged().empty() && !llvm::isPowerOf2_64(*pageSize))
+    return op.emitError() << "pages of " << *pageSize << " rows are not supported on " << StringRef(target.name)
+                          << " yet: a power of two is";
   return success();
 }
 
@@ -80,23 +85,30 @@ static std::string spell(Type type) {
 }
 
 LogicalResult SupportChecker::checkTypes() {
-  Type element = op.getQueryType().getElementType();
-  if (!element.isF16() && !element.isBF16())
-    return refuse(op, "dtype `" + spell(element) + "` is");
-  auto checkSame = [&](Type other, StringRef name) -> LogicalResult {
-    if (other == element)
+  Type query = op.getQueryType().getElementType(), key = op.getKeyType().getElementType();
+  Type value = op.getValueType().getElementType(), probs = op.getProbsElementType();
+  for (Type element : {query, key, value, probs})
+    if (element.isF64())
+      return refuse(op, "dtype `" + spell(element) + "` is");
+  // A product of tiles has one type for both operands, which must have all numbers of both.
+  auto checkPair = [&](Type a, StringRef name, Type b, StringRef beside) -> LogicalResult {
+    if (ir::productType(a, b))
       return success();
-    return refuse(op, "`" + name + "` of `" + spell(other) + "` beside query of `" + spell(element) + "` is");
+    return refuse(op, "`" + name + "` of `" + spell(a) + "` beside " + beside + " of `" + spell(b) + "` is");
   };
-  if (failed(checkSame(op.getKeyType().getElementType(), "key")) ||
-      failed(checkSame(op.getValueType().getElementType(), "value")) ||
-      failed(checkSame(op.getProbsElementType(), "probs")))
+  if (failed(checkPair(key, "key", query, "query")) || failed(checkPair(value, "value", probs, "probs")))
     return failure();
+  if (ir::featureType(op).isF32() != ir::weightedType(op).isF32())
+    return refuse(op, "`value` of `" + spell(value) + "` beside query of `" + spell(query) + "` is");
   Value out = op.getOutput("out");
-  return out ? checkSame(cast<ir::AttnTensorType>(out.getType()).getElementType(), "out") : success();
+  if (out && cast<ir::AttnTensorType>(out.getType()).getElementType().isF64())
+    return refuse(op, "`out` of `f64` is");
+  return success();
 }
 
 LogicalResult SupportChecker::checkLengths() {
+  if (isWide(op))
+    return checkWideHeads(op, target);
   auto checkLength = [&](int64_t length, StringRef name) -> LogicalResult {
     if (length % 8 == 0 && length <= 256)
       return success();
@@ -109,14 +121,21 @@ LogicalResult SupportChecker::checkLengths() {
 }
 
 LogicalResult SupportChecker::checkWeights() {
-  if (op.getWeights() == ir::Weights::direct)
-    return refuse(op, "weights other than `softmax` are");
+  for (StringRef name : {"lse", "max_score"})
+    if (op.getWeights() == ir::Weights::direct && op.getOutput(name))
+      return op.emitError() << "`" << name << "` is of a softmax, but the weights are none";
   if (!op.getWeight().empty()) {
-    Operation *yield = op.getWeight().front().getTerminator();
-    if (yield->getOperand(1) != op.getWeight().getArgument(1))
-      return refuse(yield, "a table added to `value` is");
-    return refuse(yield, "`probs` other than `softmax(…)` itself is");
+    for (Value row : rowsAddedToValue(op.getWeight()))
+      if (!findRelativeRow(row))
+        return refuse(row.getDefiningOp(), "a row added to `value` that the distance of key and query does not choose is");
   }
+  return checkRelativeRows();
+}
+
+/// Rows that diagonals choose are operands of 16 bits.
+LogicalResult SupportChecker::checkRelativeRows() {
+  if (hasRelativeRows(op) && (ir::featureType(op).isF32() || ir::weightedType(op).isF32()))
+    return refuse(op, "rows of a table that the distance of key and query chooses, beside products of `f32`, are");
   return success();
 }
 
@@ -150,9 +169,12 @@ LogicalResult SupportChecker::checkRowRegions() {
   return checkRowRegion(op.getKeyRegion(), "key");
 }
 
-/// A dot is a product of tiles, or a term of a query row.
+/// A dot is a product of tiles, a term of a query row, looked up in the products with a small table, or one with a row
+/// a diagonal.
 LogicalResult SupportChecker::checkDot(ir::DotOp dot) {
   unsigned queryFeatures = static_cast<unsigned>(op.getQueryFeatureTypes().size());
+  if (findLookup(dot, queryFeatures))
+    return success();
   bool hasQuery = false, hasKey = false;
   Value rows;
   for (Value operand : {dot.getLhs(), dot.getRhs()}) {
@@ -166,9 +188,15 @@ LogicalResult SupportChecker::checkDot(ir::DotOp dot) {
     return success();
   if (!rows)
     return refuse(dot, Twine("a `dot` of two vectors of ") + (hasQuery ? "`query`" : "`key`") + " in `score` is");
+  if (dependsOnScores(rows) && hasKey)
+    return refuse(dot, "`dot` of a key with a row of a table that scores choose is");
+  if (dependsOnScores(rows))
+    return refuse(dot, "`dot` with a row that scores choose from more than " + Twine(kMostLookupRows) + " rows, or from a number not known when compiling, is");
   bool onQuery = dependsOnIndex(rows, ir::IndexKind::q_idx), onKey = dependsOnIndex(rows, ir::IndexKind::kv_idx);
+  if (onQuery && onKey && findRelativeProduct(dot, queryFeatures))
+    return success();
   if (onQuery && onKey)
-    return refuse(dot, "`dot` with a row of a table that depends on query and key is");
+    return refuse(dot, "`dot` with a row of a table that depends on query and key other than by their distance is");
   if (hasKey && onKey)
     return refuse(dot, "`dot` of a key with a row of a table that depends on the key is");
   return success();
@@ -178,11 +206,13 @@ LogicalResult SupportChecker::checkScore() {
   WalkResult result = op.getScore().walk([&](Operation *inner) {
     if (auto dot = dyn_cast<ir::DotOp>(inner))
       return failed(checkDot(dot)) ? WalkResult::interrupt() : WalkResult::advance();
-    if (isa<ir::SuffixSumOp>(inner)) {
-      (void)refuse(inner, "`suffix_sum` is");
-      return WalkResult::interrupt();
-    }
     return WalkResult::advance();
+  });
+  if (result.wasInterrupted())
+    return failure();
+  result = op.getWeight().walk([&](ir::SuffixSumOp sum) {
+    (void)refuse(sum, "`suffix_sum` beside `softmax` is");
+    return WalkResult::interrupt();
   });
   return failure(result.wasInterrupted());
 }
@@ -196,9 +226,10 @@ LogicalResult SupportChecker::checkOutputs() {
   return checkRowRegion(op.getOut(), "out");
 }
 
-LogicalResult SupportChecker::checkRandom(Operation *within) {
-  WalkResult result = within->walk([&](ir::RandomOp random) {
-    (void)refuse(random, "`dropout` is");
+/// Whether a key is visible is asked for one key at a time as well; random numbers come in tiles.
+LogicalResult SupportChecker::checkRandom() {
+  WalkResult result = op.getMask().walk([&](ir::RandomOp random) {
+    (void)refuse(random, "`dropout` in `mask` is");
     return WalkResult::interrupt();
   });
   return failure(result.wasInterrupted());
@@ -207,7 +238,7 @@ LogicalResult SupportChecker::checkRandom(Operation *within) {
 /// Rows changed by a kernel of their own.
 LogicalResult SupportChecker::checkTransform(ir::TransformOp transform, StringRef name) {
   if (!transform.getTensor().getDefiningOp()) // an argument of the plan
-    return failed(checkRowRegion(transform.getRow(), name)) ? failure() : checkRandom(transform);
+    return checkRowRegion(transform.getRow(), name);
   return refuse(transform, "a transform of a transform is");
 }
 

@@ -4,11 +4,17 @@
 //
 // Requires: CheckSupport. Guarantees: `schedule` is present and valid. An attention that has one keeps it.
 #include "ir/attn/AttnDialect.h"
+#include "ir/attn/ProductTypes.h"
 #include "ir/attn/Schedule.h"
 #include "passes/Distances.h"
+#include "passes/Lookups.h"
 #include "passes/Passes.h"
+#include "passes/RelativeRows.h"
 #include "passes/Remarks.h"
+#include "passes/attn/ChunkedForm.h"
+#include "passes/attn/BalanceUnits.h"
 #include "passes/attn/IndexUses.h"
+#include "passes/attn/WideHeads.h"
 #include "support/GpuTarget.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -35,13 +41,22 @@ struct TableRow {
   MaskClass mask;
   ir::Schedule schedule;
   StringRef reason;
+  bool isFloat32 = false;
+  bool isWide = false, isValueInKey = false;   ///< for rows with more than 256 channels (WideHeads.h)
 };
 } // namespace
 
 static constexpr TableRow kTable[] = {
 #define ATTN_SCHEDULE(family, max_head_dim, max_head_dim_v, mask, block_m, block_n, stages, warps, reason)             \
   {MmaFamily::family, max_head_dim, max_head_dim_v, MaskClass::mask, {block_m, block_n, stages, warps}, reason},
+#define ATTN_SCHEDULE_F32(max_head_dim, max_head_dim_v, block_m, block_n, stages, warps, reason)                       \
+  {MmaFamily::MmaSync, max_head_dim, max_head_dim_v, MaskClass::Any, {block_m, block_n, stages, warps}, reason, true},
+#define ATTN_SCHEDULE_WIDE(family, max_head_dim, max_head_dim_v, values, block_m, block_n, stages, warps, parts, reason) \
+  {MmaFamily::family, max_head_dim, max_head_dim_v, MaskClass::Any, {block_m, block_n, stages, warps, 1, parts}, reason, \
+   false, true, std::string_view(#values) == "InKey"},
 #include "passes/attn/ScheduleTable.def"
+#undef ATTN_SCHEDULE_WIDE
+#undef ATTN_SCHEDULE_F32
 #undef ATTN_SCHEDULE
 };
 
@@ -51,6 +66,20 @@ static int64_t fragmentRegisters(MmaFamily family, const ir::Schedule &schedule)
   if (family == MmaFamily::MmaSync)
     return 225;
   return schedule.warps > 8 ? 128 : 196;
+}
+
+static bool isFloat32(ir::AttentionOp op) { return ir::featureType(op).isF32(); }
+
+/// Registers of a consumer thread that a producer takes which widens entries from 8-bit floats (SpecializeWarps).
+static int64_t producerRegisters(ir::AttentionOp op, MmaFamily family, const ir::Schedule &schedule) {
+  bool widens = ir::isFloat8(op.getQueryType().getElementType()) || ir::isFloat8(op.getKeyType().getElementType()) ||
+                ir::isFloat8(op.getValueType().getElementType());
+  return family == MmaFamily::Wgmma && widens && schedule.warps > 4 ? (schedule.warps == 8 ? 16 : 8) : 0;
+}
+
+/// Products of f32 operands, and those with a row a diagonal, are mma.sync's on every target (passes/tile/LoopFacts.h).
+static MmaFamily familyFor(ir::AttentionOp op, const GpuTarget &target) {
+  return isFloat32(op) || hasRelativeRows(op) ? MmaFamily::MmaSync : target.mmaFamily;
 }
 
 static bool isFunction(Operation *op) { return isa<math::MathDialect>(op->getDialect()) && !isa<math::AbsFOp, math::AbsIOp>(op); }
@@ -79,6 +108,19 @@ static int64_t scoreRegisters(ir::AttentionOp op) {
   return hasFunction ? 32 : steps > 1 ? 8 : 0;
 }
 
+static unsigned queryFeatures(ir::AttentionOp op) { return static_cast<unsigned>(op.getQueryFeatureTypes().size()); }
+
+/// Whether `inner` is a row of a table that no point reads itself: products with it are looked up.
+static bool isOfLookup(ir::AttentionOp op, Operation *inner) {
+  return isa<ir::LoadOp>(inner) && !inner->use_empty() && llvm::all_of(inner->getUsers(), [&](Operation *user) {
+    auto dot = dyn_cast<ir::DotOp>(user);
+    return dot && findLookup(dot, queryFeatures(op));
+  });
+}
+
+/// A counter and a key of Philox, and the words of two tiles of columns.
+static constexpr int64_t kRandomRegisters = 16;
+
 /// Registers for 16 rows of queries that the mathematics of a point takes beside its scores: addresses and words of tables
 /// in flight, and what divisions and comparisons of numbers keep. From what ptxas 13.0 was seen to spill with
 /// tests/conformance/Cases.def.
@@ -93,8 +135,10 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Sc
     return index.getKind() == ir::IndexKind::q_idx ? PointSteps{1, 0} : PointSteps{0, 1};
   });
   auto add = [&](Operation *inner) {
-    if (inner->getNumResults() != 1)
+    if (inner->getNumResults() != 1 || isOfLookup(op, inner) || (isa<ir::LoadOp>(inner) && findRelativeRow(inner->getResult(0))))
       return;
+    if (isa<ir::RandomOp>(inner))
+      registers += kRandomRegisters;
     bool onKey = dependsOnIndex(inner->getResult(0), ir::IndexKind::kv_idx);
     bool onQuery = dependsOnIndex(inner->getResult(0), ir::IndexKind::q_idx);
     // What depends on the distance alone will be read from a strip (BuildStrips), where rows are consecutive queries.
@@ -113,7 +157,7 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Sc
     else if (onQuery && (isDivision || isa<ir::LoadOp>(inner) || (isBesideProducts && isFunction(inner))))
       registers += 2; // held through the loop
   };
-  for (Region *region : {&op.getScore(), &op.getMask()})
+  for (Region *region : {&op.getScore(), &op.getMask(), &op.getWeight()})
     region->walk(add);
   if (isBesideProducts && registers > 0) // what is kept from key to key, once there is any
     registers += 20;
@@ -150,32 +194,69 @@ static int64_t rowRegisters(Region &region) {
   return computes ? 96 : 0;
 }
 
-/// Products of queries and keys beside the first: scores of their own.
+/// Products of queries and keys beside the first, and sums over keys: scores of their own.
 static int64_t furtherProducts(ir::AttentionOp op) {
-  int64_t products = 0;
-  op.getScore().walk([&](ir::DotOp) { ++products; });
-  return std::max<int64_t>(products - 1, 0);
+  int64_t products = 0, sums = 0;
+  op.getScore().walk([&](ir::DotOp dot) { products += !findLookup(dot, queryFeatures(op)); });
+  op.getScore().walk([&](ir::SuffixSumOp) { ++sums; });
+  return std::max<int64_t>(products - 1, 0) + sums;
+}
+
+/// Registers while a block of keys or values that the kernel changes is in them, beside acc; 0 where it changes none.
+static int64_t changedRowRegisters(ir::AttentionOp op, Region &region, int64_t length, const ir::Schedule &schedule) {
+  if (region.empty())
+    return 0;
+  int64_t acc = schedule.blockM / schedule.warps / 16 * op.getValueRowLength() / 2;
+  return acc + llvm::divideCeil(schedule.blockN, 16 * schedule.warps) * length / 2 + 8; // and numbers of the rows
 }
 
 /// Registers a thread that scores, probs and acc take, or the rows of queries before.
 static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule, MmaFamily family) {
-  int64_t rowSlots = schedule.blockM / schedule.warps / 16;
+  int64_t rowSlots = schedule.slabs();
   auto half = [](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 16)) / 2; };
-  int64_t loop = schedule.blockN / 2 + schedule.blockN / 4 + half(op.getValueRowLength());
+  int64_t loop = isWide(op) ? wideLoopRegisters(op, schedule)
+                            : schedule.blockN / 2 + schedule.blockN / 4 + half(op.getValueRowLength());
+  if (!rowsAddedToValue(op.getWeight()).empty()) // probs by diagonals
+    loop += schedule.blockN / 4 + 4;
+  if (isFloat32(op)) // probs as two numbers each, a block's sums and operands for some columns of values
+    loop += schedule.blockN / 4 + 24;
   loop += furtherProducts(op) * (schedule.blockN / 2 + 8) + pointRegisters(op, family, schedule);
   if (family == MmaFamily::Wgmma && schedule.warps > 8)
     loop += scoreRegisters(op);
+  loop += producerRegisters(op, family, schedule);
   int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim()) + rowRegisters(op.getQueryRegion());
   for (Type feature : op.getQueryFeatureTypes())
     before = std::max(before, op.getQueryRegion().empty() ? 0 : half(cast<VectorType>(feature).getNumElements()));
-  return rowSlots * std::max(loop, before);
+  return std::max({rowSlots * std::max(loop, before), changedRowRegisters(op, op.getKeyRegion(), op.getHeadDim(), schedule),
+                   changedRowRegisters(op, op.getValueRegion(), op.getValueRowLength(), schedule) + rowSlots * schedule.blockN / 4});
 }
 
 /// Bytes of shared memory that query, keys and values take, rows padded to the panels of the swizzle.
 static int64_t predictShared(const ir::Schedule &schedule, int64_t headDim, int64_t valueLength, int64_t elementBytes) {
-  auto padded = [](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 32)); };
+  auto padded = [&](int64_t length) { // f32: whole k16 steps and a chunk between rows
+    return static_cast<int64_t>(elementBytes == 4 ? llvm::alignTo(length, 16) + 4 : llvm::alignTo(length, 32));
+  };
   return elementBytes * (schedule.blockM * padded(headDim) +
                          schedule.stages * schedule.blockN * (padded(headDim) + padded(valueLength)));
+}
+
+/// Bytes of entries as they lie in memory, where rows of 8-bit floats are widened in shared memory (WidenedFills).
+static int64_t rawBytes(ir::AttentionOp op, const ir::Schedule &schedule) {
+  auto ofRows = [](ir::AttnTensorType tensor, int64_t rows) -> int64_t {
+    int64_t length = tensor.getConstantSize(3).value_or(0);
+    return ir::isFloat8(tensor.getElementType()) && length % 16 == 0 ? rows * static_cast<int64_t>(llvm::alignTo(length, 32)) : 0;
+  };
+  return ofRows(op.getQueryType(), schedule.blockM) + ofRows(op.getKeyType(), schedule.blockN) +
+         ofRows(op.getValueType(), schedule.blockN);
+}
+
+static int64_t predictShared(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target) {
+  if (isWide(op))
+    return wideSharedBytes(op, schedule, target) + rawBytes(op, schedule);
+  int64_t elementBytes = ir::featureType(op).getIntOrFloatBitWidth() / 8;
+  return predictShared(schedule, op.getHeadDim(), op.getStoredValueLength(), elementBytes) +
+         lookupBytes(op.getScore(), queryFeatures(op), schedule.blockM, elementBytes) +
+         schedule.stages * relativeRowBytes(op, schedule.blockM, schedule.blockN) + stateBytes(op, schedule) + rawBytes(op, schedule);
 }
 
 /// Applies `block_m=64,warps=4` to `schedule`.
@@ -187,9 +268,11 @@ static LogicalResult applyOverride(ir::AttentionOp op, StringRef text, ir::Sched
     int64_t *entry = schedule.entry(name.trim().str());
     if (!entry)
       return op.emitError() << "schedule: `" << name.trim()
-                            << "` is none of `block_m`, `block_n`, `stages`, `warps`, `pack`";
+                            << "` is none of `block_m`, `block_n`, `stages`, `warps`, `pack`, `chunked`";
     int64_t value = 0;
-    if (number.trim().getAsInteger(10, value) || value < 1 || value > 1024)
+    if (entry == &schedule.chunked && (number.trim().getAsInteger(10, value) || value < 0 || value > 1))
+      return op.emitError() << "schedule: `chunked` is `" << number.trim() << "`, but must be 0 or 1";
+    if (entry != &schedule.chunked && (number.trim().getAsInteger(10, value) || value < 1 || value > 1024))
       return op.emitError() << "schedule: `" << name.trim() << "` is `" << number.trim()
                             << "`, but must be a number from 1 to 1024";
     *entry = value;
@@ -203,7 +286,8 @@ static LogicalResult applyOverride(ir::AttentionOp op, StringRef text, ir::Sched
 
 /// 0 where it is not known when compiling.
 static int64_t queryHeadsPerKeyHead(ir::AttentionOp op) {
-  auto queryHeads = op.getQueryType().getConstantSize(2), keyHeads = op.getKeyType().getConstantSize(2);
+  ir::AttnTensorType query = op.getQueryType(), key = op.getKeyType();
+  auto queryHeads = query.getConstantSize(query.getRank() - 2), keyHeads = key.getConstantSize(key.getRank() - 2);
   return queryHeads && keyHeads && *keyHeads > 0 ? *queryHeads / *keyHeads : 0;
 }
 
@@ -211,6 +295,16 @@ static bool usesHead(Region &region) {
   return region.walk([](ir::IndexOp index) {
                  return index.getKind() == ir::IndexKind::h ? WalkResult::interrupt() : WalkResult::advance();
                }).wasInterrupted();
+}
+
+/// Whether the right operand of a product of tiles would be another for each query head.
+static bool hasRowsOfHead(ir::AttentionOp op, ir::DotOp dot) {
+  auto usesHead = [](Value value) { return dependsOnIndex(value, ir::IndexKind::h); };
+  if (auto lookup = findLookup(dot, queryFeatures(op))) { // rows that points choose, of a table that all share
+    OperandRange indices = lookup->load.getIndices();
+    return llvm::any_of(llvm::enumerate(indices), [&](auto index) { return index.index() != lookup->dim && usesHead(index.value()); });
+  }
+  return llvm::any_of(dot->getOperands(), [&](Value rows) { return usesHead(rows) && dependsOnIndex(rows, ir::IndexKind::kv_idx); });
 }
 
 /// Why the rows of several query heads cannot share a tile; empty if they can.
@@ -221,28 +315,35 @@ static std::string whyNotPacked(ir::AttentionOp op) {
     return "the mask depends on the query head";
   if (usesHead(op.getKeyRegion()) || usesHead(op.getValueRegion()))
     return "keys or values depend on the query head";
-  bool rowsOfKeys = op.getScore().walk([](ir::DotOp dot) {
-                                  auto depends = [](Value rows) {
-                                    return dependsOnIndex(rows, ir::IndexKind::h) && dependsOnIndex(rows, ir::IndexKind::kv_idx);
-                                  };
-                                  return depends(dot.getLhs()) || depends(dot.getRhs()) ? WalkResult::interrupt() : WalkResult::advance();
+  bool rowsOfKeys = op.getScore().walk([&](ir::DotOp dot) {
+                                  return hasRowsOfHead(op, dot) ? WalkResult::interrupt() : WalkResult::advance();
                                 }).wasInterrupted();
+  if (hasRelativeRows(op))
+    return "rows of a table are chosen by the distance of query and key";
   return rowsOfKeys ? "rows of a table depend on the query head and the key" : "";
+}
+
+/// Nothing where it is not known when compiling: requests of their own lengths are as long as they are.
+static std::optional<int64_t> queriesOfRequest(ir::AttentionOp op) {
+  return op.getQueryType().getRank() == 4 ? op.getQueryType().getConstantSize(1) : std::nullopt;
 }
 
 static constexpr int64_t kFewRows = 64; ///< of the smallest tiles, which both families have
 
-/// The query heads of a key head share tiles, and so each read of keys and values, where queries are known to be few.
+/// The query heads of a key head share tiles, and so each read of keys and values, where queries are known to be few, or rows
+/// are wide.
 static int64_t packByDefault(ir::AttentionOp op) {
-  auto queries = op.getQueryType().getConstantSize(1);
+  auto queries = queriesOfRequest(op);
   int64_t group = queryHeadsPerKeyHead(op);
+  if (isWide(op))
+    return group > 0 && whyNotPacked(op).empty() ? group : 1;
   bool isFew = queries && *queries < kFewRows && group > 0 && kFewRows % group == 0;
   return isFew && whyNotPacked(op).empty() ? group : 1;
 }
 
 /// A tile has no more rows than there are.
 static bool fitRows(ir::AttentionOp op, ir::Schedule &schedule) {
-  auto queries = op.getQueryType().getConstantSize(1);
+  auto queries = queriesOfRequest(op);
   if (!queries || *queries * schedule.pack > kFewRows || schedule.blockM <= kFewRows || kFewRows % schedule.pack != 0)
     return false;
   schedule.blockM = kFewRows;
@@ -254,29 +355,38 @@ static bool fitRows(ir::AttentionOp op, ir::Schedule &schedule) {
 // Choice
 //===----------------------------------------------------------------------===//
 
+/// Keys of a block come in steps of 16. The probabilities of a part are whole panels of 64 bytes where matrix units read
+/// them from shared memory by themselves.
+static int64_t granuleOfKeys(const ir::Schedule &schedule, bool hasRoles) {
+  return schedule.parts == 1 ? 16 : schedule.parts * (hasRoles ? 32 : 8);
+}
+
 static LogicalResult check(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target) {
-  bool hasRoles = target.mmaFamily == MmaFamily::Wgmma;
+  bool hasRoles = familyFor(op, target) == MmaFamily::Wgmma;
   bool isKnown = hasRoles ? llvm::is_contained({4, 8, 12}, schedule.warps) : llvm::is_contained({1, 2, 4, 8, 16}, schedule.warps);
   if (!isKnown)
     return op.emitError() << "schedule: `warps` is " << schedule.warps << ", but must be "
                           << (hasRoles ? "4, 8 or 12: whole warpgroups" : "1, 2, 4, 8 or 16");
-  if (schedule.blockM % (16 * schedule.warps) != 0)
+  int64_t rows = 16 * schedule.warps / schedule.parts;
+  if (schedule.blockM % rows != 0)
     return op.emitError() << "schedule: `block_m` is " << schedule.blockM << ", but must be a multiple of "
-                          << 16 * schedule.warps << ", 16 rows a warp";
-  if (schedule.blockN % 16 != 0 || schedule.blockN > 256)
+                          << rows << ", 16 rows a warp";
+  int64_t keys = granuleOfKeys(schedule, hasRoles);
+  if (schedule.blockN % keys != 0 || schedule.blockN > 256)
     return op.emitError() << "schedule: `block_n` is " << schedule.blockN
-                          << ", but must be a multiple of 16 up to 256";
+                          << ", but must be a multiple of " << keys << " up to 256";
   if (schedule.stages > 8)
     return op.emitError() << "schedule: `stages` is " << schedule.stages << ", but must be 8 at most";
   if (schedule.pack != 1) {
     if (std::string reason = whyNotPacked(op); !reason.empty())
       return op.emitError() << "schedule: `pack` is " << schedule.pack << ", but " << reason;
-    if (schedule.pack != queryHeadsPerKeyHead(op) || schedule.blockM % schedule.pack != 0)
-      return op.emitError() << "schedule: `pack` is " << schedule.pack << ", but must be 1, or " << queryHeadsPerKeyHead(op)
-                            << ", the query heads of a key head, and divide `block_m`";
+    if (queryHeadsPerKeyHead(op) % schedule.pack != 0 || schedule.blockM % schedule.pack != 0)
+      return op.emitError() << "schedule: `pack` is " << schedule.pack << ", but must divide " << queryHeadsPerKeyHead(op)
+                            << ", the query heads of a key head, and `block_m`, " << schedule.blockM;
   }
-  int64_t bytes = predictShared(schedule, op.getHeadDim(), op.getStoredValueLength(),
-                                op.getQueryType().getElementType().getIntOrFloatBitWidth() / 8);
+  if (schedule.chunked != 0 && !whyNotChunked(op).empty())
+    return op.emitError() << "schedule: `chunked` is " << schedule.chunked << ", but " << whyNotChunked(op);
+  int64_t bytes = predictShared(op, schedule, target);
   if (bytes > target.sharedBytesPerBlock)
     return op.emitError() << "schedule: query, key and value tiles take " << bytes << " bytes of shared memory, but "
                           << StringRef(target.name) << " has " << target.sharedBytesPerBlock;
@@ -291,16 +401,17 @@ static int64_t packedRowRegisters(ir::AttentionOp op, int64_t pack) {
 }
 
 /// The first row that fits; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
-static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack) {
+static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack, int64_t chunked) {
   std::optional<TableRow> leanest;
   for (TableRow row : kTable) {
-    row.schedule.pack = pack;
+    row.schedule.pack = row.isWide ? packOfWide(pack, row.schedule.blockM) : pack;
+    row.schedule.chunked = chunked;
     if (fitRows(op, row.schedule))
       row.reason = "no more rows than there are queries, of all heads that share a tile";
-    bool fits =
-        predictShared(row.schedule, op.getHeadDim(), op.getStoredValueLength(), 2) <= target.sharedBytesPerBlock;
-    bool isFor = row.family == target.mmaFamily && op.getHeadDim() <= row.maxHeadDim && op.getValueRowLength() <= row.maxHeadDimV &&
-                 (row.mask == MaskClass::Any || op.getMask().empty());
+    bool fits = predictShared(op, row.schedule, target) <= target.sharedBytesPerBlock;
+    bool isFor = row.family == familyFor(op, target) && row.isFloat32 == isFloat32(op) && op.getHeadDim() <= row.maxHeadDim && op.getValueRowLength() <= row.maxHeadDimV &&
+                 (row.mask == MaskClass::Any || op.getMask().empty()) && row.isWide == isWide(op) &&
+                 (!row.isValueInKey || isValueInKey(op));
     if (!isFor || !fits)
       continue;
     int64_t registers = predictRegisters(op, row.schedule, row.family);
@@ -322,27 +433,43 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
   }
   ir::Schedule asked;
   asked.pack = packByDefault(op);
+  asked.chunked = isLinearAttention(op) && whyNotChunked(op).empty();
   if (failed(applyOverride(op, overrides, asked)))
     return failure();
-  FailureOr<TableRow> row = lookUp(op, target, asked.pack);
+  FailureOr<TableRow> row = lookUp(op, target, asked.pack, asked.chunked);
   if (failed(row))
     return failure();
   ir::Schedule schedule = row->schedule;
   if (failed(applyOverride(op, overrides, schedule)) || failed(check(op, schedule, target)))
     return failure();
+  balanceUnits(op, familyFor(op, target), schedule);
   op.setScheduleAttr(schedule.toAttr(op.getContext()));
-  int64_t bytes = predictShared(schedule, op.getHeadDim(), op.getStoredValueLength(), 2);
+  int64_t bytes = predictShared(op, schedule, target);
   remark(op, RemarkCategory::Schedule,
          llvm::formatv("block_m {0}, block_n {1}, stages {2}, warps {3}: {4} (predicted: {5} registers, {6} bytes of "
                        "shared memory)",
                        schedule.blockM, schedule.blockN, schedule.stages, schedule.warps,
                        overrides.empty() ? row->reason : StringRef("as asked for"),
-                       predictRegisters(op, schedule, target.mmaFamily), bytes)
+                       predictRegisters(op, schedule, familyFor(op, target)), bytes)
              .str());
+  if (hasRelativeRows(op))
+    remark(op, RemarkCategory::Schedule,
+           llvm::formatv("rows of tables that the distance of key and query chooses come one a diagonal, {0} a block, and are multiplied by "
+                         "tensor cores{1}",
+                         schedule.blockM + schedule.blockN - 1,
+                         target.mmaFamily == MmaFamily::MmaSync ? "" : ": each warp needs others, so all products are mma.sync's, without warp roles").str());
+  for (const Lookup &lookup : findLookupTables(op.getScore(), queryFeatures(op)))
+    remark(op, RemarkCategory::Schedule,
+           llvm::formatv("products with the {0} rows of a table are made once a tile of queries: each point looks up its own", lookup.rows).str());
   if (schedule.pack > 1)
     remark(op, RemarkCategory::Schedule,
-           llvm::formatv("the {0} query heads of a key head share tiles, {1} queries each: keys and values are read once for them",
-                         schedule.pack, schedule.queries()).str());
+           llvm::formatv("{0}{1} query heads of a key head share tiles, {2} queries each: keys and values are read once for them",
+                         schedule.pack == queryHeadsPerKeyHead(op) ? "the " : "", schedule.pack, schedule.queries()).str());
+  remarkLinearForm(op, schedule);
+  if (schedule.parts > 1)
+    remark(op, RemarkCategory::Schedule,
+           llvm::formatv("scores and sums are cut by column into {0} parts, each of which {1} warps hold", schedule.parts,
+                         schedule.warps / schedule.parts).str());
   return success();
 }
 

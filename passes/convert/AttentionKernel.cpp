@@ -1,17 +1,25 @@
 // See AttentionKernel.h. The program of a work tile, in the order in which it is written:
 //
 //   ranges → blocks;  query rows → operands;  for each block { key rows → operands; dots; score and mask in one map;
-//   softmax_step; value rows → operand; dot };  finish, region `out`, stores
+//   softmax_step, or for direct weights a sum; region `weight`; value rows → operand; dot };  finish, region `out`, stores
 //
 // Masked code stands in the else branch of a uniform `scf.if` on "this block is full".
 #include "passes/convert/AttentionKernel.h"
 
+#include "ir/attn/ProductTypes.h"
 #include "ir/attn/Schedule.h"
+#include "ir/tile/WorkOps.h"
+#include "passes/WideRows.h"
+#include "passes/convert/BlockPoints.h"
 #include "passes/convert/BlockRanges.h"
 #include "passes/convert/HiddenValues.h"
-#include "passes/convert/KeyTail.h"
+#include "passes/convert/LinearStates.h"
+#include "passes/convert/RowPlaces.h"
 #include "passes/convert/RowRegion.h"
 #include "passes/convert/ScorePlan.h"
+#include "passes/convert/SuffixSums.h"
+#include "passes/convert/ValueTables.h"
+#include "passes/convert/WeightFacts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -32,14 +40,16 @@ struct Side {
   Region *region;
   ir::IndexKind rowIndex;
   Value head;
+  Type operand;   ///< what its rows are multiplied as
+  int64_t leastColumns = 0; ///< of its buffer
 };
 
 class AttentionKernel {
 public:
   AttentionKernel(func::FuncOp plan, func::FuncOp kernel, ir::OnlineAttentionOp op, ir::FinalizeOp finalize,
-                  const llvm::StringMap<Value> &outputs, ArrayRef<std::pair<Value, Value>> workspace)
+                  const llvm::StringMap<Value> &outputs, ArrayRef<std::pair<Value, Value>> workspace, ValueRange stateTensors)
       : plan(plan), kernel(kernel), op(op), finalize(finalize), outputs(outputs), scope(plan, kernel),
-        builder(kernel.getContext()), location(op.getLoc()), f32(builder.getF32Type()) {
+        builder(kernel.getContext()), location(op.getLoc()), f32(builder.getF32Type()), stateTensors(stateTensors) {
     for (auto [made, argument] : workspace)
       scope.bind(made, argument);
   }
@@ -47,25 +57,39 @@ public:
   LogicalResult write();
 
 private:
+  /// Behind a block of keys: its weights, and the state but for what the weighted values add to `acc`.
+  struct Step {
+    Value weights, rowMax, rowSum, acc;
+  };
+
   LogicalResult checkForm();
   LogicalResult writeEntry();
   LogicalResult writeWork(Block *work);
+  void skipTilesPastTheEnd();
   LogicalResult writeRanges(Value tileIndex);
   LogicalResult writeLoop();
   LogicalResult writeBlock(scf::ForOp loop);
   LogicalResult writeOutputs(ValueRange state);
+  HiddenValues visibility();
   std::optional<HiddenValues> hiddenValues();
-  Value sizeOf(Value tensor, unsigned dim);
+  /// How many heads a tensor of rows has.
+  Value heads(Value tensor) { return scope.sizeOf(tensor, cast<tile::TileTensorType>(tensor.getType()).getRank() - 2, location); }
+  Value length(ir::IndexKind rows) { return scope.rows().length(rows, location); }
+  std::pair<Value, Value> tilesOfHeads();
+  void planWideRows();
+  FailureOr<SmallVector<Value>> valuesOf(Value firstKey, ArrayRef<Value> keys);
   Value startOfRowMax();
-  Value scaledScores(Value block, Value firstKey, ArrayRef<Value> keys);
-  Value visibility(ElementScope &element, tile::MapOp map, Value firstKey);
-  Value scoresOf(Value firstKey, const FragmentMap &products, bool masked);
+  bool isDirect() { return op.getWeights() == ir::Weights::direct; }
+  BlockPoints pointsOf(Value block, Value firstKey);
+  Step softmaxStep(BlockPoints &points, const FragmentMap &products, ValueRange state);
+  Step directStep(BlockPoints &points, const FragmentMap &products, ValueRange state);
+  Value multiplied(BlockPoints &points, Value weights);
   Value loadRows(const Side &side, const Frame &frame, Value limit, tile::FragType type);
   FailureOr<SmallVector<Value>> operands(const Side &side, Value firstRow, int64_t rows, Value limit);
   IntegerAttr packAttr() { return schedule.pack > 1 ? builder.getI32IntegerAttr(static_cast<int32_t>(schedule.pack)) : IntegerAttr(); }
-  Value asOperand(Value fragment) { return convert(fragment, operandType); }
   Value convert(Value fragment, Type element);
   Value outRow(Value fragment);
+  Value shifted(Value rows);
 
   func::FuncOp plan, kernel;
   ir::OnlineAttentionOp op;
@@ -74,15 +98,21 @@ private:
   KernelScope scope;
   OpBuilder builder;
   Location location;
-  Type f32, operandType, probsType;
+  Type f32;
   ir::Schedule schedule;
   int64_t accColumns = 0;
+  bool isValueInKey = false;                     ///< one buffer serves both, of rows in parts
   Side query, key, value;
   ScorePlan score;
-  Value scale;                                   ///< of the softmax step
+  SuffixSums suffixSums;
+  ValueTables valueTables;
+  Value scale, shift;                            ///< of the softmax step; what scores over scale have beyond x, or null
   Value ninf, zeroRow, zeroAcc, zeroScores;      ///< splats
   Value firstRow;                                ///< q_idx of the tile's row 0
   std::optional<BlockRanges> blocks;
+  std::optional<LinearStates> linear;
+  ValueRange stateTensors;                       ///< of linear attention in chunks
+  Value stateBlocks;                             ///< blocks of keys that come as a state
   SmallVector<Value> queryOperands;
 };
 
@@ -94,21 +124,15 @@ private:
 
 LogicalResult AttentionKernel::checkForm() {
   auto refuse = [&](StringRef what) { return op.emitOpError() << what << " is not supported on blocks of keys yet"; };
-  if (op.getWeights() != ir::Weights::softmax)
-    return refuse("a weight without softmax");
-  if (!op.getRagged().empty() || !op.getPaged().empty())
-    return refuse("a ragged or paged layout");
-  if (!op.getWeight().empty())
-    return refuse("region `weight`");
+  if (failed(valueTables.analyse(op.getWeight())))
+    return failure();
   if (op.getSplit())
     return refuse("a split over keys");
-  if (finalize.getUndivided())
-    return refuse("an undivided sum");
-  Type element = op.getQueryType().getElementType();
-  bool halves = element.isF16() || element.isBF16();
-  if (!halves || op.getKeyType().getElementType() != element || op.getValueType().getElementType() != element ||
-      op.getProbsElementType() != element)
-    return refuse("anything but one 16-bit dtype for query, key, value and probs");
+  if (finalize.getUndivided() != (isDirect() && !op.getNormalize()))
+    return refuse("a sum that is divided by none, or not by its own");
+  auto isMultiplied = [](Type type) { return type && (type.isF16() || type.isBF16() || type.isF32()); };
+  if (!isMultiplied(ir::featureType(op)) || !isMultiplied(ir::weightedType(op)))
+    return refuse("a product of two types without a common one of f16, bf16 and f32");
   return success();
 }
 
@@ -119,34 +143,53 @@ LogicalResult AttentionKernel::write() {
   if (failed(parsed))
     return failure();
   schedule = *parsed;
+  linear = LinearStates::of(op);
   scope.packHeads(schedule.pack);
   kernel->setAttr(tile::kWarpsAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.warps)));
   kernel->setAttr(tile::kStagesAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.stages)));
-  operandType = op.getQueryType().getElementType();
-  probsType = op.getProbsElementType();
-  accColumns = scope.sumColumns(op.getValueRowLength());
-  query = {scope.tensor(op.getQuery()), &op.getQueryRegion(), ir::IndexKind::q_idx, {}};
-  key = {scope.tensor(op.getKey()), &op.getKeyRegion(), ir::IndexKind::kv_idx, {}};
-  value = {scope.tensor(op.getValue()), &op.getValueRegion(), ir::IndexKind::kv_idx, {}};
+  if (schedule.parts > 1)
+    kernel->setAttr(tile::kPartsAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.parts)));
+  accColumns = schedule.parts > 1 ? wideSumColumns(op.getValueRowLength(), schedule.parts) : scope.sumColumns(op.getValueRowLength());
+  query = {scope.tensor(op.getQuery()), &op.getQueryRegion(), ir::IndexKind::q_idx, {}, ir::featureType(op)};
+  key = {scope.tensor(op.getKey()), &op.getKeyRegion(), ir::IndexKind::kv_idx, {}, ir::featureType(op)};
+  value = {scope.tensor(op.getValue()), &op.getValueRegion(), ir::IndexKind::kv_idx, {}, ir::weightedType(op)};
+  if (schedule.parts > 1)
+    planWideRows();
   return writeEntry();
 }
 
-Value AttentionKernel::sizeOf(Value tensor, unsigned dim) {
-  auto type = cast<tile::TileTensorType>(tensor.getType());
-  if (auto number = type.getStaticSize(dim))
-    return scope.constant(static_cast<int32_t>(*number));
-  return scope.size(type.getSizeText(dim), location);
+/// Columns of the buffers where the columns of sums are in parts, and whether values lie in the keys' buffer.
+void AttentionKernel::planWideRows() {
+  isValueInKey = valueInKey(op.getKey(), op.getKeyRegion(), op.getValue(), op.getValueRegion()).has_value();
+  int64_t columns = wideRowColumns(scope.paddedColumns(op.getHeadDim()), accColumns, isValueInKey, scope.hasOwnMatrixUnits());
+  query.leastColumns = key.leastColumns = columns;
+  value.leastColumns = accColumns;
+}
+
+/// Where heads share tiles: how many tiles the query heads of a row make, and how many of them have one key head (null: one).
+std::pair<Value, Value> AttentionKernel::tilesOfHeads() {
+  auto queryHeads = headCount(op.getQueryType()), keyHeads = headCount(op.getKeyType());
+  if (!queryHeads || !keyHeads) // all of a group, as `pack` says
+    return {heads(key.tensor), Value()};
+  int64_t tiles = *queryHeads / schedule.pack, ofKeyHead = tiles / *keyHeads;
+  auto constant = [&](int64_t number) { return scope.constant(static_cast<int32_t>(number)); };
+  return {constant(tiles), ofKeyHead > 1 ? constant(ofKeyHead) : Value()};
 }
 
 LogicalResult AttentionKernel::writeEntry() {
   OpBuilder &entry = scope.entry;
   bool isPacked = schedule.pack > 1;
-  Value batch = sizeOf(query.tensor, 0), rows = sizeOf(query.tensor, 1), heads = sizeOf(isPacked ? key.tensor : query.tensor, 2);
+  Value batch = scope.rows().requests(location), rows = scope.rows().longest(ir::IndexKind::q_idx, location);
+  Value heads = this->heads(query.tensor);
+  if (!batch || !rows || !heads)
+    return failure();
   Value queries = scope.constant(static_cast<int32_t>(schedule.queries()));
   Value tiles = arith::CeilDivSIOp::create(entry, location, rows, queries);
   Value groupSize;
-  if (!isPacked && op.getQueryType().getSizes()[2] != op.getKeyType().getSizes()[2])
-    groupSize = entry.createOrFold<arith::DivUIOp>(location, heads, sizeOf(key.tensor, 2));
+  if (isPacked)
+    std::tie(heads, groupSize) = tilesOfHeads();
+  else if (headsOf(op.getQueryType()) != headsOf(op.getKeyType()))
+    groupSize = entry.createOrFold<arith::DivUIOp>(location, heads, this->heads(key.tensor));
   auto splat = [&](tile::FragType type, float number) -> Value {
     return tile::SplatOp::create(entry, location, type, llvm::APFloat(number));
   };
@@ -166,6 +209,7 @@ LogicalResult AttentionKernel::writeEntry() {
   entry.setInsertionPoint(work);
   scope.work.setInsertionPointToEnd(body);
   scope.setIndex(ir::IndexKind::b, body->getArgument(0));
+  scope.rows().enterRequest(location);
   Value kvHead = body->getArgument(1), head = kvHead;
   if (isPacked)
     head = arith::MulIOp::create(scope.work, location, kvHead, scope.constant(static_cast<int32_t>(schedule.pack)));
@@ -198,10 +242,13 @@ LogicalResult AttentionKernel::writeWork(Block *work) {
   scale = score.scale(scope);
   if (!scale)
     return failure();
+  if (Value summand = score.shift(scope))
+    shift = arith::DivFOp::create(scope.work, location, summand, scale);
   // Fragments are written behind this place, scalars that they share in front of it.
   auto anchor = arith::ConstantIntOp::create(uniform, location, 0, 32);
   uniform.setInsertionPoint(anchor);
   builder.setInsertionPointToEnd(work);
+  skipTilesPastTheEnd();
   auto features = operands(query, firstRow, schedule.blockM, {});
   if (failed(features))
     return failure();
@@ -212,6 +259,14 @@ LogicalResult AttentionKernel::writeWork(Block *work) {
   return success();
 }
 
+/// The grid has as many tiles for each request as the longest of them.
+void AttentionKernel::skipTilesPastTheEnd() {
+  if (!scope.rows().isInSequence())
+    return;
+  Value isPast = arith::CmpIOp::create(scope.work, location, arith::CmpIPredicate::sge, firstRow, length(ir::IndexKind::q_idx));
+  tile::SkipWorkOp::create(builder, location, isPast);
+}
+
 LogicalResult AttentionKernel::writeRanges(Value first) {
   Region &region = op.getRanges();
   if (region.empty())
@@ -220,9 +275,8 @@ LogicalResult AttentionKernel::writeRanges(Value first) {
   Value last = arith::AddIOp::create(uniform, location, first, scope.constant(static_cast<int32_t>(schedule.queries() - 1)));
   bool reads = llvm::any_of(region.front(), [](Operation &inner) { return isa<ir::LoadOp, ir::LowerBoundOp>(inner); });
   if (reads) { // a table is read at a row that exists
-    Value rows = sizeOf(query.tensor, 1);
-    Value one = scope.constant(1);
-    Value lastRow = arith::SubIOp::create(scope.entry, location, rows, one);
+    OpBuilder &builder = scope.rows().isInSequence() ? uniform : scope.entry;
+    Value lastRow = arith::SubIOp::create(builder, location, length(ir::IndexKind::q_idx), scope.constant(1));
     last = arith::MinSIOp::create(uniform, location, last, lastRow);
   }
   scope.bind(region.getArgument(0), first);
@@ -235,6 +289,11 @@ LogicalResult AttentionKernel::writeRanges(Value first) {
   for (Value end : yield.getFull())
     if (!full.emplace_back(scope.uniform(end)))
       return failure();
+  if (linear) { // what all rows see whole comes as a state
+    stateBlocks = linear->blocks(scope, location, full[1]);
+    visit[0] = arith::MulIOp::create(uniform, location, stateBlocks, scope.constant(static_cast<int32_t>(schedule.blockN)));
+    full.clear();
+  }
   blocks.emplace(uniform, location, visit, full, schedule.blockN);
   return success();
 }
@@ -246,33 +305,36 @@ Value AttentionKernel::convert(Value fragment, Type element) {
   return tile::ConvertOp::create(builder, location, type.withElementType(element), fragment);
 }
 
-Value AttentionKernel::loadRows(const Side &side, const Frame &frame, Value limit, tile::FragType type) {
-  SmallVector<Value> place{scope.index(ir::IndexKind::b), frame.rowBase, side.head};
-  return tile::LoadOp::create(builder, location, type, side.tensor, place, builder.getI32IntegerAttr(1), limit,
-                              side.rowIndex == ir::IndexKind::q_idx ? packAttr() : IntegerAttr());
+/// `end`: of keys and values, the first row that is read as 0 though there is one.
+Value AttentionKernel::loadRows(const Side &side, const Frame &frame, Value end, tile::FragType type) {
+  bool ofQuery = side.rowIndex == ir::IndexKind::q_idx;
+  RowAddress at = ofQuery ? scope.rows().queryRows(frame.rowBase, side.head, /*isStored=*/false)
+                          : scope.rows().keyRows(builder, frame.rowBase, side.head, end);
+  return tile::LoadOp::create(builder, location, type, side.tensor, at.indices, builder.getI32IntegerAttr(at.dim), at.limit,
+                              ofQuery ? packAttr() : IntegerAttr(), at.pages);
 }
 
 /// The matrix operands that a side's rows give: the rows themselves, or what its region makes of them.
 FailureOr<SmallVector<Value>> AttentionKernel::operands(const Side &side, Value firstOfTile, int64_t rows, Value limit) {
   auto tensor = cast<tile::TileTensorType>(side.tensor.getType());
-  int64_t storedColumns = scope.paddedColumns(*tensor.getStaticSize(3));
+  int64_t storedColumns = std::max(scope.paddedColumns(*tensor.getStaticSize(tensor.getRank() - 1)), side.leastColumns);
   Frame frame{rows, storedColumns, side.rowIndex, firstOfTile, {}};
   if (side.region->empty())
-    return SmallVector<Value>{loadRows(side, frame, limit, frame.matrixType(operandType))};
+    return SmallVector<Value>{loadRows(side, frame, limit, frame.matrixType(side.operand))};
   Value argument = side.region->getArgument(0);
-  StoredRow stored{side.tensor, {scope.index(ir::IndexKind::b)}, {side.head}};
+  StoredRow stored{side.tensor, side.head};
   SmallVector<Value> results;
   Value loaded;
   for (Value vector : ir::yieldedBy(*side.region)) {
     frame.columns = scope.paddedColumns(cast<VectorType>(vector.getType()).getNumElements());
     bool inPlace = frame.columns == storedColumns;
     if (inPlace && !loaded)
-      loaded = convert(loadRows(side, frame, limit, frame.matrixType(operandType)), f32);
+      loaded = convert(loadRows(side, frame, limit, frame.matrixType(side.operand)), f32);
     RowRegion region(scope, frame, builder, argument, inPlace ? loaded : Value(), &stored);
     Value row = region.row(vector);
     if (!row)
       return failure();
-    results.push_back(asOperand(row));
+    results.push_back(convert(row, side.operand));
   }
   return results;
 }
@@ -292,15 +354,27 @@ Value AttentionKernel::startOfRowMax() {
   Value sink = element.scalar(ir::yieldedBy(op.getInit())[0]);
   if (!sink)
     return {};
-  closeRegion(element, location, arith::DivFOp::create(element.body(), location, sink, scale)); // in units of x
+  sink = arith::DivFOp::create(element.body(), location, sink, scale); // in units of x
+  if (shift)
+    sink = arith::SubFOp::create(element.body(), location, sink, shift);
+  closeRegion(element, location, sink);
   return map;
 }
 
-/// Set where a mask hides keys whose values lie in memory as they are multiplied; others are looked at by no one.
+/// Set where a mask hides keys whose values lie in memory as they are multiplied; others are looked at by no one. f32 values
+/// are looked at always: of an infinity the parts that are multiplied would make NaN (DotTf32.cpp).
 std::optional<HiddenValues> AttentionKernel::hiddenValues() {
-  if (op.getMask().empty() || !value.region->empty())
+  if ((op.getMask().empty() && !value.operand.isF32()) || (!value.region->empty() && !isValueInKey))
     return std::nullopt;
-  return HiddenValues{scope, value.tensor, value.head, ir::yieldedBy(op.getMask())[0], sizeOf(key.tensor, 1), blocks->end(), firstRow, schedule.blockM};
+  return visibility();
+}
+
+/// Which keys the rows of the tile see.
+HiddenValues AttentionKernel::visibility() {
+  Value mask = op.getMask().empty() ? Value() : ir::yieldedBy(op.getMask())[0];
+  bool isPlain = op.getWeight().empty() || ir::yieldedBy(op.getWeight())[0] == op.getWeight().getArgument(0);
+  bool isPositive = isPlain && (!isDirect() || isSurelyPositive(score.root()));
+  return HiddenValues{scope, value.tensor, value.head, mask, length(ir::IndexKind::kv_idx), blocks->end(), firstRow, schedule.blockM, isPositive};
 }
 
 LogicalResult AttentionKernel::writeLoop() {
@@ -310,10 +384,21 @@ LogicalResult AttentionKernel::writeLoop() {
   Value rowSum = zeroRow;
   if (!op.getInit().empty())
     rowSum = tile::SplatOp::create(builder, location, cast<tile::FragType>(zeroRow.getType()), llvm::APFloat(1.0f));
-  SmallVector<Value> state{rowMax, rowSum, zeroAcc};
+  Value acc = zeroAcc;
+  if (linear) {
+    acc = linear->startOfAcc(scope, builder, stateTensors[0], queryOperands, stateBlocks, zeroAcc);
+    rowSum = linear->startOfRowSum(scope, builder, stateTensors.back(), queryOperands, stateBlocks, zeroRow);
+    if (!acc || !rowSum)
+      return failure();
+  }
+  SmallVector<Value> state{rowMax, rowSum, acc};
   auto hidden = hiddenValues();
   if (hidden)
     state.push_back(hidden->none());
+  size_t firstNote = state.size();
+  state.append(valueTables.size(), visibility().none());
+  suffixSums.find(op.getScore());
+  state.append(suffixSums.size(), zeroRow);
   auto loop = scf::ForOp::create(builder, location, scope.constant(0), blocks->count(), scope.constant(1), state);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(loop.getBody());
@@ -323,6 +408,9 @@ LogicalResult AttentionKernel::writeLoop() {
   state.assign(loop.getResults().begin(), loop.getResults().end());
   if (hidden && !(state[2] = hidden->restore(builder, state[2], state[3])))
     return failure();
+  ValueRange notes = ValueRange(state).slice(firstNote, valueTables.size());
+  if (!(state[2] = valueTables.restore(builder, state[2], visibility(), value.operand, notes)))
+    return failure();
   return writeOutputs(state);
 }
 
@@ -330,94 +418,102 @@ LogicalResult AttentionKernel::writeBlock(scf::ForOp loop) {
   Value block = blocks->block(builder, loop.getInductionVar());
   Value blockN = scope.constant(static_cast<int32_t>(schedule.blockN));
   Value firstKey = arith::MulIOp::create(builder, location, block, blockN);
-  auto keys = operands(key, firstKey, schedule.blockN, {});
+  auto keys = operands(key, firstKey, schedule.blockN, isValueInKey && scope.rows().isInSequence() ? blocks->end() : Value());
   if (failed(keys))
     return failure();
-  Value x = scaledScores(block, firstKey, *keys);
-  if (!x)
+  auto products = score.writeProducts(scope, builder, queryOperands, *keys, firstKey, zeroScores);
+  if (failed(products))
     return failure();
   ValueRange state = loop.getRegionIterArgs();
-  auto step = tile::SoftmaxStepOp::create(builder, location, state[0].getType(), state[1].getType(), state[0].getType(),
-                                          x.getType(), x, state[0], state[1], scale, FloatAttr(), IntegerAttr(),
-                                          FloatAttr());
-  Value acc = tile::ScaleOp::create(builder, location, state[2].getType(), state[2], step.getAlpha());
-  Value probs = convert(step.getProbs(), probsType);
-  // Values that no row of the tile sees are read as 0: 0 · NaN would spread.
-  auto values = operands(value, firstKey, schedule.blockN, op.getMask().empty() ? Value() : blocks->end());
+  BlockPoints points = pointsOf(block, firstKey);
+  auto checked = [&](Value numbers, ArrayRef<ir::LoadOp> reads) { return points.checked(numbers, reads); };
+  if (failed(score.checkDiagonals(*products, checked)))
+    return failure();
+  auto carries = suffixSums.write(builder, state.take_back(suffixSums.size()), *products, [&](Value root, const FragmentMap &known) {
+    return points.visibleOnly(root, known, 0.0f);
+  });
+  if (failed(carries))
+    return failure();
+  Step step = isDirect() ? directStep(points, *products, state) : softmaxStep(points, *products, state);
+  Value weights = step.weights ? multiplied(points, step.weights) : Value();
+  weights = weights ? points.checked(weights, valueTables.reads()) : Value();
+  if (!weights)
+    return failure();
+  Value probs = convert(weights, value.operand);
+  auto values = valuesOf(firstKey, *keys);
   if (failed(values))
     return failure();
-  SmallVector<Value> next{step.getNewRowMax(), step.getNewRowSum(), {}};
+  SmallVector<Value> next{step.rowMax, step.rowSum, {}};
   Value rows = values->front();
   if (auto hidden = hiddenValues()) {
     Value from;
-    std::tie(rows, from) = hidden->keepFinite(builder, rows, firstKey, blocks->isFull(builder, block), state[3]);
+    Value isUntouched = value.operand.isF32() ? Value() : points.isFull;
+    std::tie(rows, from) = hidden->keepFinite(builder, rows, firstKey, isUntouched, state[3], /*clearsUnseen=*/schedule.parts > 1);
     next.push_back(from);
   }
-  next[2] = tile::DotOp::create(builder, location, acc.getType(), probs, rows, acc, /*trans=*/false);
+  next[2] = tile::DotOp::create(builder, location, step.acc.getType(), probs, rows, step.acc, /*trans=*/false);
+  Frame point{schedule.blockM, schedule.blockN, ir::IndexKind::q_idx, firstRow, firstKey};
+  SmallVector<Value> notes(state.slice(next.size(), valueTables.size()));
+  next[2] = valueTables.add(scope, builder, point, probs, next[2], visibility(), notes);
+  if (!next[2])
+    return failure();
+  llvm::append_range(next, notes);
+  llvm::append_range(next, *carries);
   scf::YieldOp::create(builder, location, next);
   return success();
 }
 
-/// The scores of a block, hidden ones -inf, in units of the softmax step's scale.
-Value AttentionKernel::scaledScores(Value block, Value firstKey, ArrayRef<Value> keys) {
-  auto products = score.writeProducts(scope, builder, queryOperands, keys, firstKey, zeroScores);
-  if (failed(products))
-    return {};
-  Value isFull = blocks->isFull(builder, block);
-  if (!isFull)
-    return scoresOf(firstKey, *products, /*masked=*/true);
-  // The score's own mathematics stands once, in front of the branch; where reads are checked it follows the mask.
-  if (!scope.isChecked()) {
-    Value scores = scoresOf(firstKey, *products, /*masked=*/false);
-    if (!scores)
-      return {};
-    (*products)[score.root()] = {scores, 0};
-  }
-  auto branch = scf::IfOp::create(builder, location, zeroScores.getType(), isFull, /*withElse=*/true);
-  for (bool masked : {false, true}) {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToEnd(masked ? branch.elseBlock() : branch.thenBlock());
-    Value scores = scoresOf(firstKey, *products, masked);
-    if (!scores)
-      return {};
-    scf::YieldOp::create(builder, location, scores);
-  }
-  return branch.getResult(0);
+/// A block's values. Those that no row of the tile sees are read as 0, for 0 · NaN would spread: as they are copied, or in
+/// the buffer where that may be the keys' (HiddenValues).
+FailureOr<SmallVector<Value>> AttentionKernel::valuesOf(Value firstKey, ArrayRef<Value> keys) {
+  if (isValueInKey)
+    return SmallVector<Value>(keys);
+  bool isLimited = scope.rows().isInSequence() || (!op.getMask().empty() && schedule.parts == 1);
+  return operands(value, firstKey, schedule.blockN, isLimited ? blocks->end() : Value());
 }
 
-/// Whether the element's key counts: the mask, and that there is such a key.
-Value AttentionKernel::visibility(ElementScope &element, tile::MapOp map, Value firstKey) {
+/// The places of a block whose first key is `firstKey`.
+BlockPoints AttentionKernel::pointsOf(Value block, Value firstKey) {
   Value mask = op.getMask().empty() ? Value() : ir::yieldedBy(op.getMask())[0];
-  Value visible = mask ? element.scalar(mask) : Value();
-  if (mask && (!visible || impliesKeyExists(mask)))
-    return visible;
-  Value keys = sizeOf(key.tensor, 1);
-  OpBuilder before(map);
-  Value left = arith::SubIOp::create(before, location, keys, firstKey);
-  Value exists = arith::CmpIOp::create(element.body(), location, arith::CmpIPredicate::slt, element.column(), left);
-  return visible ? arith::AndIOp::create(element.body(), location, visible, exists).getResult() : exists;
+  return {scope, builder, location, mask, length(ir::IndexKind::kv_idx), firstRow, firstKey, schedule.blockM, schedule.blockN, blocks->isFull(builder, block), &score.lookups()};
 }
 
-Value AttentionKernel::scoresOf(Value firstKey, const FragmentMap &products, bool masked) {
-  Value root = score.root();
-  if (auto product = products.find(root); !masked && product != products.end())
-    return product->second.value;
-  Frame frame{schedule.blockM, schedule.blockN, ir::IndexKind::q_idx, firstRow, firstKey};
-  tile::MapOp map = openMap(builder, location, frame.matrixType(f32));
-  ElementScope element(scope, frame, products, map);
-  Value visible = masked ? visibility(element, map, firstKey) : Value();
-  if (masked && !visible)
-    return {};
-  element.setCounting(visible);
-  Value x = element.scalar(root);
+/// Softmax: weights are powers of two above the largest score so far, to which sums are brought down.
+AttentionKernel::Step AttentionKernel::softmaxStep(BlockPoints &points, const FragmentMap &products, ValueRange state) {
+  Value x = points.visibleOnly(score.root(), products, -std::numeric_limits<float>::infinity());
   if (!x)
     return {};
-  if (visible) {
-    Value hidden = scope.real(-std::numeric_limits<float>::infinity());
-    x = arith::SelectOp::create(element.body(), location, visible, x, hidden);
+  auto emulate = schedule.emulate > 0 ? builder.getI32IntegerAttr(static_cast<int32_t>(schedule.emulate)) : IntegerAttr();
+  auto step = tile::SoftmaxStepOp::create(builder, location, state[0].getType(), state[1].getType(), state[0].getType(),
+                                          x.getType(), x, state[0], state[1], scale, Value(), FloatAttr(), emulate,
+                                          FloatAttr());
+  Value acc = tile::ScaleOp::create(builder, location, state[2].getType(), state[2], step.getAlpha());
+  return {step.getProbs(), step.getNewRowMax(), step.getNewRowSum(), acc};
+}
+
+/// Weights as they are: no maximum, a sum where they are divided by one.
+AttentionKernel::Step AttentionKernel::directStep(BlockPoints &points, const FragmentMap &products, ValueRange state) {
+  Value weights = points.visibleOnly(score.root(), products, 0.0f), rowSum = state[1];
+  if (weights && op.getNormalize()) {
+    Value by = score.by() ? points.visibleOnly(score.by(), products, 0.0f) : weights;
+    if (!by)
+      return {};
+    rowSum = tile::ReduceOp::create(builder, location, tile::ReduceKind::add, by, rowSum);
   }
-  closeRegion(element, location, x);
-  return map;
+  return {weights, state[0], rowSum, state[2]};
+}
+
+/// What region `weight` makes of the weights. A hidden key's is 0 already, but not yet times a number that is none.
+Value AttentionKernel::multiplied(BlockPoints &points, Value weights) {
+  if (op.getWeight().empty())
+    return weights;
+  Value weight = op.getWeight().getArgument(0), product = ir::yieldedBy(op.getWeight())[0];
+  if (product == weight)
+    return weights;
+  FragmentMap fragments{{weight, {weights, 0}}};
+  if (keepsZero(product, weight))
+    return points.everywhere(product, fragments);
+  return points.visibleOnly(product, fragments, 0.0f);
 }
 
 //===----------------------------------------------------------------------===//
@@ -431,48 +527,63 @@ Value AttentionKernel::outRow(Value fragment) {
     return fragment;
   Frame frame{schedule.blockM, accColumns, ir::IndexKind::q_idx, firstRow, {}};
   Value vector = ir::yieldedBy(region)[0];
-  if (scope.sumColumns(cast<VectorType>(vector.getType()).getNumElements()) != accColumns) {
+  if (cast<VectorType>(vector.getType()).getNumElements() != op.getValueRowLength()) {
     finalize.emitOpError("changes the length of rows in region `out`, which is not supported yet");
     return {};
   }
   return RowRegion(scope, frame, builder, region.getArgument(0), fragment, nullptr).row(vector);
 }
 
+/// A number of each row in units of x, as one of the score.
+Value AttentionKernel::shifted(Value rows) {
+  if (!shift)
+    return rows;
+  auto map = tile::MapOp::create(builder, location, cast<tile::FragType>(rows.getType()), ValueRange{rows});
+  Block *body = &map.getBody().emplaceBlock();
+  body->addArgument(f32, location);
+  OpBuilder inner = OpBuilder::atBlockEnd(body);
+  tile::YieldOp::create(inner, location, arith::AddFOp::create(inner, location, body->getArgument(0), shift).getResult());
+  return map;
+}
+
 LogicalResult AttentionKernel::writeOutputs(ValueRange state) {
   Type rows = state[0].getType();
-  auto finish = tile::FinishOp::create(builder, location, rows, rows, state[0], state[1], scale);
-  Value b = scope.index(ir::IndexKind::b), h = scope.index(ir::IndexKind::h);
-  auto store = [&](Value fragment, Value tensor, ArrayRef<Value> place, int32_t dim) {
+  Value rowMax = shifted(state[0]);
+  auto finish = tile::FinishOp::create(builder, location, rows, rows, rowMax, state[1], scale);
+  Value h = scope.index(ir::IndexKind::h);
+  auto store = [&](Value fragment, Value tensor, const RowAddress &at) {
     fragment = convert(fragment, cast<tile::TileTensorType>(tensor.getType()).getElementType());
-    tile::StoreOp::create(builder, location, fragment, tensor, place, builder.getI32IntegerAttr(dim), Value(), packAttr(),
+    tile::StoreOp::create(builder, location, fragment, tensor, at.indices, builder.getI32IntegerAttr(at.dim), at.limit, packAttr(),
                           StringAttr());
   };
   if (Value out = outputs.lookup("out")) {
-    Value sums = tile::ScaleOp::create(builder, location, state[2].getType(), state[2], finish.getInverse());
+    Value sums = state[2];
+    if (!finalize.getUndivided())
+      sums = tile::ScaleOp::create(builder, location, sums.getType(), sums, finish.getInverse());
     Value result = outRow(sums);
     if (!result)
       return failure();
-    store(result, out, {b, firstRow, h}, 1);
+    store(result, out, scope.rows().queryRows(firstRow, h, /*isStored=*/true));
   }
   if (Value lse = outputs.lookup("lse"))
-    store(finish.getLse(), lse, {b, h, firstRow}, 2);
+    store(finish.getLse(), lse, scope.rows().rowNumbers(firstRow, h));
   if (Value maxScore = outputs.lookup("max_score")) {
-    auto map = tile::MapOp::create(builder, location, cast<tile::FragType>(rows), ValueRange{state[0]});
+    auto map = tile::MapOp::create(builder, location, cast<tile::FragType>(rows), ValueRange{rowMax});
     Block *body = &map.getBody().emplaceBlock();
     body->addArgument(f32, location);
     OpBuilder inner = OpBuilder::atBlockEnd(body);
     Value log2 = arith::MulFOp::create(inner, location, body->getArgument(0), scale);
     Value ln2 = arith::ConstantFloatOp::create(inner, location, inner.getF32Type(), llvm::APFloat(std::numbers::ln2_v<float>));
     tile::YieldOp::create(inner, location, arith::MulFOp::create(inner, location, log2, ln2).getResult());
-    store(map, maxScore, {b, h, firstRow}, 2);
+    store(map, maxScore, scope.rows().rowNumbers(firstRow, h));
   }
   return success();
 }
 
 LogicalResult writeAttentionKernel(func::FuncOp plan, func::FuncOp kernel, ir::OnlineAttentionOp online,
                                    ir::FinalizeOp finalize, const llvm::StringMap<Value> &outputs,
-                                   ArrayRef<std::pair<Value, Value>> workspace) {
-  return AttentionKernel(plan, kernel, online, finalize, outputs, workspace).write();
+                                   ArrayRef<std::pair<Value, Value>> workspace, ValueRange states) {
+  return AttentionKernel(plan, kernel, online, finalize, outputs, workspace, states).write();
 }
 
 } // namespace attn

@@ -1,7 +1,9 @@
 // See ElementScope.h.
 #include "passes/convert/ElementScope.h"
 
+#include "ir/tile/RandomOps.h"
 #include "passes/convert/ReadChecks.h"
+#include "passes/convert/RowPlaces.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -32,6 +34,11 @@ ElementScope::ElementScope(KernelScope &kernel, const Frame &frame, const Fragme
   rowValue = block->getArgument(0);
   columnValue = block->getArgument(1);
 }
+
+ElementScope::ElementScope(KernelScope &kernel, const Frame &frame, const FragmentMap &fragments, Block *block, Value row,
+                           Value column, Value channel)
+    : kernel(kernel), frame(frame), fragments(fragments), block(block), builder(OpBuilder::atBlockEnd(block)),
+      location(block->getArgument(0).getLoc()), rowValue(row), columnValue(column), channelValue(channel) {}
 
 ElementScope::~ElementScope() = default;
 
@@ -68,11 +75,12 @@ Value ElementScope::column() {
 }
 
 Value ElementScope::channel(int64_t offset) {
+  Value first = channelValue ? channelValue : column();
   if (offset == 0)
-    return column();
+    return first;
   Value &known = channels[offset];
   if (!known)
-    known = arith::SubIOp::create(builder, location, column(), kernel.constant(static_cast<int32_t>(offset)));
+    known = arith::SubIOp::create(builder, location, first, kernel.constant(static_cast<int32_t>(offset)));
   return known;
 }
 
@@ -103,25 +111,39 @@ Value ElementScope::packedHead(Value first) {
   return arith::AddIOp::create(builder, location, first, place);
 }
 
-Value ElementScope::index(ir::IndexOp op) {
-  bool ofRow = op.getKind() == frame.rowIndex;
-  if (isPacked() && op.getKind() == ir::IndexKind::h)
+Value ElementScope::index(ir::IndexKind kind, Location place) {
+  bool ofRow = kind == frame.rowIndex;
+  if (isPacked() && kind == ir::IndexKind::h)
     return packedHead(kernel.index(ir::IndexKind::h));
-  bool ofColumn = frame.isPoint() && op.getKind() == ir::IndexKind::kv_idx;
+  bool ofColumn = frame.isPoint() && kind == ir::IndexKind::kv_idx;
   if (ofRow) {
     if (!rowIndex)
-      rowIndex = arith::AddIOp::create(builder, op.getLoc(), frame.rowBase, rowPlace());
+      rowIndex = arith::AddIOp::create(builder, place, frame.rowBase, rowPlace());
     return rowIndex;
   }
   if (ofColumn) {
     if (!columnIndex)
-      columnIndex = arith::AddIOp::create(builder, op.getLoc(), frame.columnBase, column());
+      columnIndex = arith::AddIOp::create(builder, place, frame.columnBase, column());
     return columnIndex;
   }
-  if (frame.key && op.getKind() == ir::IndexKind::kv_idx)
+  if (frame.key && kind == ir::IndexKind::kv_idx)
     return frame.key;
-  op.emitOpError("is not an index of the rows at hand");
+  emitError(place) << "`" << ir::stringifyIndexKind(kind) << "` is not an index of the rows at hand";
   return {};
+}
+
+Value ElementScope::random(ir::RandomOp op) {
+  Location place = op.getLoc();
+  Value seed = scalar(op.getSeed()), offset = scalar(op.getOffset());
+  Value query = index(ir::IndexKind::q_idx, place), key = index(ir::IndexKind::kv_idx, place);
+  Value before = kernel.headsBefore(place);
+  if (!seed || !offset || !query || !key || !before)
+    return {};
+  Value ofRequest = kernel.index(ir::IndexKind::h);
+  if (isPacked())
+    ofRequest = packedHead(ofRequest);
+  Value head = arith::AddIOp::create(builder, place, before, ofRequest);
+  return tile::RandomOp::create(builder, place, builder.getF32Type(), seed, offset, query, head, key);
 }
 
 //===----------------------------------------------------------------------===//
@@ -141,31 +163,51 @@ Value ElementScope::load(ir::LoadOp op, Value channel, bool channelInRange) {
   for (Value planIndex : op.getIndices())
     if (!places.emplace_back(scalar(planIndex)))
       return {};
-  checks->check(op, places);
+  if (checks)
+    checks->check(op, places);
   if (channel)
     places.push_back(channel);
   return kernel.parameter(builder, op, places, getElementTypeOrSelf(op.getType()), channelInRange);
 }
 
+LogicalResult ElementScope::check(ir::LoadOp load) {
+  SmallVector<Value> places;
+  for (Value planIndex : load.getIndices())
+    if (!places.emplace_back(scalar(planIndex)))
+      return failure();
+  checks->check(load, places);
+  return success();
+}
+
 /// The element of the row in memory at `channel`, 0 beyond the last row or channel.
 Value ElementScope::stored(Value channel, Location location) {
   auto type = cast<tile::TileTensorType>(storedRow->tensor.getType());
-  unsigned rowDim = storedRow->leading.size();
-  SmallVector<Value> places(storedRow->leading);
   Value index = arith::AddIOp::create(builder, location, frame.rowBase, rowPlace());
-  places.push_back(index);
-  for (Value head : storedRow->trailing)
-    places.push_back(isPacked() ? packedHead(head) : head);
-  places.push_back(channel);
-  auto fixed = type.getStaticSize(rowDim);
-  Value rows = fixed ? kernel.constant(static_cast<int32_t>(*fixed)) : kernel.size(type.getSizeText(rowDim), location);
+  Value head = isPacked() ? packedHead(storedRow->head) : storedRow->head;
+  Value rows = kernel.rows().length(frame.rowIndex, location);
   if (!rows)
     return {};
   Value channels = kernel.constant(static_cast<int32_t>(*type.getStaticSize(type.getRank() - 1)));
   Value inRows = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, index, rows);
   Value inChannels = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::ult, channel, channels);
   Value inRange = arith::AndIOp::create(builder, location, inRows, inChannels);
-  return tile::ParamOp::create(builder, location, builder.getF32Type(), storedRow->tensor, places, inRange);
+  return kernel.rows().element(builder, location, storedRow->tensor, frame.rowIndex, index, head, channel, inRange);
+}
+
+/// The point's product with the row of a table. Where the element does not count the index may be anything: some row then.
+Value ElementScope::lookedUp(const LookupRead &read) {
+  auto load = ir::LoadOp(read.lookup.load);
+  SmallVector<Value> places;
+  for (Value planIndex : load.getIndices())
+    if (!places.emplace_back(scalar(planIndex)))
+      return {};
+  checks->check(load, places);
+  Value place = places[read.lookup.dim];
+  if (!isWithin(read.lookup.index(), read.lookup.rows)) {
+    Value last = kernel.constant(static_cast<int32_t>(read.lookup.rows - 1));
+    place = arith::MinUIOp::create(builder, load.getLoc(), place, last);
+  }
+  return tile::AtOp::create(builder, load.getLoc(), builder.getF32Type(), read.products, ValueRange{row(), place});
 }
 
 //===----------------------------------------------------------------------===//
@@ -186,8 +228,12 @@ Value ElementScope::computeScalar(Value value) {
     emitError(value.getLoc()) << "an angle that depends on the rows' data is not supported";
     return {};
   }
+  if (lookups)
+    if (auto read = lookups->find(value); read != lookups->end())
+      return lookedUp(read->second);
   if (kernel.isUniform(value)) {
-    checks->checkShared(value);
+    if (checks)
+      checks->checkShared(value);
     return kernel.uniform(value);
   }
   Operation *op = value.getDefiningOp();
@@ -196,7 +242,9 @@ Value ElementScope::computeScalar(Value value) {
     return {};
   }
   if (auto position = dyn_cast<ir::IndexOp>(op))
-    return index(position);
+    return index(position.getKind(), position.getLoc());
+  if (auto number = dyn_cast<ir::RandomOp>(op))
+    return random(number);
   if (auto parameter = dyn_cast<ir::LoadOp>(op))
     return load(parameter, {}, true);
   if (op->getNumRegions() != 0 || op->getNumResults() != 1 || !isa<arith::ArithDialect, math::MathDialect>(op->getDialect())) {
@@ -240,7 +288,7 @@ Value ElementScope::computeElement(Value vector, int64_t offset) {
   if (matchPattern(vector, m_Constant(&constants))) {
     if (!constants.isSplat()) {
       Value place = channel(offset);
-      if (map && (offset != 0 || frame.columns > length)) { // columns beside the row: any entry does
+      if (channelValue || (map && (offset != 0 || frame.columns > length))) { // columns beside the row: any entry does
         place = arith::MaxSIOp::create(builder, location, place, kernel.constant(0));
         place = arith::MinSIOp::create(builder, location, place, kernel.constant(static_cast<int32_t>(length - 1)));
       }
@@ -255,7 +303,7 @@ Value ElementScope::computeElement(Value vector, int64_t offset) {
     return element(broadcast.getSource(), offset);
   if (auto parameter = dyn_cast<ir::LoadOp>(op)) {
     bool inRange = map && offset == 0 && frame.columns <= length;
-    return load(parameter, channel(offset), inRange || !map);
+    return load(parameter, channel(offset), inRange || (!map && !channelValue));
   }
   if (auto slice = dyn_cast<vector::ExtractStridedSliceOp>(op)) {
     int64_t first = cast<IntegerAttr>(slice.getOffsets()[0]).getInt();

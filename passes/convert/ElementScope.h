@@ -4,6 +4,7 @@
 #pragma once
 
 #include "passes/convert/KernelScope.h"
+#include "passes/convert/LookupTables.h"
 
 #include <memory>
 
@@ -36,9 +37,8 @@ using FragmentMap = llvm::DenseMap<mlir::Value, Fragment>;
 
 /// A row in memory: where elements of a region's row argument can be read at any channel.
 struct StoredRow {
-  mlir::Value tensor;                       ///< of the kernel
-  llvm::SmallVector<mlir::Value> leading;   ///< indices before the row's
-  llvm::SmallVector<mlir::Value> trailing;  ///< indices between the row's and the channel's
+  mlir::Value tensor;   ///< of the kernel
+  mlir::Value head;
 };
 
 class ReadChecks;
@@ -49,6 +49,10 @@ public:
   ElementScope(KernelScope &kernel, const Frame &frame, const FragmentMap &fragments, tile::MapOp map);
   /// For a `tile.rotate`.
   ElementScope(KernelScope &kernel, const Frame &frame, const FragmentMap &fragments, tile::RotateOp rotate);
+  /// For another region of elements, each at a place of its own: `row` and `column` of the frame, and a row's `channel`, which
+  /// may be null. Reads are not checked: where they count is known at points only.
+  ElementScope(KernelScope &kernel, const Frame &frame, const FragmentMap &fragments, mlir::Block *block, mlir::Value row,
+               mlir::Value column, mlir::Value channel);
   ~ElementScope();
 
   /// A scalar of the region at this element; null after a message.
@@ -59,8 +63,13 @@ public:
   /// Where the region's row argument lies in memory, for channels that stand in another column.
   void setStoredRow(mlir::Value argument, const StoredRow *stored) { storedArgument = argument, storedRow = stored; }
 
+  /// Products with rows of tables, read where a point chooses one.
+  void setLookups(const LookupReads &reads) { lookups = &reads; }
+
   /// From here on, reads count only where `condition` holds.
   void setCounting(mlir::Value condition);
+  /// Writes the check of a read that is made elsewhere, where it is to count as if it were made here.
+  mlir::LogicalResult check(ir::LoadOp load);
   /// That the row exists, and at a point the key; null where rows are not those of query or key.
   mlir::Value exists();
 
@@ -73,12 +82,14 @@ public:
 private:
   mlir::Value input(mlir::Value fragment);
   mlir::Value channel(int64_t offset);
-  mlir::Value index(ir::IndexOp op);
+  mlir::Value index(ir::IndexKind kind, mlir::Location place);
+  mlir::Value random(ir::RandomOp op);
   bool isPacked() const { return kernel.packedHeads() > 1 && frame.rowIndex == ir::IndexKind::q_idx; }
   mlir::Value rowPlace();
   mlir::Value packedHead(mlir::Value first);
   mlir::Value load(ir::LoadOp op, mlir::Value channel, bool channelInRange);
   mlir::Value stored(mlir::Value channel, mlir::Location location);
+  mlir::Value lookedUp(const LookupRead &read);
   mlir::Value computeElement(mlir::Value vector, int64_t offset);
   mlir::Value computeScalar(mlir::Value value);
 
@@ -93,9 +104,11 @@ private:
   std::unique_ptr<ReadChecks> checks;
   llvm::DenseMap<mlir::Value, mlir::Value> inputs, scalars;
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, mlir::Value> elements;
+  mlir::Value channelValue;                 ///< where it is not the column
   llvm::DenseMap<int64_t, mlir::Value> channels;
   mlir::Value storedArgument;
   const StoredRow *storedRow = nullptr;
+  const LookupReads *lookups = nullptr;
 };
 
 /// A `tile.map` without inputs yet, its region open.

@@ -1,6 +1,8 @@
 // See HiddenValues.h.
 #include "passes/convert/HiddenValues.h"
 
+#include "passes/convert/RowPlaces.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -13,7 +15,7 @@ namespace attn {
 
 Value HiddenValues::none() const { return scope.constant(std::numeric_limits<int32_t>::max()); }
 
-std::pair<Value, Value> HiddenValues::keepFinite(OpBuilder &builder, Value values, Value firstKey, Value isFull, Value from) const {
+std::pair<Value, Value> HiddenValues::keepFinite(OpBuilder &builder, Value values, Value firstKey, Value isFull, Value from, bool clearsUnseen) const {
   Location location = values.getLoc();
   // Of a tensor without rows nothing has been copied.
   Value looks = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, firstKey, keys);
@@ -22,7 +24,18 @@ std::pair<Value, Value> HiddenValues::keepFinite(OpBuilder &builder, Value value
     Value partial = arith::XOrIOp::create(builder, location, isFull, yes);
     looks = arith::AndIOp::create(builder, location, partial, looks);
   }
-  auto keep = tile::KeepFiniteOp::create(builder, location, values.getType(), builder.getI1Type(), values, looks, Value());
+  Value seen;
+  if (clearsUnseen) { // rows beyond the tensor are 0 already, if it has any
+    Value some = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::sgt, keys, scope.constant(0));
+    Value left = arith::SubIOp::create(builder, location, end, firstKey);
+    seen = left;
+    if (!scope.rows().isInSequence()) { // there rows beyond the keys are others'
+      Value hides = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, end, keys);
+      seen = arith::SelectOp::create(builder, location, hides, left, none());
+    }
+    seen = arith::SelectOp::create(builder, location, some, seen, scope.constant(0));
+  }
+  auto keep = tile::KeepFiniteOp::create(builder, location, values.getType(), builder.getI1Type(), values, looks, seen);
   Value first = arith::MinSIOp::create(builder, location, from, firstKey);
   return {keep.getResult(), arith::SelectOp::create(builder, location, keep.getFound(), first, from)};
 }
@@ -30,6 +43,8 @@ std::pair<Value, Value> HiddenValues::keepFinite(OpBuilder &builder, Value value
 /// 1 in the rows that see `key`, else 0.
 Value HiddenValues::seenBy(OpBuilder &builder, Value key) const {
   Frame frame{rows, 0, ir::IndexKind::q_idx, firstRow, {}, key};
+  if (!mask)
+    return tile::SplatOp::create(builder, key.getLoc(), frame.rowType(builder.getF32Type()), llvm::APFloat(1.0f));
   FragmentMap none;
   tile::MapOp map = openMap(builder, mask.getLoc(), frame.rowType(builder.getF32Type()));
   ElementScope element(scope, frame, none, map);
@@ -41,25 +56,47 @@ Value HiddenValues::seenBy(OpBuilder &builder, Value key) const {
   return map;
 }
 
+/// The number that key `key` gives a row's channel where `counts` holds, rounded as operands are.
+Value HiddenValues::element(ElementScope &place, Value key, Value counts) const {
+  OpBuilder &body = place.body();
+  Location location = key.getLoc();
+  if (row) {
+    Value number = place.element(row, 0);
+    if (!number)
+      return {};
+    if (rowElement.getIntOrFloatBitWidth() < 32) {
+      Value rounded = arith::TruncFOp::create(body, location, rowElement, number);
+      number = arith::ExtFOp::create(body, location, body.getF32Type(), rounded, arith::FastMathFlagsAttr());
+    }
+    return arith::SelectOp::create(body, location, counts, number, scope.real(0.0f));
+  }
+  return scope.rows().element(body, location, tensor, ir::IndexKind::kv_idx, key, head, place.column(), counts);
+}
+
 Value HiddenValues::addRow(OpBuilder &builder, Value sums, Value seen, Value key) const {
   Location location = sums.getLoc();
   auto type = cast<tile::FragType>(sums.getType());
-  int64_t channels = *cast<tile::TileTensorType>(tensor.getType()).getStaticSize(3);
+  auto stored = cast<tile::TileTensorType>(tensor.getType());
+  int64_t channels = row ? cast<VectorType>(row.getType()).getNumElements() : *stored.getStaticSize(stored.getRank() - 1);
   auto map = tile::MapOp::create(builder, location, type, ValueRange{sums, seen});
   Block *block = &map.getBody().emplaceBlock();
   Value sum = block->addArgument(builder.getF32Type(), location), sees = block->addArgument(builder.getF32Type(), location);
-  OpBuilder body = OpBuilder::atBlockEnd(block);
-  Value column = tile::ColOp::create(body, location, body.getI32Type());
+  Frame frame{rows, type.getColumns(), ir::IndexKind::q_idx, firstRow, {}, key};
+  FragmentMap none;
+  ElementScope place(scope, frame, none, map);
+  OpBuilder &body = place.body();
   Value counts = arith::CmpFOp::create(body, location, arith::CmpFPredicate::OGT, sees, scope.real(0.0f));
   if (channels < type.getColumns()) {
-    Value inside = arith::CmpIOp::create(body, location, arith::CmpIPredicate::slt, column, scope.constant(static_cast<int32_t>(channels)));
+    Value inside = arith::CmpIOp::create(body, location, arith::CmpIPredicate::slt, place.column(), scope.constant(static_cast<int32_t>(channels)));
     counts = arith::AndIOp::create(body, location, counts, inside);
   }
-  SmallVector<Value> place{scope.index(ir::IndexKind::b), key, head, column};
-  Value value = tile::ParamOp::create(body, location, body.getF32Type(), tensor, place, counts);
+  Value value = element(place, key, counts);
+  if (!value)
+    return {};
   Value size = math::AbsFOp::create(body, location, value);
   Value isFinite = arith::CmpFOp::create(body, location, arith::CmpFPredicate::OLT, size, scope.real(std::numeric_limits<float>::infinity()));
-  Value total = arith::AddFOp::create(body, location, sum, value);
+  Value total = weightsArePositive ? arith::AddFOp::create(body, location, sum, value).getResult()
+                                   : scope.real(std::numeric_limits<float>::quiet_NaN());
   tile::YieldOp::create(body, location, arith::SelectOp::create(body, location, isFinite, sum, total).getResult());
   return map;
 }
@@ -73,7 +110,10 @@ Value HiddenValues::restore(OpBuilder &builder, Value sums, Value from) const {
   Value key = loop.getInductionVar(), seen = seenBy(builder, key);
   if (!seen)
     return {};
-  scf::YieldOp::create(builder, location, addRow(builder, loop.getRegionIterArg(0), seen, key));
+  Value added = addRow(builder, loop.getRegionIterArg(0), seen, key);
+  if (!added)
+    return {};
+  scf::YieldOp::create(builder, location, added);
   return loop.getResult(0);
 }
 

@@ -1,6 +1,9 @@
 // See ScorePlan.h.
 #include "passes/convert/ScorePlan.h"
 
+#include "ir/attn/ProductTypes.h"
+#include "ir/tile/DiagonalOps.h"
+#include "passes/convert/DiagonalRows.h"
 #include "passes/convert/RowRegion.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -29,8 +32,15 @@ LogicalResult ScorePlan::analyse(ir::OnlineAttentionOp attention, KernelScope &k
   if (op.getScore().empty())
     return op.emitOpError("expects region `score`: run `attn-fold-scale` first");
   queryFeatures = static_cast<unsigned>(op.getQueryFeatureTypes().size());
-  inner = ir::yieldedBy(op.getScore())[0];
-  if (auto product = inner.getDefiningOp<arith::MulFOp>())
+  ValueRange yielded = ir::yieldedBy(op.getScore());
+  inner = yielded[0];
+  divisor = yielded.size() > 1 ? yielded[1] : Value();
+  bool isSoftmax = op.getWeights() == ir::Weights::softmax;
+  if (auto sum = inner.getDefiningOp<arith::AddFOp>(); sum && isSoftmax && kernel.isUniform(sum.getRhs())) {
+    summand = sum.getRhs();
+    inner = sum.getLhs();
+  }
+  if (auto product = inner.getDefiningOp<arith::MulFOp>(); product && isSoftmax)
     for (unsigned i : {1u, 0u}) {
       Value by = product->getOperand(i);
       if (!kernel.isUniform(by) || !isPositive(by, plan))
@@ -51,10 +61,24 @@ Value ScorePlan::scale(KernelScope &kernel) {
 }
 
 /// A dot of two features is a product of tiles. The other operand may be a row that depends on one side only: with the
-/// feature of the same side it is a term of that row, with the other side's feature a product of tiles again.
+/// feature of the same side it is a term of that row, with the other side's feature a product of tiles again. A row of a small
+/// table that the point chooses is looked up; rows that the distance chooses are one a diagonal of the tile.
 LogicalResult ScorePlan::classify(ir::DotOp dot, KernelScope &kernel) {
   Product product;
   product.result = dot.getResult();
+  if (tables.take(dot, queryFeatures)) {
+    product.form = Form::Lookup;
+    products.push_back(product);
+    return success();
+  }
+  if (auto relative = findRelativeProduct(dot, queryFeatures);
+      relative && (kernel.dependence(relative->row.row) & (kOnQuery | kOnKey)) == (kOnQuery | kOnKey)) {
+    product.form = relative->ofKey ? Form::RelativeToKey : Form::RelativeToQuery;
+    (relative->ofKey ? product.keyFeature : product.queryFeature) = relative->feature;
+    product.relative = relative->row;
+    products.push_back(product);
+    return success();
+  }
   bool hasQuery = false, hasKey = false;
   for (Value operand : {dot.getLhs(), dot.getRhs()}) {
     auto feature = dyn_cast<BlockArgument>(operand);
@@ -95,8 +119,9 @@ Value ScorePlan::operandOf(const Product &product, KernelScope &kernel, OpBuilde
 static int64_t columnsOf(Value fragment) { return cast<tile::FragType>(fragment.getType()).getColumns(); }
 
 LogicalResult ScorePlan::writeQueryTerms(KernelScope &kernel, OpBuilder &builder, ValueRange queryOperands,
-                                         Value firstRow, int64_t rows) {
-  Type element = op.getQueryType().getElementType();
+                                         Value firstOfTile, int64_t rows) {
+  firstRow = firstOfTile;
+  Type element = ir::featureType(op);
   for (Product &product : products) {
     int64_t length = product.rows ? cast<VectorType>(product.rows.getType()).getNumElements() : 0;
     Frame frame{rows, kernel.paddedColumns(length), ir::IndexKind::q_idx, firstRow, {}};
@@ -114,6 +139,27 @@ LogicalResult ScorePlan::writeQueryTerms(KernelScope &kernel, OpBuilder &builder
     if (!product.invariant)
       return failure();
   }
+  return tables.write(kernel, builder, queryOperands, rows);
+}
+
+Value ScorePlan::relativeProduct(const Product &product, KernelScope &kernel, OpBuilder &builder, Value operand, Value firstKey,
+                                 tile::FragType type) {
+  Frame point{type.getRows(), type.getColumns(), ir::IndexKind::q_idx, firstRow, firstKey};
+  Value rows = diagonalRows(kernel, builder, product.relative, point, columnsOf(operand), ir::featureType(op));
+  if (!rows)
+    return {};
+  bool ofKey = product.form == Form::RelativeToKey;
+  return tile::DiagonalDotOp::create(builder, product.result.getLoc(), type, operand, rows, ofKey);
+}
+
+LogicalResult ScorePlan::checkDiagonals(FragmentMap &results, function_ref<Value(Value, ArrayRef<ir::LoadOp>)> checked) const {
+  for (const Product &product : products) {
+    if (product.form != Form::RelativeToQuery && product.form != Form::RelativeToKey)
+      continue;
+    Value &scores = results[product.result].value;
+    if (!(scores = checked(scores, loadsBehind(product.relative.row))))
+      return failure();
+  }
   return success();
 }
 
@@ -123,15 +169,25 @@ FailureOr<FragmentMap> ScorePlan::writeProducts(KernelScope &kernel, OpBuilder &
   int64_t keys = cast<tile::FragType>(zero.getType()).getColumns();
   for (const Product &product : products) {
     Location location = product.result.getLoc();
+    if (product.form == Form::Lookup)
+      continue;
     if (product.form == Form::QueryTerm) {
       results[product.result] = {product.invariant, 0};
+      continue;
+    }
+    if (product.form == Form::RelativeToQuery || product.form == Form::RelativeToKey) {
+      Value operand = product.form == Form::RelativeToKey ? keyOperands[product.keyFeature] : queryOperands[product.queryFeature];
+      Value scores = relativeProduct(product, kernel, builder, operand, firstKey, cast<tile::FragType>(zero.getType()));
+      if (!scores)
+        return failure();
+      results[product.result] = {scores, 0};
       continue;
     }
     Value lhs = product.form == Form::RowsTimesKeys ? product.invariant : queryOperands[product.queryFeature];
     Value rhs;
     if (product.form == Form::QueryTimesRows) {
       Frame frame{keys, columnsOf(lhs), ir::IndexKind::kv_idx, firstKey, {}};
-      rhs = operandOf(product, kernel, builder, frame, op.getQueryType().getElementType());
+      rhs = operandOf(product, kernel, builder, frame, ir::featureType(op));
       if (!rhs)
         return failure();
     } else {

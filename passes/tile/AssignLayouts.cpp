@@ -1,15 +1,23 @@
 // Decides where every fragment's elements lie, and puts the operands of matrix products where `tile.dot` takes them:
 //
 //   2-D fragments       acc<W>, W the kernel's warps
-//   1-D fragments       row<W>; the row_sum carried by a loop row_partial<W>, added up once behind it
+//   1-D fragments       row<W>; sums of rows carried by a loop row_partial<W>, added up once behind it
 //   rhs of a dot        a buffer: the load's own, or a `write` of what was computed (in place on the load it came from)
 //   lhs of a dot        computed beside the dot: lhs<W> in registers (probs); else a buffer (query)
 //   16-bit results      staged in a buffer, so that memory is written in whole 16-byte chunks
 //
+// With `tile.parts` the columns of all 2-D fragments are cut into parts, so no thread has a row's scores: maxima and sums of
+// rows are combined through a scratch buffer, and probs go through a buffer that all parts multiply from:
+//
+//   softmax_step %x          →   %own = reduce max %x (row_partial);  %m = combine max %own;  softmax_step %x … block_max %m
+//   dot %probs, %v, %acc     →   write %probs, %buffer;  dot %buffer, %v, %acc
+//
 // Requires: no layouts yet. Guarantees: every fragment has a layout, every rhs is a buffer; loads give buffers, which
 // PipelineLoads turns into rings.
+#include "ir/tile/DiagonalOps.h"
 #include "ir/tile/TileDialect.h"
 #include "ir/tile/TileLayouts.h"
+#include "ir/tile/TransposeOps.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -26,43 +34,52 @@ namespace {
 
 class LayoutAssignment {
 public:
-  LayoutAssignment(func::FuncOp kernel, unsigned warps)
-      : kernel(kernel), context(kernel.getContext()), acc(tile::AccAttr::get(context, warps)),
-        lhs(tile::LhsAttr::get(context, warps)), row(tile::RowAttr::get(context, warps)),
-        partial(tile::RowPartialAttr::get(context, warps)) {}
+  LayoutAssignment(func::FuncOp kernel, unsigned warps, unsigned parts)
+      : kernel(kernel), context(kernel.getContext()), parts(parts), acc(tile::AccAttr::get(context, warps, parts)),
+        lhs(tile::LhsAttr::get(context, warps, parts)), row(tile::RowAttr::get(context, warps, parts)),
+        partial(tile::RowPartialAttr::get(context, warps, parts)) {}
 
   void run();
 
 private:
   void setDefaults();
+  bool carryPartial(OpOperand &before, OpResult after);
   void placeRowSum(tile::SoftmaxStepOp step);
-  void placeLoad(tile::LoadOp load);
+  void combineMaximum(tile::SoftmaxStepOp step);
+  void combineSum(tile::ReduceOp reduce);
+  void combineConverted(tile::ConvertOp convert);
+  Value scratchOf(tile::FragType type);
+  void placeInShared(OpResult loaded);
   void placeOperand(OpOperand &operand, bool mayBeRegisters);
   int64_t stagingColumns(tile::StoreOp store);
   void stageStore(tile::StoreOp store);
+  void turn(tile::TransposeOp transpose);
   void keepInBuffer(tile::KeepFiniteOp keep);
   Value inBuffer(Value fragment);
   tile::LoadOp claimSource(Value fragment);
   Value allocate(tile::FragType type);
-  tile::BufferType bufferType(tile::FragType type) const;
+  tile::BufferType bufferType(tile::FragType type, unsigned written = 1) const;
 
   func::FuncOp kernel;
   MLIRContext *context;
+  unsigned parts;
   Attribute acc, lhs, row, partial;
+  Value scratch;                              ///< of what parts hold of each row
   DenseSet<Operation *> claimed;              ///< loads whose buffer holds an operand already
   llvm::DenseMap<Value, Value> written;       ///< fragment → buffer that holds it
 };
 
 } // namespace
 
-tile::BufferType LayoutAssignment::bufferType(tile::FragType type) const {
-  auto layout = tile::operandLayout(context, type.getColumns(), type.getElementType());
+/// `written`: in how many parts threads write it.
+tile::BufferType LayoutAssignment::bufferType(tile::FragType type, unsigned written) const {
+  auto layout = tile::operandLayout(context, type.getColumns(), type.getElementType(), written);
   return tile::BufferType::get(context, type.getShape(), type.getElementType(), layout);
 }
 
 Value LayoutAssignment::allocate(tile::FragType type) {
   OpBuilder builder = OpBuilder::atBlockBegin(&kernel.front());
-  return tile::AllocOp::create(builder, kernel.getLoc(), bufferType(type), IntegerAttr());
+  return tile::AllocOp::create(builder, kernel.getLoc(), bufferType(type, parts), IntegerAttr());
 }
 
 //===----------------------------------------------------------------------===//
@@ -83,26 +100,20 @@ void LayoutAssignment::setDefaults() {
   });
 }
 
-/// Keeps the row_sum as four summands a row from step to step.
-void LayoutAssignment::placeRowSum(tile::SoftmaxStepOp step) {
-  Location location = step.getLoc();
-  auto rowType = step.getNewRowSum().getType();
+/// Keeps a sum of rows as four summands from step to step, where a loop carries it: `before` is the sum that comes in,
+/// `after` the one that goes on. False if no loop does.
+bool LayoutAssignment::carryPartial(OpOperand &before, OpResult after) {
+  Location location = after.getLoc();
+  auto rowType = cast<tile::FragType>(after.getType());
   auto partialType = rowType.withLayout(partial);
-  auto carried = dyn_cast<BlockArgument>(step.getRowSum());
-  auto loop = dyn_cast<scf::ForOp>(step->getParentOp());
-  OpBuilder builder(step);
-  step.getNewRowSum().setType(partialType);
-  bool isCarried = loop && carried && carried.getOwner() == loop.getBody() && carried.getArgNumber() > 0 &&
-                   loop.getYieldedValues()[carried.getArgNumber() - 1] == step.getNewRowSum();
-  if (!isCarried) {
-    step.getRowSumMutable().assign(tile::ConvertOp::create(builder, location, partialType, step.getRowSum()));
-    builder.setInsertionPointAfter(step);
-    auto whole = tile::ConvertOp::create(builder, location, rowType, step.getNewRowSum());
-    step.getNewRowSum().replaceAllUsesExcept(whole, whole);
-    return;
-  }
+  auto carried = dyn_cast<BlockArgument>(before.get());
+  auto loop = dyn_cast<scf::ForOp>(after.getOwner()->getParentOp());
+  if (!loop || !carried || carried.getOwner() != loop.getBody() || carried.getArgNumber() == 0 || !carried.hasOneUse() ||
+      loop.getYieldedValues()[carried.getArgNumber() - 1] != after)
+    return false;
+  after.setType(partialType);
+  OpBuilder builder(loop);
   unsigned position = carried.getArgNumber() - 1;
-  builder.setInsertionPoint(loop);
   Value init = loop.getInitArgs()[position];
   auto splat = init.getDefiningOp<tile::SplatOp>();
   if (splat && splat.getValue().isZero())
@@ -116,27 +127,95 @@ void LayoutAssignment::placeRowSum(tile::SoftmaxStepOp step) {
   builder.setInsertionPointAfter(loop);
   auto whole = tile::ConvertOp::create(builder, location, rowType, result);
   result.replaceAllUsesExcept(whole, whole);
+  return true;
+}
+
+void LayoutAssignment::placeRowSum(tile::SoftmaxStepOp step) {
+  if (carryPartial(step.getRowSumMutable(), cast<OpResult>(step.getNewRowSum())))
+    return;
+  Location location = step.getLoc();
+  auto rowType = step.getNewRowSum().getType();
+  auto partialType = rowType.withLayout(partial);
+  OpBuilder builder(step);
+  step.getNewRowSum().setType(partialType);
+  step.getRowSumMutable().assign(tile::ConvertOp::create(builder, location, partialType, step.getRowSum()));
+  builder.setInsertionPointAfter(step);
+  auto whole = tile::ConvertOp::create(builder, location, rowType, step.getNewRowSum());
+  step.getNewRowSum().replaceAllUsesExcept(whole, whole);
+}
+
+//===----------------------------------------------------------------------===//
+// Rows of columns in parts
+//===----------------------------------------------------------------------===//
+
+Value LayoutAssignment::scratchOf(tile::FragType type) {
+  if (scratch)
+    return scratch;
+  OpBuilder builder = OpBuilder::atBlockBegin(&kernel.front());
+  auto buffer = tile::BufferType::get(context, {int64_t(parts), type.getRows()}, builder.getF32Type(), tile::SmemAttr::get(context, 0, 0));
+  return scratch = tile::AllocOp::create(builder, kernel.getLoc(), buffer, IntegerAttr());
+}
+
+void LayoutAssignment::combineMaximum(tile::SoftmaxStepOp step) {
+  OpBuilder builder(step);
+  Location location = step.getLoc();
+  auto type = step.getRowMax().getType();
+  auto least = APFloat::getInf(APFloat::IEEEsingle(), /*Negative=*/true);
+  Value none = tile::SplatOp::create(builder, location, type.withLayout(partial), least);
+  Value own = tile::ReduceOp::create(builder, location, tile::ReduceKind::max, step.getScores(), none);
+  Value all = tile::CombineOp::create(builder, location, type, tile::ReduceKind::max, own, scratchOf(type));
+  step.getBlockMaxMutable().assign(all);
+}
+
+/// A sum over all columns: what each thread has of it, then all.
+void LayoutAssignment::combineSum(tile::ReduceOp reduce) {
+  auto type = reduce.getType();
+  if (type.getLayout() != row)
+    return;
+  OpBuilder builder(reduce);
+  Location location = reduce.getLoc();
+  reduce.getInitMutable().assign(tile::ConvertOp::create(builder, location, type.withLayout(partial), reduce.getInit()));
+  reduce.getResult().setType(type.withLayout(partial));
+  builder.setInsertionPointAfter(reduce);
+  auto all = tile::CombineOp::create(builder, location, type, reduce.getKind(), reduce.getResult(), scratchOf(type));
+  reduce.getResult().replaceAllUsesExcept(all, all);
+}
+
+void LayoutAssignment::combineConverted(tile::ConvertOp convert) {
+  if (convert.getInput().getType().getLayout() != partial || convert.getType().getLayout() != row)
+    return;
+  OpBuilder builder(convert);
+  auto type = convert.getType();
+  auto all = tile::CombineOp::create(builder, convert.getLoc(), type, tile::ReduceKind::add, convert.getInput(), scratchOf(type));
+  convert.getResult().replaceAllUsesWith(all.getResult());
+  convert.erase();
 }
 
 //===----------------------------------------------------------------------===//
 // Operands
 //===----------------------------------------------------------------------===//
 
-/// A 2-D load lands in shared memory; what is not an operand of a dot reads it into registers.
-void LayoutAssignment::placeLoad(tile::LoadOp load) {
-  auto type = dyn_cast<tile::FragType>(load.getType());
+/// Whether the operation takes this operand from shared memory.
+static bool takesBuffer(OpOperand &use) {
+  return isa<tile::KeepFiniteOp, tile::DiagonalDotOp>(use.getOwner()) ||
+         (isa<tile::DotOp, tile::DiagonalSumOp>(use.getOwner()) && use.getOperandNumber() != 2);
+}
+
+/// A matrix that is loaded or tabulated lands in shared memory; what is not an operand of a dot reads it into registers.
+void LayoutAssignment::placeInShared(OpResult loaded) {
+  auto type = dyn_cast<tile::FragType>(loaded.getType());
   if (!type || type.getRank() != 2)
     return;
   SmallVector<OpOperand *> reads;
-  for (OpOperand &use : load.getResult().getUses())
-    if (!isa<tile::KeepFiniteOp>(use.getOwner()) && (!isa<tile::DotOp>(use.getOwner()) || use.getOperandNumber() == 2))
+  for (OpOperand &use : loaded.getUses())
+    if (!takesBuffer(use))
       reads.push_back(&use);
-  load.getResult().setType(bufferType(type));
+  loaded.setType(bufferType(type));
   if (reads.empty())
     return;
-  OpBuilder builder(load);
-  builder.setInsertionPointAfter(load);
-  auto fragment = tile::ReadOp::create(builder, load.getLoc(), type, load.getResult(), /*trans=*/false);
+  OpBuilder builder(loaded.getOwner());
+  builder.setInsertionPointAfter(loaded.getOwner());
+  auto fragment = tile::ReadOp::create(builder, loaded.getLoc(), type, loaded, /*trans=*/false);
   for (OpOperand *use : reads)
     use->set(fragment);
 }
@@ -178,11 +257,41 @@ void LayoutAssignment::placeOperand(OpOperand &operand, bool mayBeRegisters) {
     return;
   Operation *definition = fragment.getDefiningOp();
   bool besideDot = definition && definition->getBlock() == operand.getOwner()->getBlock();
-  if (mayBeRegisters && besideDot && isa<tile::ConvertOp>(definition) && fragment.hasOneUse()) {
+  // Sums by diagonals take the same registers.
+  bool isOnlyLeft = llvm::all_of(fragment.getUses(), [&](OpOperand &use) {
+    return &use == &operand || (isa<tile::DiagonalSumOp>(use.getOwner()) && use.getOperandNumber() == 0);
+  });
+  if (mayBeRegisters && besideDot && isa<tile::ConvertOp>(definition) && isOnlyLeft) {
     fragment.setType(cast<tile::FragType>(fragment.getType()).withLayout(lhs));
     return;
   }
+  auto type = cast<tile::FragType>(fragment.getType());
+  auto read = dyn_cast_or_null<tile::ReadOp>(definition);
+  if (mayBeRegisters && besideDot && read && read.getTrans()) { // the same registers
+    OpBuilder builder(operand.getOwner());
+    operand.set(tile::ConvertOp::create(builder, fragment.getLoc(), type.withLayout(lhs), fragment));
+    return;
+  }
+  auto dot = dyn_cast<tile::DotOp>(operand.getOwner());
+  if (mayBeRegisters && besideDot && dot && !dot.getTrans() && type.getElementType().isF32()) { // probs: nothing is packed
+    OpBuilder builder(operand.getOwner());
+    operand.set(tile::ConvertOp::create(builder, fragment.getLoc(), type.withLayout(lhs), fragment));
+    return;
+  }
   operand.set(inBuffer(fragment));
+}
+
+/// Columns become rows as they are read: from the buffer that the rows were loaded into, or one that they are written to.
+void LayoutAssignment::turn(tile::TransposeOp transpose) {
+  auto rows = transpose.getInput().getDefiningOp<tile::ReadOp>();
+  bool isStored = rows && !rows.getTrans();
+  Value buffer = isStored ? rows.getBuffer() : inBuffer(transpose.getInput());
+  OpBuilder builder(transpose);
+  auto columns = tile::ReadOp::create(builder, transpose.getLoc(), transpose.getType(), buffer, /*trans=*/true);
+  transpose.replaceAllUsesWith(columns.getOperation());
+  transpose.erase();
+  if (isStored && rows->use_empty())
+    rows.erase();
 }
 
 /// The buffer itself is changed, and takes the result's place.
@@ -222,16 +331,22 @@ void LayoutAssignment::stageStore(tile::StoreOp store) {
 }
 
 void LayoutAssignment::run() {
-  SmallVector<tile::LoadOp> loads;
+  SmallVector<OpResult> loads;
   SmallVector<tile::SoftmaxStepOp> steps;
+  SmallVector<tile::ReduceOp> sums;
+  SmallVector<tile::TransposeOp> transposes;
   SmallVector<tile::DotOp> dots;
   SmallVector<tile::KeepFiniteOp> keeps;
   SmallVector<tile::StoreOp> stores;
   kernel.walk([&](Operation *op) {
-    if (auto load = dyn_cast<tile::LoadOp>(op))
-      loads.push_back(load);
+    if (isa<tile::LoadOp, tile::TabulateOp>(op))
+      loads.push_back(op->getResult(0));
     else if (auto step = dyn_cast<tile::SoftmaxStepOp>(op))
       steps.push_back(step);
+    else if (auto sum = dyn_cast<tile::ReduceOp>(op); sum && sum.getKind() == tile::ReduceKind::add)
+      sums.push_back(sum);
+    else if (auto transpose = dyn_cast<tile::TransposeOp>(op))
+      transposes.push_back(transpose);
     else if (auto dot = dyn_cast<tile::DotOp>(op))
       dots.push_back(dot);
     else if (auto keep = dyn_cast<tile::KeepFiniteOp>(op))
@@ -240,14 +355,28 @@ void LayoutAssignment::run() {
       stores.push_back(store);
   });
   setDefaults();
-  llvm::for_each(loads, [&](tile::LoadOp load) { placeLoad(load); });
+  llvm::for_each(loads, [&](OpResult loaded) { placeInShared(loaded); });
   llvm::for_each(steps, [&](tile::SoftmaxStepOp step) { placeRowSum(step); });
+  llvm::for_each(sums, [&](tile::ReduceOp sum) { (void)carryPartial(sum.getInitMutable(), cast<OpResult>(sum.getResult())); });
+  llvm::for_each(transposes, [&](tile::TransposeOp transpose) { turn(transpose); });
   llvm::for_each(keeps, [&](tile::KeepFiniteOp keep) { keepInBuffer(keep); });
   for (tile::DotOp dot : dots) {
-    placeOperand(dot.getLhsMutable(), /*mayBeRegisters=*/true);
+    placeOperand(dot.getLhsMutable(), /*mayBeRegisters=*/parts == 1);
     placeOperand(dot.getRhsMutable(), /*mayBeRegisters=*/false);
   }
+  kernel.walk([&](tile::DiagonalDotOp dot) {
+    placeOperand(dot.getOperandMutable(), /*mayBeRegisters=*/false);
+    placeOperand(dot.getDiagonalsMutable(), /*mayBeRegisters=*/false);
+  });
+  kernel.walk([&](tile::DiagonalSumOp sum) { placeOperand(sum.getDiagonalsMutable(), /*mayBeRegisters=*/false); });
   llvm::for_each(stores, [&](tile::StoreOp store) { stageStore(store); });
+  if (parts == 1)
+    return;
+  llvm::for_each(sums, [&](tile::ReduceOp sum) { combineSum(sum); });
+  llvm::for_each(steps, [&](tile::SoftmaxStepOp step) { combineMaximum(step); });
+  SmallVector<tile::ConvertOp> converts;
+  kernel.walk([&](tile::ConvertOp convert) { converts.push_back(convert); });
+  llvm::for_each(converts, [&](tile::ConvertOp convert) { combineConverted(convert); });
 }
 
 namespace {
@@ -261,7 +390,8 @@ struct AssignLayouts final : impl::AssignLayoutsBase<AssignLayouts> {
       kernel.emitOpError("expects attribute `tile.warps`");
       return signalPassFailure();
     }
-    LayoutAssignment(kernel, static_cast<unsigned>(warps.getInt())).run();
+    auto parts = kernel->getAttrOfType<IntegerAttr>(tile::kPartsAttr);
+    LayoutAssignment(kernel, static_cast<unsigned>(warps.getInt()), parts ? static_cast<unsigned>(parts.getInt()) : 1).run();
   }
 };
 } // namespace

@@ -1,10 +1,11 @@
 // Refuses a kernel whose fragments do not fit the registers of a thread, before ptxas would spill them.
 //
 // Counted are the registers of all fragments live at a point of the program; an operation whose input dies works in
-// place, so a point lies between two operations, never inside one. A splat is a constant until a loop carries it. The
+// place, so a point lies between two operations, never inside one but a product of f32, which needs its left operand twice. A splat is a constant until a loop carries it. The
 // limit leaves 30 registers for addresses, positions and row slots: 225 of 255; in a role 26 of its own. A product in
 // flight holds its accumulator and its left operand's registers until it is waited for.
 // Requires: AssignLayouts. Changes nothing.
+#include "ir/tile/DiagonalOps.h"
 #include "ir/tile/TileDialect.h"
 #include "ir/tile/TileLayouts.h"
 #include "passes/Passes.h"
@@ -41,6 +42,22 @@ static int64_t registersOf(Value value) {
   return fragment && fragment.getLayout() ? tile::registersPerThread(fragment) : 0;
 }
 
+/// A product of f32 operands writes what it takes from registers as two numbers each (codegen/nvvm/DotTf32.cpp). With a row a
+/// diagonal (DiagonalDot.cpp), 16 more columns than the tile has stand in a warp's products and in its weights.
+static int64_t registersWithin(Operation &op) {
+  if (auto diagonal = dyn_cast<tile::DiagonalDotOp>(op)) {
+    int64_t columns = diagonal.getType().getColumns(), all = registersOf(diagonal.getResult());
+    return diagonal.getColumns() ? all : all * (columns + 16) / columns;
+  }
+  if (auto sum = dyn_cast<tile::DiagonalSumOp>(op)) {
+    int64_t columns = sum.getWeights().getType().getColumns();
+    return registersOf(sum.getWeights()) * (columns + 16) / columns;
+  }
+  auto dot = dyn_cast<tile::DotOp>(op);
+  auto left = dot ? dyn_cast<tile::FragType>(dot.getLhs().getType()) : tile::FragType();
+  return left && left.getElementType().isF32() ? registersOf(dot.getLhs()) : 0;
+}
+
 namespace {
 
 using LiveSet = llvm::SetVector<Value>;
@@ -55,13 +72,13 @@ public:
   Operation *at = nullptr;
 
 private:
-  void record(const LiveSet &live, Operation *op);
+  void record(const LiveSet &live, Operation *op, int64_t more = 0);
 };
 
 } // namespace
 
-void Peak::record(const LiveSet &live, Operation *op) {
-  int64_t sum = 0;
+void Peak::record(const LiveSet &live, Operation *op, int64_t more) {
+  int64_t sum = more;
   for (Value value : live)
     sum += registersOf(value);
   if (sum <= registers)
@@ -94,7 +111,7 @@ void Peak::visit(Block &block, LiveSet live) {
     if (auto wait = dyn_cast<tile::WaitOp>(op))
       if (auto dot = wait.getInput().getDefiningOp<tile::DotAsyncOp>())
         live.insert(dot.getLhs());
-    record(live, &op);
+    record(live, &op, registersWithin(op));
   }
 }
 

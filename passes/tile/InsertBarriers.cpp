@@ -17,8 +17,10 @@
 // Shared bytes are compared, not buffers, so buffers that AllocateShared laid over each other are separated as well.
 // Requires: AllocateShared. Guarantees, without roles: `pending` on every await; no `acquire` and `release` left, they
 // cost nothing.
+#include "ir/tile/DiagonalOps.h"
 #include "ir/tile/TileDialect.h"
 #include "ir/tile/TileLayouts.h"
+#include "ir/tile/WidenOps.h"
 #include "passes/Passes.h"
 #include "passes/tile/LoopFacts.h"
 
@@ -78,6 +80,7 @@ private:
   Outcome runWork(tile::ForeachWorkOp work);
   Outcome fill(tile::FillOp op);
   Outcome build(tile::BuildOp op);
+  Outcome widen(tile::WidenOp op);
   Outcome await(tile::AwaitOp op);
   Outcome readInRegions(Operation &op);
   Outcome touch(Operation *op, Place &place, bool isWrite, Attribute layout);
@@ -167,9 +170,11 @@ Outcome Run::separate(Operation *op, const Access &since) {
     lastAwait.setBarrier(true);
     return Outcome::Changed;
   }
-  // Bytes written behind a uniform guard are waited for behind it too.
+  // Bytes written behind a uniform guard are waited for behind it too; and where they are read at computed places, which
+  // loops repeat, where they were written.
   auto guard = since.op ? dyn_cast<scf::IfOp>(since.op->getParentOp()) : scf::IfOp();
-  if (inRole && guard && !guard->isAncestor(op)) {
+  bool isLookedUp = isa_and_present<tile::WriteOp>(since.op) && isa<tile::AtOp>(op);
+  if (isLookedUp || (inRole && guard && !guard->isAncestor(op))) {
     OpBuilder behind(guard.getContext());
     behind.setInsertionPointAfter(since.op);
     tile::BarrierOp::create(behind, op->getLoc());
@@ -244,6 +249,14 @@ Outcome Run::build(tile::BuildOp op) {
   return touch(op, *place, /*isWrite=*/true, {});
 }
 
+Outcome Run::widen(tile::WidenOp op) {
+  Outcome outcome = touch(op, buffer(op.getSource()), /*isWrite=*/false, {});
+  Place *place = slot(op.getRing(), op.getEntry(), op);
+  if (outcome != Outcome::Done || !place)
+    return place ? outcome : Outcome::Failed;
+  return touch(op, *place, /*isWrite=*/true, {});
+}
+
 Outcome Run::await(tile::AwaitOp op) {
   Place *place = slot(op.getRing(), op.getEntry(), op);
   if (!place)
@@ -251,6 +264,7 @@ Outcome Run::await(tile::AwaitOp op) {
   if (inRole) { // filled by the producer, after all reads of what lay there were released
     if (place->content == Place::Nothing)
       *place = {Place::Copy, place->begin, place->end, 0, /*hasLanded=*/true, {}, {}};
+    place->hasLanded = true;
     buffers[op.getResult()] = place;
     return Outcome::Done;
   }
@@ -304,7 +318,7 @@ Outcome Run::runBlock(Block &block) {
 Outcome Run::runLoop(scf::ForOp loop) {
   auto first = evaluate(loop.getLowerBound());
   bool shares = loop.walk([](Operation *op) {
-                      return isa<tile::FillOp, tile::BuildOp, tile::AwaitOp, tile::ReadOp, tile::WriteOp, tile::AtOp>(op)
+                      return isa<tile::FillOp, tile::BuildOp, tile::WidenOp, tile::AwaitOp, tile::ReadOp, tile::WriteOp, tile::AtOp>(op)
                                  ? WalkResult::interrupt()
                                  : WalkResult::advance();
                     }).wasInterrupted();
@@ -354,6 +368,8 @@ Outcome Run::runOp(Operation &op) {
     return fill(fillOp);
   if (auto buildOp = dyn_cast<tile::BuildOp>(op))
     return build(buildOp);
+  if (auto widenOp = dyn_cast<tile::WidenOp>(op))
+    return widen(widenOp);
   if (auto awaitOp = dyn_cast<tile::AwaitOp>(op))
     return await(awaitOp);
   if (auto read = dyn_cast<tile::ReadOp>(op))
@@ -363,12 +379,24 @@ Outcome Run::runOp(Operation &op) {
                  write.getTrans() ? Attribute() : write.getValue().getType().getLayout());
   if (auto guard = dyn_cast<scf::IfOp>(op); guard && !guard.elseBlock() && !guardsHold)
     return Outcome::Done;
-  if (auto keep = dyn_cast<tile::KeepFiniteOp>(op)) { // reads, and meets in barriers of its own
+  if (auto keep = dyn_cast<tile::KeepFiniteOp>(op)) { // writes, and meets in barriers of its own
     if (!guardsHold)
       return Outcome::Done;
-    Outcome outcome = touch(&op, buffer(keep.getInput()), /*isWrite=*/false, {});
+    Outcome outcome = touch(&op, buffer(keep.getInput()), /*isWrite=*/true, {});
     barrier();
     return outcome;
+  }
+  if (auto combine = dyn_cast<tile::CombineOp>(op)) { // writes, meets in a barrier of its own, reads
+    Outcome outcome = touch(&op, buffer(combine.getScratch()), /*isWrite=*/true, {});
+    barrier();
+    return outcome == Outcome::Done ? touch(&op, buffer(combine.getScratch()), /*isWrite=*/false, {}) : outcome;
+  }
+  if (auto acquire = dyn_cast<tile::AcquireOp>(op); acquire && inRole) {
+    Place *place = slot(acquire.getRing(), acquire.getEntry(), &op);
+    if (!place)
+      return Outcome::Failed;
+    forget(*place); // all warps that read it have released it
+    return Outcome::Done;
   }
   if (auto release = dyn_cast<tile::ReleaseOp>(op); release && inRole) {
     Place *place = slot(release.getRing(), release.getEntry(), &op);
@@ -389,7 +417,7 @@ Outcome Run::runOp(Operation &op) {
   Operation *reader = &op;
   if (auto wait = dyn_cast<tile::WaitOp>(op)) // until then the product reads its operands
     reader = wait.getInput().getDefiningOp();
-  if (isa_and_present<tile::DotOp, tile::DotAsyncOp, tile::StoreOp>(reader))
+  if (isa_and_present<tile::DotOp, tile::DotAsyncOp, tile::DiagonalDotOp, tile::DiagonalSumOp, tile::StoreOp>(reader))
     for (Value operand : reader->getOperands())
       if (isa<tile::BufferType>(operand.getType()))
         if (Outcome outcome = touch(&op, buffer(operand), /*isWrite=*/false, {}); outcome != Outcome::Done)
@@ -439,7 +467,7 @@ static bool meet(Operation *a, Operation *b) {
 
 /// Fences between what threads do with shared memory themselves and what matrix units and copies do with it.
 static void placeFences(tile::RoleOp role) {
-  auto isRead = [](Operation *op) { return isa<tile::ReadOp, tile::WriteOp, tile::AtOp>(op); };
+  auto isRead = [](Operation *op) { return isa<tile::ReadOp, tile::WriteOp, tile::AtOp, tile::WidenOp>(op); };
   auto multiplies = [](Operation *op) { // or is copied out
     return isa<tile::DotOp, tile::DotAsyncOp>(op) || (isa<tile::StoreOp>(op) && cast<tile::StoreOp>(op).getVia());
   };

@@ -1,12 +1,16 @@
 // See LoopFacts.h.
 #include "passes/tile/LoopFacts.h"
 
-#include "ir/tile/TileDialect.h"
+#include "ir/tile/DiagonalOps.h"
+#include "ir/tile/PlanAttributes.h"
+#include "support/GpuTarget.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
+
+#include <numeric>
 
 using namespace mlir;
 
@@ -24,6 +28,30 @@ bool countsFromZero(scf::ForOp loop) {
   APInt lower, step;
   return matchPattern(loop.getLowerBound(), m_ConstantInt(&lower)) && lower.isZero() &&
          matchPattern(loop.getStep(), m_ConstantInt(&step)) && step.isOne();
+}
+
+bool multipliesByWarpgroups(func::FuncOp kernel) {
+  auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
+  const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
+  if (!gpu || gpu->mmaFamily != MmaFamily::Wgmma || kernel->hasAttr(tile::kMmaSyncAttr))
+    return false;
+  bool hasDiagonals = kernel.walk([](Operation *op) {
+                              return isa<tile::DiagonalDotOp, tile::DiagonalSumOp>(op) ? WalkResult::interrupt() : WalkResult::advance();
+                            }).wasInterrupted();
+  return !hasDiagonals && !kernel.walk([](tile::DotOp dot) {
+                  Type right = dot.getRhs().getType();
+                  auto buffer = dyn_cast<tile::BufferType>(right);
+                  Type element = buffer ? buffer.getElementType() : cast<tile::FragType>(right).getElementType();
+                  return element.isF32() ? WalkResult::interrupt() : WalkResult::advance();
+                }).wasInterrupted();
+}
+
+bool copiesPagesByMap(tile::FillOp fill) {
+  constexpr int64_t kFewestRows = 16; // fewer, and starting the copies takes longer than they do
+  tile::BufferType buffer = fill.getRing().getType().getBufferType();
+  int64_t pageRows = *fill.getTensor().getType().getStaticSize(1);
+  bool isWidened = buffer.getElementType() != fill.getTensor().getType().getElementType();
+  return !isWidened && buffer.getSmem().getSwizzle() != 0 && std::gcd(buffer.getShape()[0], pageRows) % kFewestRows == 0;
 }
 
 bool isExpensive(Operation *op) {

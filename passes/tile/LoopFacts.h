@@ -1,6 +1,9 @@
-// What passes on block programs ask about loops and scalars.
+// What passes on block programs ask about loops, scalars and products.
 #pragma once
 
+#include "ir/tile/TileDialect.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -13,6 +16,15 @@ bool isAtLeast(mlir::Value value, int64_t bound);
 
 /// Whether the loop counts 0, 1, 2, …
 bool countsFromZero(mlir::scf::ForOp loop);
+
+/// Whether the kernel's target multiplies by warpgroups, and can so multiply all that the kernel does: products of f32
+/// operands are mma.sync's everywhere, for wgmma takes tf32 values only as they do not lie in memory, keys along rows; so are
+/// those with a row a diagonal, of which each warp needs others.
+bool multipliesByWarpgroups(mlir::func::FuncOp kernel);
+
+/// Whether the rows that a block has of each page can be copied by tensor maps: pieces of 16 rows at least, in a swizzle,
+/// of the buffer's own type.
+bool copiesPagesByMap(tile::FillOp fill);
 
 /// Whether a scalar costs more than a few instructions: a read of memory, a division, a transcendental function.
 bool isExpensive(mlir::Operation *op);

@@ -3,8 +3,10 @@
 //   %k = tile.load %key[…]      →    tile.acquire %kr[%i]   tile.fill %kr[%i] from %key[…]
 //   … uses of %k …                   %k = tile.await %kr[%i]   … uses of %k …   tile.release %kr[%i]
 //
-// A load in a loop over blocks takes entry i of a ring of `tile.stages` slots, one outside entry 0 of a ring of one.
+// A load in a loop over blocks takes entry i of a ring of `tile.stages` slots, one outside entry 0 of a ring of one. What is
+// tabulated (`tile.tabulate`) becomes an entry that is built instead of filled.
 // Requires: AssignLayouts. Guarantees: no `tile.load` gives a buffer; every awaited entry is released once.
+#include "ir/tile/DiagonalOps.h"
 #include "ir/tile/TileDialect.h"
 #include "passes/Passes.h"
 #include "passes/tile/LoopFacts.h"
@@ -30,12 +32,25 @@ static Operation *lastUserIn(Value buffer, Block *block) {
   return last;
 }
 
-static LogicalResult rewrite(tile::LoadOp load, func::FuncOp kernel, unsigned stages) {
-  auto buffer = cast<tile::BufferType>(load.getType());
-  Location location = load.getLoc();
+/// The copy of a load, or the computation of a tabulated matrix, into entry `number`.
+static void writeEntry(OpBuilder &builder, Operation *op, Value ring, Value number) {
+  if (auto table = dyn_cast<tile::TabulateOp>(op)) {
+    auto build = tile::BuildOp::create(builder, op->getLoc(), ring, number);
+    build.getBody().takeBody(table.getBody());
+    return;
+  }
+  auto load = cast<tile::LoadOp>(op);
+  auto fill = tile::FillOp::create(builder, op->getLoc(), ring, number, load.getTensor(), load.getIndices(), load.getDimAttr(),
+                                   load.getLimit(), Value(), StringAttr(), load.getPackAttr(), UnitAttr(), load.getPages());
+  fill.getRows().takeBody(load.getRows());
+}
+
+static LogicalResult rewrite(Operation *load, func::FuncOp kernel, unsigned stages) {
+  auto buffer = cast<tile::BufferType>(load->getResult(0).getType());
+  Location location = load->getLoc();
   auto loop = dyn_cast<scf::ForOp>(load->getParentOp());
   if (loop && !countsFromZero(loop))
-    return load.emitOpError("expects a loop that counts 0, 1, 2, …");
+    return load->emitOpError("expects a loop that counts 0, 1, 2, …");
   OpBuilder entry = OpBuilder::atBlockBegin(&kernel.front());
   Value number;
   if (loop)
@@ -47,14 +62,13 @@ static LogicalResult rewrite(tile::LoadOp load, func::FuncOp kernel, unsigned st
   Value ring = tile::RingOp::create(entry, location, ringType, IntegerAttr());
   OpBuilder builder(load);
   tile::AcquireOp::create(builder, location, ring, number);
-  tile::FillOp::create(builder, location, ring, number, load.getTensor(), load.getIndices(), load.getDimAttr(),
-                       load.getLimit(), Value(), StringAttr(), load.getPackAttr(), UnitAttr());
+  writeEntry(builder, load, ring, number);
   Value landed = tile::AwaitOp::create(builder, location, buffer, ring, number, IntegerAttr(), UnitAttr());
-  if (Operation *last = lastUserIn(load.getResult(), load->getBlock()))
+  if (Operation *last = lastUserIn(load->getResult(0), load->getBlock()))
     builder.setInsertionPointAfter(last);
   tile::ReleaseOp::create(builder, location, ring, number);
-  load.getResult().replaceAllUsesWith(landed);
-  load.erase();
+  load->getResult(0).replaceAllUsesWith(landed);
+  load->erase();
   return success();
 }
 
@@ -65,13 +79,13 @@ struct PipelineLoads final : impl::PipelineLoadsBase<PipelineLoads> {
     if (!kernel->hasAttr(tile::kKernelAttr))
       return;
     auto stages = kernel->getAttrOfType<IntegerAttr>(tile::kStagesAttr);
-    SmallVector<tile::LoadOp> loads;
-    kernel.walk([&](tile::LoadOp load) {
-      if (isa<tile::BufferType>(load.getType()))
-        loads.push_back(load);
+    SmallVector<Operation *> loads;
+    kernel.walk([&](Operation *op) {
+      if (isa<tile::LoadOp, tile::TabulateOp>(op) && isa<tile::BufferType>(op->getResult(0).getType()))
+        loads.push_back(op);
     });
     // Rings are written at the kernel's start, so the last one first.
-    for (tile::LoadOp load : llvm::reverse(loads))
+    for (Operation *load : llvm::reverse(loads))
       if (failed(rewrite(load, kernel, stages ? static_cast<unsigned>(stages.getInt()) : 1)))
         return signalPassFailure();
   }

@@ -11,14 +11,19 @@
 //
 // What entries the first iterations await is filled before the loop, in await order, in front of the first await, so
 // that these copies fly together; a fill that may run past the last block is predicated.
+// Rows of 8-bit floats are copied as they are, ahead as all others, and widened where they are used (WidenedFills.h).
 // Requires: PipelineLoads. Guarantees: every entry is filled once, before its await, after its slot's release.
 #include "ir/tile/TileDialect.h"
 #include "passes/Passes.h"
 #include "passes/tile/LoopFacts.h"
+#include "passes/tile/WidenedFills.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/Transforms/RegionUtils.h"
+
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -64,6 +69,10 @@ static void writeFill(OpBuilder &builder, scf::ForOp loop, tile::FillOp fill, Va
   mapping.map(loop.getInductionVar(), number);
   for (Value operand : fill->getOperands())
     cloneForIteration(builder, loop, operand, mapping);
+  llvm::SetVector<Value> captured;
+  getUsedValuesDefinedAbove(fill->getRegions(), captured);
+  for (Value value : captured)
+    cloneForIteration(builder, loop, value, mapping);
   Value predicate;
   if (!surelyVisited)
     predicate = arith::CmpIOp::create(builder, fill.getLoc(), arith::CmpIPredicate::slt, number, loop.getUpperBound());
@@ -138,9 +147,10 @@ struct PrefetchLoads final : impl::PrefetchLoadsBase<PrefetchLoads> {
     func::FuncOp kernel = getOperation();
     if (!kernel->hasAttr(tile::kKernelAttr) || !kernel.getOps<tile::RoleOp>().empty())
       return;
+    splitWidenedFills(kernel);
     kernel.walk([&](tile::FillOp fill) {
       if (!fill.getVia())
-        fill.setVia("cp_async");
+        fill.setVia(isWidened(fill) ? "plain" : "cp_async");
     });
     SmallVector<scf::ForOp> loops;
     kernel.walk([&](scf::ForOp loop) {

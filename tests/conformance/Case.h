@@ -19,6 +19,7 @@ enum class Values : std::uint8_t {
   LastValueInf,
   SomeValuesNan,   ///< every 11th value row has channels that are NaN, infinite, or both in turn, by request and head
   OneKeyNan,       ///< the middle key row of request 0, head 0 is NaN
+  SomeTableRowsNan, ///< likewise every 7th row of the tables among the parameters
   PastLengths,     ///< keys and values from `lengths[b]` on are NaN and infinite
 };
 
@@ -36,6 +37,7 @@ struct Case {
   Values values = Values::Normal;
   Memory memory = Memory::Contiguous;
   const char *schedule = "";            ///< `--schedule`
+  bool tf32 = false;                    ///< `--tf32`
   const char *refused = nullptr;        ///< part of the located message with which the compiler refuses it today
 };
 

@@ -76,6 +76,11 @@ TEST(Checked, ReadsOutOfRangeTrap) {
   expectTrap(run("table: f16[30, head_dim]", "key = key * table[kv_idx]"));
   expectTrap(run("place: i32[30] in 0..99", "query = rope(query, place[q_idx])"));
   expectTrap(run("gate: f32[30]", "out = out * gate[q_idx]"));
+  expectTrap(run("rel: f16[33, head_dim]", "key = key + rel[kv_idx - q_idx]"));
+  expectTrap(run("rel: f16[300, head_dim]", "key = key + rel[kv_idx - q_idx]"));
+  expectTrap(run("rel: f16[108, head_dim]", "score = score + dot(key, rel[kv_idx - q_idx + 32])"));
+  expectTrap(run("rel: f32[109, head_dim]", "value = value + rel[kv_idx - q_idx + 33]"));
+  expectTrap(run("table: f16[4, head_dim]", "score = score + dot(query, table[floor(suffix_sum(1.0))])"));
 }
 
 TEST(Checked, SharedIndicesOutOfRangeTrap) {
@@ -91,6 +96,11 @@ TEST(Checked, ReadsInRangeDoNot) {
 }
 
 TEST(Checked, ReadsThatDoNotCountDoNot) {
+  expectSuccess(run("rel: f16[77, head_dim]", "mask = causal()\nkey = key + rel[q_pos - kv_pos]"));
+  expectSuccess(run("rel: f16[kv_len, head_dim]", "mask = causal()\nkey = key + rel[q_pos - kv_pos]"));
+  expectSuccess(run("rel: f16[109, head_dim]", "score = score + dot(key, rel[kv_idx - q_idx + 32])"));
+  expectSuccess(run("rel: f32[kv_len, head_dim]", "mask = causal()\nvalue = value + rel[q_pos - kv_pos]"));
+  expectSuccess(run("table: f16[4, head_dim]", "mask = kv_idx < 3\nscore = score + dot(query, table[floor(suffix_sum(1.0))])"));
   expectSuccess(run("table: f32[8]", "mask = kv_idx < 8\nscore = score + table[kv_idx]"));
   expectSuccess(run("table: f32[8]", "score = if kv_idx < 8 then score + table[kv_idx] else score"));
   expectSuccess(run("flags: bool[8]", "mask = kv_idx < 8 and flags[kv_idx]"));

@@ -2,6 +2,7 @@
 
 #include "dsl/RandomInputs.h"
 #include "tools/attnc/Check.h"
+#include "tools/attnc/RequestLengths.h"
 
 #include <limits>
 #include <map>
@@ -18,7 +19,11 @@ static std::map<std::string, double> valuesOf(const std::string &shape) {
   std::istringstream stream(shape);
   for (std::string item; std::getline(stream, item, ',');) {
     std::size_t equals = item.find('=');
-    values[item.substr(0, equals)] = std::stod(item.substr(equals + 1));
+    std::string name = item.substr(0, equals), text = item.substr(equals + 1);
+    if (text.find('/') == std::string::npos)
+      values[name] = std::stod(text);
+    else
+      static_cast<void>(tools::addLengths(name, text, values));
   }
   return values;
 }
@@ -46,6 +51,18 @@ static void fillTiny(dsl::EvaluationInput &input) {
     if (isFloat(tensor.type) && name != "query" && name != "key" && name != "value")
       for (std::int64_t i = 0; i < tensor.elementCount(); ++i)
         tensor.set(i, static_cast<double>(i * 37 % 1024) * 0x1p-24);
+}
+
+/// NaN and infinities of both signs in turn, in one channel of every 7th row of parameters that are tables of vectors.
+static void fillTableRows(dsl::EvaluationInput &input) {
+  for (auto &[name, tensor] : input.tensors) {
+    if (!isFloat(tensor.type) || tensor.shape.size() < 2 || name == "query" || name == "key" || name == "value")
+      continue;
+    const double special[] = {kNaN, kInfinity, -kInfinity};
+    std::int64_t width = tensor.shape.back(), rows = tensor.elementCount() / width;
+    for (std::int64_t row = 3; row < rows; row += 7)
+      tensor.set(row * width + row / 7 % 4, special[row / 7 % 3]);
+  }
 }
 
 static void fillPastLengths(dsl::EvaluationInput &input) {
@@ -103,6 +120,9 @@ Result<dsl::EvaluationInput> makeInput(const dsl::TypedSpec &spec, const std::st
     break;
   case Values::OneKeyNan:
     fillRow(tensor("key"), 0, tensor("key").shape[1] / 2, 0, kNaN);
+    break;
+  case Values::SomeTableRowsNan:
+    fillTableRows(*input);
     break;
   case Values::PastLengths:
     fillPastLengths(*input);

@@ -1,0 +1,13 @@
+// All operations of the dialect `tile`, for its page.
+#ifndef ATTN_IR_TILE_ALLTILEOPS
+#define ATTN_IR_TILE_ALLTILEOPS
+
+include "ir/tile/TileOps.td"
+include "ir/tile/DiagonalOps.td"
+include "ir/tile/RandomOps.td"
+include "ir/tile/ScanOps.td"
+include "ir/tile/TransposeOps.td"
+include "ir/tile/WidenOps.td"
+include "ir/tile/WorkOps.td"
+
+#endif // ATTN_IR_TILE_ALLTILEOPS
