@@ -175,7 +175,7 @@ Outcome Run::separate(Operation *op, const Access &since) {
   auto guard = since.op ? dyn_cast<scf::IfOp>(since.op->getParentOp()) : scf::IfOp();
   bool isLookedUp = isa_and_present<tile::WriteOp>(since.op) && isa<tile::AtOp>(op);
   if (isLookedUp || (inRole && guard && !guard->isAncestor(op))) {
-    OpBuilder behind(guard.getContext());
+    OpBuilder behind(op->getContext());
     behind.setInsertionPointAfter(since.op);
     tile::BarrierOp::create(behind, op->getLoc());
     return Outcome::Changed;
