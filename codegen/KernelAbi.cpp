@@ -3,6 +3,7 @@
 
 #include "codegen/AsyncAbi.h"
 #include "ir/attn/AttnDialect.h"
+#include "ir/attn/LayoutAttributes.h"
 #include "ir/tile/PlanAttributes.h"
 #include "ir/tile/TileDialect.h"
 
@@ -42,6 +43,7 @@ namespace {
 struct TensorUse {
   bool pointer = false;
   bool wholeRows = false;
+  bool inChunks = false;   ///< rows are copied 16 bytes at a time
   std::set<unsigned> strides;
   std::set<unsigned> sizes;
   std::vector<TensorMapLayout> maps;
@@ -62,6 +64,9 @@ static void useRows(TensorUse &use, tile::TileTensorType type, mlir::ValueRange 
   }
 }
 
+static bool isPageTable(tile::StoreOp, Value) { return false; }
+template <class OpType> static bool isPageTable(OpType op, Value tensor) { return op.getPages() == tensor; }
+
 static TensorUse useOf(Value tensor) {
   TensorUse use;
   auto type = mlir::cast<tile::TileTensorType>(tensor.getType());
@@ -78,7 +83,14 @@ static TensorUse useOf(Value tensor) {
               use.strides.insert(static_cast<unsigned>(i));
         })
         .Case<tile::LoadOp, tile::StoreOp, tile::FillOp>([&](auto op) {
+          if (isPageTable(op, tensor)) {
+            use.pointer = true;
+            use.strides.insert(0);
+            return;
+          }
           auto map = tensorMapOf(op.getOperation());
+          auto fill = mlir::dyn_cast<tile::FillOp>(op.getOperation());
+          use.inChunks |= map || (fill && fill.getVia() != "plain");
           if (!map)
             return useRows(use, type, op.getIndices(), op.getDim());
           use.wholeRows = true;
@@ -96,7 +108,10 @@ std::vector<KernelParam> kernelParams(func::FuncOp kernel) {
     std::string name = argumentName(kernel, argument.getArgNumber());
     auto type = mlir::dyn_cast<tile::TileTensorType>(argument.getType());
     if (!type) {
-      if (!argument.use_empty())
+      bool isExtent = static_cast<bool>(kernel.getArgAttr(argument.getArgNumber(), tile::kExtentAttr));
+      if (isExtent && !argument.use_empty() && seen.insert(name).second)
+        extents.push_back({Kind::Extent, name});
+      else if (!isExtent && !argument.use_empty())
         scalars.push_back({Kind::Scalar, name});
       continue;
     }
@@ -131,6 +146,14 @@ static std::optional<SizeExpr> binary(SizeExpr::Kind kind, mlir::Operation *op) 
   return SizeExpr::binary(kind, *lhs, *rhs);
 }
 
+/// An extent that is an argument of the kernel itself.
+static std::optional<SizeExpr> extentOf(mlir::BlockArgument argument) {
+  auto kernel = mlir::dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  if (!kernel || !kernel.getArgAttr(argument.getArgNumber(), tile::kExtentAttr))
+    return std::nullopt;
+  return SizeExpr::name(argumentName(kernel, argument.getArgNumber()));
+}
+
 /// A scalar of the kernel as an expression over extents. Sizes are not negative, so signed division rounds down.
 static std::optional<SizeExpr> sizeExpr(Value value) {
   llvm::APInt constant;
@@ -138,7 +161,7 @@ static std::optional<SizeExpr> sizeExpr(Value value) {
     return SizeExpr::number(constant.getSExtValue());
   mlir::Operation *op = value.getDefiningOp();
   if (!op)
-    return std::nullopt;
+    return extentOf(mlir::cast<mlir::BlockArgument>(value));
   using K = SizeExpr::Kind;
   return llvm::TypeSwitch<mlir::Operation *, std::optional<SizeExpr>>(op)
       .Case([](tile::SizeOp size) {
@@ -246,8 +269,9 @@ static std::optional<ValueRange> valueRange(func::FuncOp kernel, unsigned index)
 
 /// Whole rows are copied in chunks of 16 bytes.
 static std::uint32_t alignmentOf(mlir::BlockArgument argument, ElementType element) {
-  if (useOf(argument).wholeRows)
-    return 16;
+  TensorUse use = useOf(argument);
+  if (use.wholeRows) // of 8-bit elements those that threads widen or store lie in chunks of 8
+    return storageBits(element) == 8 && !use.inChunks ? 8 : 16;
   return std::max({8u, storageBits(element), element == ElementType::Bit ? 32u : 8u}) / 8;
 }
 
@@ -265,6 +289,12 @@ static bool describeTensor(func::FuncOp kernel, mlir::BlockArgument argument, Te
                                                                : ArgumentRole::Input;
   tensor.range = valueRange(kernel, index);
   tensor.ascending = type.getAscending();
+  if (auto step = kernel.getArgAttrOfType<mlir::StringAttr>(index, ir::kMostStepAttr))
+    tensor.mostStep = SizeExpr::parse(step.str());
+  if (auto counted = kernel.getArgAttrOfType<mlir::ArrayAttr>(index, ir::kCountedByAttr)) {
+    tensor.countedBy = mlir::cast<mlir::StringAttr>(counted[0]).str();
+    tensor.countUnit = static_cast<std::uint32_t>(mlir::cast<mlir::IntegerAttr>(counted[1]).getInt());
+  }
   tensor.alignment = alignmentOf(argument, *element);
   tensor.dims.assign(type.getRank(), SizeExpr::number(0));
   for (unsigned dim = 0; dim < type.getRank(); ++dim) {
@@ -285,6 +315,7 @@ static bool describeScalar(func::FuncOp kernel, mlir::BlockArgument argument, Sc
   }
   scalar.type = *element;
   scalar.range = valueRange(kernel, index);
+  scalar.positive = static_cast<bool>(kernel.getArgAttr(index, AttnDialect::kPositive));
   mlir::Attribute value = kernel.getArgAttr(index, AttnDialect::kDefault);
   if (auto integer = mlir::dyn_cast_or_null<mlir::IntegerAttr>(value))
     scalar.defaultValue = integer.getType().isInteger(1) ? static_cast<double>(integer.getValue().getZExtValue())
@@ -299,6 +330,8 @@ static bool describeArguments(func::FuncOp kernel, PlanManifest &manifest, std::
     return std::find_if(list.begin(), list.end(), [&](const auto &each) { return each.name == name; });
   };
   for (mlir::BlockArgument argument : kernel.getArguments()) {
+    if (kernel.getArgAttr(argument.getArgNumber(), tile::kExtentAttr))
+      continue; // a number that the caller passes where no shape gives it
     std::string name = argumentName(kernel, argument.getArgNumber());
     if (auto known = find(manifest.tensors, name); known != manifest.tensors.end()) { // of an earlier kernel
       known->alignment = std::max(known->alignment, alignmentOf(argument, known->type));
@@ -326,10 +359,12 @@ static bool describeArguments(func::FuncOp kernel, PlanManifest &manifest, std::
 /// Heads that are bound at launch must still divide.
 static void checkHeads(func::FuncOp kernel, PlanManifest &manifest) {
   const TensorArgument *query = manifest.tensor("query"), *key = manifest.tensor("key");
-  if (!query || !key || query->dims.size() != 4 || key->dims.size() != 4)
+  if (!query || !key || query->dims.size() < 3 || key->dims.size() < 3)
     return;
-  unsigned heads = callersDimension(kernel, "query", 2);
-  const SizeExpr &queryHeads = query->dims[heads], &keyHeads = key->dims[heads];
+  auto headsOf = [&](const TensorArgument &tensor) -> const SizeExpr & {
+    return tensor.dims[callersDimension(kernel, tensor.name, static_cast<unsigned>(tensor.dims.size()) - 2)];
+  };
+  const SizeExpr &queryHeads = headsOf(*query), &keyHeads = headsOf(*key);
   if (queryHeads == keyHeads || (queryHeads.constant() && keyHeads.constant()))
     return;
   ExtentCheck check{SizeExpr::binary(SizeExpr::Kind::Mod, queryHeads, keyHeads), {}};
@@ -369,6 +404,7 @@ std::optional<PlanManifest> buildManifest(mlir::ModuleOp module, llvm::StringRef
     if (manifest.kernels.empty())
       checkHeads(kernel, manifest);
     manifest.kernels.push_back(std::move(entry));
+    manifest.tf32 |= kernel->hasAttr(tile::kTf32Attr);
   }
   if (manifest.kernels.empty()) {
     *error = "the module holds no kernel";

@@ -2,7 +2,9 @@
 #include "dsl/AstToAttn.h"
 
 #include "dsl/AstToAttnExpr.h"
+#include "dsl/RequestRows.h"
 #include "ir/attn/AttnDialect.h"
+#include "ir/attn/LayoutAttributes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -74,6 +76,7 @@ private:
   PlanArguments arguments;
   FeatureList features;
   SplitVector valueTerms;
+  SmallVector<Value> layoutInputs;   ///< of layouts ragged and paged
   ir::AttentionOp attention;
 
   Location locationAt(SourcePosition position) { return locationOf(&context, spec, position); }
@@ -93,10 +96,13 @@ private:
                    Value &slot);
   void addPromise(const std::optional<RangePromise> &range, SmallVector<NamedAttribute> &attributes);
   void addInputs();
+  void addLayoutInputs();
   void addTensors();
   void addScalars();
   LogicalResult addAttention();
   Value storedValue();
+  LogicalResult setProbsType();
+  const TypedExpr *scaleOfSum() const;
 
   // Regions. `fill` yields values into a block made for `region`.
   LogicalResult fillFeatures(Region &region, ArrayRef<const TypedExpr *> list, InputKind input);
@@ -118,12 +124,8 @@ private:
 
 LogicalResult PlanBuilder::checkProperties() {
   const Properties &properties = spec.properties;
-  if (properties.layout == LayoutKind::Ragged || properties.layout == LayoutKind::Paged)
-    return refuse(properties.layoutPosition, "layout `" + StringRef(spelling(properties.layout)) + "` is not compiled yet");
-  for (const ScaleProperty *scale :
-       {&properties.queryScale, &properties.keyScale, &properties.valueScale, &properties.outScale})
-    if (scale->kind != ScaleKind::None)
-      return refuse(properties.scalesPosition, "scales of query, key, value and out are not compiled yet");
+  if (!properties.grad.empty())
+    emitWarning(locationAt(properties.gradPosition)) << "gradients are not compiled yet: this is the forward kernel alone";
   if (!spec.usesQuery)
     return refuse(spec.position, "a specification that uses no `query` is not compiled yet");
   return success();
@@ -178,10 +180,7 @@ ir::AttnTensorType PlanBuilder::inputType(InputKind input) {
   ElementType element = isQuery                      ? properties.queryDtype
                         : input == InputKind::Key ? properties.keyDtype
                                                   : properties.valueDtype;
-  return tensorType(element,
-                    {SizeExpr::name("batch"), SizeExpr::name(isQuery ? "q_len" : "kv_len"),
-                     isQuery ? properties.qHeads : properties.kvHeads,
-                     SizeExpr::number(input == InputKind::Value ? properties.headDimV : properties.headDim)});
+  return tensorType(element, inputDims(properties, input));
 }
 
 void PlanBuilder::addArgument(StringRef name, mlir::Type type, SourcePosition position,
@@ -205,6 +204,25 @@ void PlanBuilder::addInputs() {
   for (InputKind input : {InputKind::Query, InputKind::Key, InputKind::Value})
     if (unsigned i = static_cast<unsigned>(input); uses[i])
       addArgument(kInputNames[i], inputType(input), spec.position, {}, arguments.inputs[i]);
+}
+
+/// Where the rows of each request lie, and what a launch can check of it.
+void PlanBuilder::addLayoutInputs() {
+  for (const LayoutInput &input : dsl::layoutInputs(spec.properties)) {
+    SmallVector<NamedAttribute> attributes;
+    addPromise(RangePromise{SizeExpr::number(0), input.highest}, attributes);
+    bool isAscending = input.mostStep.has_value();
+    if (isAscending)
+      attributes.emplace_back(ir::AttnDialect::kAscending, builder.getUnitAttr());
+    if (input.name == "cu_seqlens_q") // the grid is made for requests of that length
+      attributes.emplace_back(ir::kMostStepAttr, builder.getStringAttr(input.mostStep->text()));
+    if (!input.countedBy.empty()) {
+      Attribute counted[] = {builder.getStringAttr(input.countedBy), builder.getI64IntegerAttr(spec.properties.pageSize)};
+      attributes.emplace_back(ir::kCountedByAttr, builder.getArrayAttr(counted));
+    }
+    addArgument(input.name, tensorType(ElementType::I32, input.dims, isAscending), spec.properties.layoutPosition,
+                std::move(attributes), layoutInputs.emplace_back());
+  }
 }
 
 void PlanBuilder::addTensors() {
@@ -239,6 +257,8 @@ void PlanBuilder::addScalars() {
                                 : builder.getF32FloatAttr(static_cast<float>(*value));
       attributes.emplace_back(ir::AttnDialect::kDefault, attribute);
     }
+    if (scalar.isScale)
+      attributes.emplace_back(ir::AttnDialect::kPositive, builder.getUnitAttr());
     addArgument(scalar.name, type, scalar.position, std::move(attributes), slot);
   }
   if (spec.properties.softmaxScale)
@@ -265,19 +285,19 @@ Value PlanBuilder::storedValue() {
 
 LogicalResult PlanBuilder::addAttention() {
   const Properties &properties = spec.properties;
-  SizeExpr batch = SizeExpr::name("batch"), rows = SizeExpr::name("q_len");
   SmallVector<mlir::Type> types;
   SmallVector<StringRef> names;
   if (properties.outputOut) {
     names.push_back("out");
-    types.push_back(tensorType(properties.outDtype,
-                               {batch, rows, properties.qHeads, SizeExpr::number(spec.out->type.length)}));
+    std::vector<SizeExpr> dims = outRowDims(properties);
+    dims.push_back(SizeExpr::number(spec.out->type.length));
+    types.push_back(tensorType(properties.outDtype, dims));
   }
   auto addRowNumber = [&](StringRef name, bool wanted) {
     if (!wanted)
       return;
     names.push_back(name);
-    types.push_back(tensorType(ElementType::F32, {batch, properties.qHeads, rows}));
+    types.push_back(tensorType(ElementType::F32, rowNumberDims(properties)));
   };
   addRowNumber("lse", properties.outputLse);
   addRowNumber("max_score", properties.outputMaxScore);
@@ -290,15 +310,18 @@ LogicalResult PlanBuilder::addAttention() {
     return failure();
   Value key = arguments.inputs[1] ? arguments.inputs[1] : value;
   attention = ir::AttentionOp::create(builder, locationAt(spec.position), TypeRange(types), arguments.inputs[0], key, value,
-                                      ValueRange(), ValueRange());
+                                      properties.layout == LayoutKind::Ragged ? ValueRange(layoutInputs) : ValueRange(),
+                                      properties.layout == LayoutKind::Paged ? ValueRange(layoutInputs) : ValueRange());
+  if (properties.layout == LayoutKind::Paged)
+    attention.setPageSize(properties.pageSize);
   static constexpr StringLiteral kDefaultNames[] = {"out", "lse", "max_score"};
   if (!llvm::equal(names, ArrayRef(kDefaultNames).take_front(names.size())))
     attention.setOutputsAttr(builder.getStrArrayAttr(names));
   if (spec.weights.kind != WeightKind::Softmax)
     attention.setWeights(ir::Weights::direct);
   attention.setNormalize(spec.weights.kind == WeightKind::Normalize);
-  if (mlir::Type probs = elementTypeOf(&context, properties.probsDtype); probs != attention.getProbsElementType())
-    attention.setProbsTypeAttr(TypeAttr::get(probs));
+  if (failed(setProbsType()))
+    return failure();
   func::ReturnOp::create(builder, locationAt(spec.position), attention.getResults());
   return success();
 }
@@ -341,7 +364,10 @@ LogicalResult PlanBuilder::fillFeatures(Region &region, ArrayRef<const TypedExpr
 }
 
 LogicalResult PlanBuilder::fillScore() {
-  auto lastLength = [](Value tensor) { return *cast<ir::AttnTensorType>(tensor.getType()).getConstantSize(3); };
+  auto lastLength = [](Value tensor) {
+    auto type = cast<ir::AttnTensorType>(tensor.getType());
+    return *type.getConstantSize(type.getRank() - 1);
+  };
   SmallVector<mlir::Type> types = featureTypes(features.query, rowType(lastLength(attention.getQuery())));
   unsigned queryCount = types.size();
   llvm::append_range(types, featureTypes(features.key, rowType(lastLength(attention.getKey()))));
@@ -372,6 +398,32 @@ LogicalResult PlanBuilder::fillMask() {
   return yield(locationOfExpr(spec.mask), emitter.emit(spec.mask));
 }
 
+/// The scale of `value` where its rows are multiplied as they lie in memory: it becomes a factor of the weights where it
+/// differs from key to key, else of their sum. Null where there is none, or where a region `value` applies it.
+const TypedExpr *PlanBuilder::scaleOfSum() const {
+  if (valueTerms.terms.size() != 1)
+    return nullptr;
+  const VectorTerm &term = valueTerms.terms.front();
+  bool isScaledInput = term.vector->kind == ExprKind::Input && term.factors.size() == 1 && term.factors[0].expr &&
+                       term.factors[0].expr->isScale;
+  return isScaledInput ? term.factors[0].expr : nullptr;
+}
+
+/// What a row of weights is rounded to. Times the scales of blocks of values they may be small: f16 would lose them.
+LogicalResult PlanBuilder::setProbsType() {
+  ElementType element = spec.properties.probsDtype;
+  if (const TypedExpr *scale = scaleOfSum(); scale && scale->domain.column) {
+    if (element == ElementType::F16)
+      return refuse(spec.properties.scalesPosition, "probs of `f16` times a `value_scale` of blocks would lose small scales; "
+                                                    "`probs_dtype: bf16` keeps them");
+    if (element != ElementType::F32)
+      element = ElementType::BF16;
+  }
+  if (mlir::Type probs = elementTypeOf(&context, element); probs != attention.getProbsElementType())
+    attention.setProbsTypeAttr(TypeAttr::get(probs));
+  return success();
+}
+
 /// The part of `value` that is made of the key row; what the weights multiply is added in `weight`.
 LogicalResult PlanBuilder::fillValue() {
   SmallVector<const VectorTerm *> stored;
@@ -379,7 +431,7 @@ LogicalResult PlanBuilder::fillValue() {
     if (term.vector->domain.inputs || (!term.vector->domain.row && term.side != TermSide::Table))
       stored.push_back(&term);
   const VectorTerm *only = stored.size() == 1 ? stored.front() : nullptr;
-  if (only && only->factors.empty() && only->vector->kind == ExprKind::Input)
+  if (scaleOfSum() || (only && only->factors.empty() && only->vector->kind == ExprKind::Input))
     return success();
   Block *block = attention.addBlock(attention.getValueRegion(), rowType(attention.getStoredValueLength()));
   builder.setInsertionPointToEnd(block);
@@ -407,7 +459,10 @@ LogicalResult PlanBuilder::fillWeight() {
     if (!term.vector->domain.inputs && (term.vector->domain.row || term.side == TermSide::Table))
       added.push_back(&term);
   bool changesWeight = spec.weights.kind != WeightKind::Direct && spec.probs != spec.weights.weight;
-  if (added.empty() && !changesWeight)
+  const TypedExpr *scale = scaleOfSum();
+  if (scale && !scale->domain.column)
+    scale = nullptr;
+  if (added.empty() && !changesWeight && !scale)
     return success();
   Block *block = attention.addBlock(attention.getWeight(), {builder.getF32Type(), rowType(spec.value->type.length)});
   builder.setInsertionPointToEnd(block);
@@ -419,6 +474,10 @@ LogicalResult PlanBuilder::fillWeight() {
     weight = emitter.emit(spec.probs);
     if (!weight)
       return failure();
+  }
+  if (scale) {
+    Value factor = emitter.emit(scale);
+    weight = arith::MulFOp::create(builder, locationOfExpr(scale), weight, factor);
   }
   for (const VectorTerm *term : added) {
     if (term->side != TermSide::Table)
@@ -452,13 +511,22 @@ static void bindWeightedSums(const TypedExpr *expr, Value row, std::set<const Ty
 }
 
 LogicalResult PlanBuilder::fillOut() {
-  if (spec.out->kind == ExprKind::WeightedSum || !spec.properties.outputOut)
+  const TypedExpr *scale = scaleOfSum();
+  if (scale && scale->domain.column)
+    scale = nullptr;
+  if ((spec.out->kind == ExprKind::WeightedSum && !scale) || !spec.properties.outputOut)
     return success();
   Block *block = attention.addBlock(attention.getOut(), rowType(spec.value->type.length));
   builder.setInsertionPointToEnd(block);
   ExprEmitter emitter(builder, spec, arguments);
   std::set<const TypedExpr *> visited;
-  bindWeightedSums(spec.out, block->getArgument(0), visited, emitter);
+  Value sum = block->getArgument(0);
+  if (scale) {
+    Location location = locationOfExpr(scale);
+    Value factor = vector::BroadcastOp::create(builder, location, sum.getType(), emitter.emit(scale));
+    sum = arith::MulFOp::create(builder, location, sum, factor);
+  }
+  bindWeightedSums(spec.out, sum, visited, emitter);
   return yield(locationOfExpr(spec.out), emitter.emit(spec.out));
 }
 
@@ -474,6 +542,7 @@ OwningOpRef<ModuleOp> PlanBuilder::build() {
     plan->setAttr(ir::AttnDialect::kLayout, builder.getStringAttr("bhsd"));
   builder.setInsertionPointToEnd(plan.addEntryBlock());
   addInputs();
+  addLayoutInputs();
   addTensors();
   addScalars();
   if (failed(addAttention()) || failed(fillFeatures(attention.getQueryRegion(), features.query, InputKind::Query)) ||

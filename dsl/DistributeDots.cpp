@@ -56,9 +56,19 @@ static void splitBinary(const TypedExpr *vector, std::vector<TermFactor> factors
   split(rhs, std::move(factors), result);
 }
 
+/// The scale of an input that `vector` is, as it lies in memory, times that; null for all else.
+static const TypedExpr *scaleOfInput(const TypedExpr &vector) {
+  if (vector.kind != ExprKind::Binary || vector.binary != BinaryOp::Mul)
+    return nullptr;
+  const TypedExpr *row = vector.operands[0], *scale = vector.operands[1];
+  return row->kind == ExprKind::Input && scale->isScale ? scale : nullptr;
+}
+
 static void split(const TypedExpr *vector, std::vector<TermFactor> factors, SplitVector &result) {
   if (result.offender)
     return;
+  if (const TypedExpr *scale = scaleOfInput(*vector))
+    return splitWith(vector->operands[0], std::move(factors), {TermFactor::Kind::Times, scale}, result);
   if (!vector->domain.isPoint() || vector->kind == ExprKind::Read) {
     result.terms.push_back({sideOf(*vector), vector, std::move(factors)});
     return;

@@ -1,6 +1,7 @@
 // Splits vectors that depend on both rows into terms of one row each, so that `dot(query, key + table[r])` becomes
 // `dot(query, key) + dot(query, table[r])`: what the IR multiplies are *features*, vectors made of the query row or of
-// the key row alone, and table rows. Free of MLIR.
+// the key row alone, and table rows. The scale of an input that is multiplied as it lies in memory stands beside it as a
+// factor. Free of MLIR.
 #pragma once
 
 #include "dsl/TypedSpec.h"

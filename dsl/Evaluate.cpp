@@ -26,6 +26,9 @@ static Status invalid(std::string message) { return {StatusCode::InvalidArgument
 Result<Extents> boundExtents(const TypedSpec &spec, const EvaluationInput &input) {
   Extents extents = input.extents;
   const Properties &properties = spec.properties;
+  if (input.tensors.contains("cu_seqlens_q"))
+    if (Status status = bindLayoutExtents(spec, input.tensors, extents); !status)
+      return invalid(std::string(status.message()));
   extents.try_emplace("head_dim", properties.headDim);
   extents.try_emplace("head_dim_v", properties.headDimV);
   for (auto [name, heads] : {std::pair{"q_heads", &properties.qHeads}, std::pair{"kv_heads", &properties.kvHeads}}) {
@@ -36,7 +39,7 @@ Result<Extents> boundExtents(const TypedSpec &spec, const EvaluationInput &input
         extents.emplace(name, *value);
   }
   for (const char *name : {"batch", "q_len", "kv_len", "q_heads", "kv_heads"})
-    if (auto found = extents.find(name); found == extents.end() || found->second < 1)
+    if (auto found = extents.find(name); found == extents.end() || (found->second < 1 && !isInSequence(properties)))
       return invalid("`" + std::string(name) + "` needs a value of 1 or more");
   for (const std::string &name : spec.extents)
     if (!extents.contains(name))
@@ -101,34 +104,31 @@ static Status bindParameters(EvaluationProgram &program, const EvaluationInput &
 static Status bindInput(EvaluationProgram &program, const EvaluationInput &input) {
   const TypedSpec &spec = program.spec;
   const Properties &properties = spec.properties;
-  if (properties.layout == LayoutKind::Ragged || properties.layout == LayoutKind::Paged)
-    return {StatusCode::Unsupported,
-            "evaluate: layout `" + std::string(spelling(properties.layout)) + "` is not evaluated yet"};
-  for (const ScaleProperty *scale :
-       {&properties.queryScale, &properties.keyScale, &properties.valueScale, &properties.outScale})
-    if (scale->kind != ScaleKind::None)
-      return {StatusCode::Unsupported, "evaluate: scales of query, key, value and out are not evaluated yet"};
   Result<Extents> extents = boundExtents(spec, input);
   if (!extents)
     return extents.status();
   program.extents = *extents;
   program.batch = program.extents["batch"];
-  program.qLen = program.extents["q_len"];
-  program.kvLen = program.extents["kv_len"];
   program.qHeads = program.extents["q_heads"];
   program.kvHeads = program.extents["kv_heads"];
+  Result<BatchRows> rows = batchRows(spec, program.extents, input.tensors);
+  if (!rows)
+    return invalid(std::string(rows.status().message()));
+  program.rows = std::move(*rows);
+  program.kvLen = program.rows.longestKey();
   struct Used {
     bool isUsed;
     const char *name;
-    std::vector<std::int64_t> shape;
   };
-  Used used[] = {{spec.usesQuery, "query", {program.batch, program.qLen, program.qHeads, properties.headDim}},
-                 {spec.usesKey, "key", {program.batch, program.kvLen, program.kvHeads, properties.headDim}},
-                 {spec.usesValue, "value", {program.batch, program.kvLen, program.kvHeads, properties.headDimV}}};
+  const Used used[] = {{spec.usesQuery, "query"}, {spec.usesKey, "key"}, {spec.usesValue, "value"}};
   for (unsigned i = 0; i < 3; ++i)
-    if (used[i].isUsed)
-      if (Status status = widen(input, used[i].name, used[i].shape, program.inputs[i]); !status)
+    if (used[i].isUsed) {
+      std::vector<std::int64_t> shape;
+      for (const SizeExpr &dim : inputDims(properties, static_cast<InputKind>(i)))
+        shape.push_back(dim.evaluate(program.extents).value_or(-1));
+      if (Status status = widen(input, used[i].name, shape, program.inputs[i]); !status)
         return status;
+    }
   if (properties.softmaxScale) {
     program.softmaxScale = *properties.softmaxScale;
   } else {
@@ -159,6 +159,7 @@ struct RowResult {
   std::vector<double> sum;      ///< of probs * value
   std::vector<double> out;
   double lse = 0, maxScore = 0;
+  std::int64_t qIdx = 0;        ///< which row
 };
 
 /// What independent roundings do to a row, in variances.
@@ -185,7 +186,10 @@ public:
   RowEvaluator(const EvaluationProgram &program, const Roots &roots, const EvaluateOptions &options, bool emulates)
       : program(program), roots(roots), options(options), emulates(emulates), evaluator(program, emulates) {}
 
-  void moveToHead(std::int64_t b, std::int64_t h) { evaluator.moveToHead(b, h); }
+  void moveToHead(std::int64_t b, std::int64_t h) {
+    kvLen = program.rows.requests[b].kvLen;
+    evaluator.moveToHead(b, h);
+  }
   RowResult evaluate(std::int64_t qIdx);
   /// The visible keys of the last row.
   const std::vector<VisibleKey> &keys() const { return visible; }
@@ -201,11 +205,14 @@ private:
   ExprEvaluator evaluator;
   std::vector<VisibleKey> visible;
   double maximum = -kInfinity;
+  std::int64_t kvLen = 0;   ///< of the request
 
   void collect(std::int64_t qIdx);
   double weightOf(double base);
   void accumulate(std::vector<double> &sum, double weight);
   double roundProbs(double weight) const;
+  bool roundsProbsToTf32() const { return program.tf32 && program.spec.properties.probsDtype == ElementType::F32; }
+  double probsRoundoff() const;
   void sumSoftmax(RowResult &row);
   void sumSoftmaxOnline(RowResult &row);
   void sumDirect(RowResult &row);
@@ -218,7 +225,7 @@ void RowEvaluator::collect(std::int64_t qIdx) {
   evaluator.moveToRow(qIdx);
   visible.clear();
   std::int32_t argument = roots.kind == WeightKind::Direct ? roots.probs : roots.argument;
-  for (std::int64_t key = 0; key < program.kvLen; ++key) {
+  for (std::int64_t key = 0; key < kvLen; ++key) {
     evaluator.moveToColumn(key);
     if (!evaluator.condition(roots.mask))
       continue;
@@ -251,7 +258,9 @@ void RowEvaluator::accumulate(std::vector<double> &sum, double weight) {
 }
 
 double RowEvaluator::roundProbs(double weight) const {
-  return roundTo(program.spec.properties.probsDtype, static_cast<float>(weight));
+  if (roundsProbsToTf32())
+    return roundToTf32(static_cast<float>(weight));
+  return roundTo(program.probsRounding, static_cast<float>(weight));
 }
 
 void RowEvaluator::sumSoftmax(RowResult &row) {
@@ -276,8 +285,16 @@ void RowEvaluator::sumSoftmax(RowResult &row) {
   }
 }
 
+/// By how much a kernel's maximum may lag behind when probs are rounded: another factor of 1 to 2 for each row. Without it the
+/// largest weight of a row is 1, which no rounding moves, and a row with one visible key shows none (docs/numerics.md).
+static double lagOfRow(std::int64_t qIdx) {
+  constexpr double kGoldenRatio = 0.6180339887498949;
+  return std::exp2(std::fmod(static_cast<double>(qIdx + 1) * kGoldenRatio, 1.0));
+}
+
 /// FlashAttention-2: keys in blocks, a running maximum, probs rounded before they are divided by their sum.
 void RowEvaluator::sumSoftmaxOnline(RowResult &row) {
+  const double lag = roots.hasFactor ? 1 : lagOfRow(row.qIdx);
   double sink = roots.sink >= 0 ? evaluator.scalar(roots.sink) : -kInfinity;
   maximum = sink;
   double denominator = sink == -kInfinity ? 0 : 1;
@@ -300,7 +317,7 @@ void RowEvaluator::sumSoftmaxOnline(RowResult &row) {
         auto weight = static_cast<float>(std::exp(visible[i].argument - maximum));
         denominator = static_cast<float>(denominator + weight);
         evaluator.moveToColumn(visible[i].kvIdx);
-        accumulate(row.sum, roundProbs(weightOf(weight)));
+        accumulate(row.sum, roundProbs(lag * weightOf(weight)) / lag);
       }
     }
     first = last;
@@ -340,6 +357,7 @@ void RowEvaluator::finish(RowResult &row) {
 
 RowResult RowEvaluator::evaluate(std::int64_t qIdx) {
   RowResult row;
+  row.qIdx = qIdx;
   row.sum.assign(static_cast<std::size_t>(program.spec.value->type.length), 0);
   collect(qIdx);
   if (roots.kind != WeightKind::Softmax)
@@ -370,12 +388,27 @@ static double smallestStep(ElementType type) {
   }
 }
 
+/// Three products of tf32 leave out this much of a product of f32 (docs/numerics.md).
+static constexpr double kTf32Remainder = 0x1p-21;
+
+double RowEvaluator::probsRoundoff() const {
+  ElementType type = program.probsRounding;
+  if (type == ElementType::F32)
+    return roundsProbsToTf32() ? kTf32Roundoff : kTf32Remainder;
+  return unitRoundoff(type);
+}
+
 static double square(double x) { return x * x; }
+/// Of the elements that are finite: only they have errors.
 static double meanSquare(const double *row, std::size_t length) {
   double sum = 0;
+  std::size_t count = 0;
   for (std::size_t c = 0; c < length; ++c)
-    sum += row[c] * row[c];
-  return sum / static_cast<double>(length);
+    if (std::isfinite(row[c])) {
+      sum += row[c] * row[c];
+      ++count;
+    }
+  return count == 0 ? 0 : sum / static_cast<double>(count);
 }
 
 static constexpr double kF32Rounding = 0x1p-24;
@@ -411,9 +444,9 @@ RowNoise RowEvaluator::noise(const RowResult &row, const RowEvaluator &emulated)
     evaluator.moveToColumn(key.kvIdx);
     double weight = roots.kind == WeightKind::Direct ? base : weightOf(base);
     double ofValue = meanSquare(evaluator.vector(roots.value), row.sum.size());
-    double step = isSoftmax ? smallestStep(properties.probsDtype) * std::exp(maximum - row.lse)
-                            : smallestStep(properties.probsDtype);
-    double rounding = square(std::max(unitRoundoff(properties.probsDtype) * weight, step));
+    double step = isSoftmax ? smallestStep(program.probsRounding) * std::exp(maximum - row.lse)
+                            : smallestStep(program.probsRounding);
+    double rounding = square(std::max(probsRoundoff() * weight, step));
     double relative = isSoftmax ? square(weight) * scoreError * 2 * (ofValue + ofSum) : scoreError * ofValue;
     noise.out += rounding * ofValue + relative;
     noise.lse += isSoftmax ? square(base) * scoreError : 0;
@@ -461,8 +494,11 @@ private:
   std::optional<RowEvaluator> emulated;
 
   void evaluateRow(std::int64_t b, std::int64_t h, std::int64_t qIdx) {
-    std::size_t outRow = static_cast<std::size_t>((b * program.qLen + qIdx) * program.qHeads + h);
-    std::size_t numberRow = static_cast<std::size_t>((b * program.qHeads + h) * program.qLen + qIdx);
+    const RequestRows &request = program.rows.requests[b];
+    std::size_t outRow = static_cast<std::size_t>((request.qStart + qIdx) * program.qHeads + h);
+    std::size_t numberRow = isInSequence(program.spec.properties)
+                                ? outRow
+                                : static_cast<std::size_t>((b * program.qHeads + h) * request.qLen + qIdx);
     RowResult row = exact.evaluate(qIdx);
     std::copy(row.out.begin(), row.out.end(), output.out.begin() + static_cast<std::ptrdiff_t>(outRow * row.out.size()));
     if (!output.lse.empty()) {
@@ -489,9 +525,16 @@ private:
 static EvaluationOutput makeOutput(const EvaluationProgram &program, const EvaluateOptions &options) {
   EvaluationOutput output;
   std::int64_t length = program.spec.out->type.length;
-  output.outShape = {program.batch, program.qLen, program.qHeads, length};
-  output.rowShape = {program.batch, program.qHeads, program.qLen};
-  auto rows = static_cast<std::size_t>(program.batch * program.qHeads * program.qLen);
+  auto shapeOf = [&](const std::vector<SizeExpr> &dims) {
+    std::vector<std::int64_t> shape;
+    for (const SizeExpr &dim : dims)
+      shape.push_back(dim.evaluate(program.extents).value_or(0));
+    return shape;
+  };
+  output.outShape = shapeOf(outRowDims(program.spec.properties));
+  output.outShape.push_back(length);
+  output.rowShape = shapeOf(rowNumberDims(program.spec.properties));
+  auto rows = static_cast<std::size_t>(program.rows.queries * program.qHeads);
   output.out.resize(rows * static_cast<std::size_t>(length));
   bool isSoftmax = program.spec.weights.kind == WeightKind::Softmax;
   if (isSoftmax) {
@@ -506,11 +549,16 @@ static EvaluationOutput makeOutput(const EvaluationProgram &program, const Evalu
     output.emulatedMaxScore.resize(output.lse.size());
     output.maxScoreNoise.resize(output.lse.size());
   }
+  const Properties &properties = program.spec.properties;
+  auto isShort = [](ElementType type) { return type != ElementType::F32 && type != ElementType::F64; };
+  bool anyShort = isShort(properties.queryDtype) || isShort(properties.keyDtype) || isShort(properties.valueDtype) ||
+                  isShort(properties.probsDtype) || isShort(properties.outDtype);
+  output.isAllF32 = !anyShort && !program.tf32;
   return output;
 }
 
 Result<EvaluationOutput> evaluate(const TypedSpec &spec, const EvaluationInput &input, const EvaluateOptions &options) {
-  EvaluationProgram program(spec);
+  EvaluationProgram program(spec, options.tf32);
   if (Status status = bindInput(program, input); !status)
     return status;
   Roots roots(program);
@@ -527,8 +575,8 @@ Result<EvaluationOutput> evaluate(const TypedSpec &spec, const EvaluationInput &
       Worker worker(program, roots, options, output);
       for (std::int64_t task = next++; task < heads * shares; task = next++) {
         std::int64_t head = task / shares, share = task % shares;
-        worker.evaluateHead(head / program.qHeads, head % program.qHeads, share * program.qLen / shares,
-                            (share + 1) * program.qLen / shares);
+        std::int64_t b = head / program.qHeads, qLen = program.rows.requests[b].qLen;
+        worker.evaluateHead(b, head % program.qHeads, share * qLen / shares, (share + 1) * qLen / shares);
       }
     } catch (const EvaluationFailure &caught) {
       std::lock_guard lock(failureLock);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "dsl/Evaluate.h"
+#include "dsl/RequestRows.h"
 #include "dsl/TypedSpec.h"
 
 #include <memory>
@@ -39,6 +40,8 @@ public:
     bool isKept = false;                       ///< for all keys of a head
     bool isRounded = false;                    ///< by emulation: an operand of a tensor core
     ElementType rounding = ElementType::F32;
+    bool toTf32 = false;                       ///< rather than to `rounding`
+    bool isTangentOfScore = false;             ///< a tanh, by emulation of the absolute accuracy that a score needs
     std::int32_t operands[4] = {-1, -1, -1, -1};
     std::vector<std::int32_t> moreOperands;    ///< of a Read: all its indices
     std::int32_t variable = -1;
@@ -47,17 +50,22 @@ public:
     std::size_t width() const { return expr->type.isVector() ? static_cast<std::size_t>(expr->type.length) : 1; }
   };
 
-  explicit EvaluationProgram(const TypedSpec &spec);
+  /// With `tf32`, products of f32 round their operands so.
+  EvaluationProgram(const TypedSpec &spec, bool tf32);
 
   std::int32_t indexOf(const TypedExpr *expr) const { return expr ? indices.at(expr) : -1; }
 
   const TypedSpec &spec;
+  bool tf32;
   std::vector<Node> nodes;
   std::size_t storageSize = 0, keptSize = 0;
+  ElementType probsRounding = ElementType::F32;                    ///< what emulation rounds a row of probs to
 
   // Bound before evaluation.
   std::map<std::string, std::int64_t, std::less<>> extents;
-  std::int64_t batch = 0, qLen = 0, kvLen = 0, qHeads = 0, kvHeads = 0;
+  std::int64_t batch = 0, qHeads = 0, kvHeads = 0;
+  BatchRows rows;
+  std::int64_t kvLen = 0;                      ///< of the longest request
   WideTensor inputs[3];
   std::vector<WideTensor> tensors;             ///< by parameter
   std::vector<double> scalars;
@@ -66,11 +74,14 @@ public:
 private:
   std::int32_t add(const TypedExpr *expr);
   void markRoundings();
+  void markTangents(const TypedExpr *summand);
   std::unordered_map<const TypedExpr *, std::int32_t> indices;
 };
 
 /// Half a unit in the last place at 1.
 double unitRoundoff(ElementType type);
+/// Of tf32.
+inline constexpr double kTf32Roundoff = 0x1p-11;
 
 class ExprEvaluator {
 public:
@@ -100,6 +111,7 @@ private:
 
   double computeScalar(const Node &node);
   double computeNumber(const Node &node);
+  std::optional<std::int64_t> sizeOfRequest(std::string_view name) const;
   double computeIndex(const Node &node) const;
   double readScalar(const Node &node);
   std::size_t readOffset(const Node &node);

@@ -50,14 +50,36 @@ std::int32_t EvaluationProgram::add(const TypedExpr *expr) {
   return index;
 }
 
+static bool isFloat8(ElementType type) { return type == ElementType::E4M3 || type == ElementType::E5M2; }
+
+/// What a kernel multiplies numbers of type `own` as, beside those of type `other`: 8-bit floats as what stands beside them,
+/// or as f16.
+static ElementType multipliedAs(ElementType own, ElementType other) {
+  if (!isFloat8(own))
+    return own;
+  return isFloat8(other) ? ElementType::F16 : other;
+}
+
+/// Probs times the scales of blocks of values may be small numbers, which bf16 has.
+static ElementType roundingOfProbs(const Properties &properties) {
+  if (isFloat8(properties.probsDtype) && properties.valueScale.kind == ScaleKind::PerBlock)
+    return ElementType::BF16;
+  return multipliedAs(properties.probsDtype, properties.valueDtype);
+}
+
 void EvaluationProgram::markRoundings() {
   const Properties &properties = spec.properties;
+  ElementType ofQuery = multipliedAs(properties.queryDtype, properties.keyDtype);
+  ElementType ofKey = multipliedAs(properties.keyDtype, properties.queryDtype);
+  probsRounding = roundingOfProbs(properties);
   auto mark = [&](const TypedExpr *expr, ElementType type) {
     auto found = indices.find(expr);
-    if (found == indices.end() || expr->kind == ExprKind::Input)
+    bool toTf32 = tf32 && type == ElementType::F32;
+    if (found == indices.end() || (expr->kind == ExprKind::Input && !toTf32))
       return; // as it lies in memory it has been rounded
     nodes[found->second].isRounded = true;
     nodes[found->second].rounding = type;
+    nodes[found->second].toTf32 = toTf32;
   };
   std::vector<const TypedExpr *> roots;
   for (const TypedExpr *root : {spec.weights.argument, spec.weights.by, spec.probs})
@@ -65,23 +87,40 @@ void EvaluationProgram::markRoundings() {
       roots.push_back(root);
   FeatureList features = collectFeatures(roots);
   for (const TypedExpr *feature : features.query)
-    mark(feature, properties.queryDtype);
+    mark(feature, ofQuery);
   for (const TypedExpr *table : features.queryTables)
-    mark(table, properties.queryDtype);
+    mark(table, ofQuery);
   for (const TypedExpr *feature : features.key)
-    mark(feature, properties.keyDtype);
+    mark(feature, ofKey);
   for (const TypedExpr *table : features.keyTables)
-    mark(table, properties.keyDtype);
+    mark(table, ofKey);
   for (const VectorTerm &term : splitVector(spec.value).terms)
-    mark(term.vector, properties.valueDtype);
+    mark(term.vector, multipliedAs(properties.valueDtype, probsRounding));
 }
 
-EvaluationProgram::EvaluationProgram(const TypedSpec &spec) : spec(spec) {
+/// A tanh that reaches the score by sums and factors alone (docs/numerics.md).
+void EvaluationProgram::markTangents(const TypedExpr *summand) {
+  bool isSum = summand->kind == ExprKind::Binary && (summand->binary == BinaryOp::Add || summand->binary == BinaryOp::Sub);
+  bool isProduct = summand->kind == ExprKind::Binary && (summand->binary == BinaryOp::Mul || summand->binary == BinaryOp::Div);
+  if (summand->kind == ExprKind::Unary && summand->unary == UnaryOp::Tanh)
+    nodes[indexOf(summand)].isTangentOfScore = true;
+  else if (isSum || (summand->kind == ExprKind::Unary && summand->unary == UnaryOp::Neg))
+    for (const TypedExpr *operand : summand->operands)
+      markTangents(operand);
+  else if (isProduct)
+    for (const TypedExpr *operand : summand->operands)
+      if (operand->domain.isPoint())
+        markTangents(operand);
+}
+
+EvaluationProgram::EvaluationProgram(const TypedSpec &spec, bool tf32) : spec(spec), tf32(tf32) {
   for (const TypedExpr *root :
        {spec.mask, spec.weights.argument, spec.weights.sink, spec.weights.by, spec.probs, spec.value, spec.out})
     if (root)
       add(root);
   markRoundings();
+  if (spec.weights.kind == WeightKind::Softmax)
+    markTangents(spec.weights.argument);
   auto keep = [&](std::int32_t index) {
     Node &node = nodes[index];
     if (node.isKept || node.level != Level::Column || (!isComputed(*node.expr) && !node.isRounded))

@@ -111,6 +111,7 @@ ExprRef ExprBuilder::scalar(std::uint32_t parameter) {
               : scalar.element == ElementType::I32 ? Type::i32() : Type::f32();
   TypedExpr result = node(ExprKind::Scalar, type, {});
   result.parameter = parameter;
+  result.isScale = scalar.isScale;
   boundByPromise(result, scalar.element, scalar.range);
   return add(std::move(result));
 }
@@ -153,6 +154,7 @@ ExprRef ExprBuilder::read(std::uint32_t parameter, std::vector<ExprRef> indices,
   }
   TypedExpr result = node(ExprKind::Read, type, std::move(indices));
   result.parameter = parameter;
+  result.isScale = tensor.isScale;
   boundByPromise(result, tensor.element, tensor.range);
   return add(std::move(result));
 }

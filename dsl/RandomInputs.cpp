@@ -1,9 +1,11 @@
 // Generation of test data.
 #include "dsl/RandomInputs.h"
 
+#include "dsl/RandomLayout.h"
+#include "dsl/RandomNumbers.h"
+
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <optional>
 
 namespace attn::dsl {
@@ -11,40 +13,10 @@ namespace attn::dsl {
 using Extents = std::map<std::string, std::int64_t, std::less<>>;
 
 namespace {
-/// SplitMix64, and what is drawn from it: the same numbers everywhere, which the standard's distributions do not promise.
-class Random {
-public:
-  explicit Random(std::uint64_t seed) : state(seed * 0x9E3779B97F4A7C15 + 0x853C49E6748FEA9B) {}
-
-  std::uint64_t next() {
-    std::uint64_t z = state += 0x9E3779B97F4A7C15;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    return z ^ (z >> 31);
-  }
-  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
-  double uniform(double lo, double hi) { return lo + (hi - lo) * uniform(); }
-  double normal() {
-    return std::sqrt(-2 * std::log(1 - uniform())) * std::cos(2 * std::numbers::pi * uniform());
-  }
-  /// Both included.
-  double integer(double lo, double hi) { return std::min(hi, lo + std::floor((hi - lo + 1) * uniform())); }
-
-private:
-  std::uint64_t state;
-};
-
 struct Bounds {
   double lo, hi;
 };
 } // namespace
-
-static std::uint64_t hashOf(std::string_view name) {
-  std::uint64_t hash = 0xCBF29CE484222325;
-  for (char c : name)
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
-  return hash;
-}
 
 static std::optional<Bounds> boundsOf(const std::optional<RangePromise> &range, const Extents &extents) {
   if (!range)
@@ -82,7 +54,17 @@ static Bounds defaultIntegerBounds(const TensorParameter &parameter, const Exten
   return {0, parameter.element == ElementType::I8 ? std::min(top, 127.0) : top};
 }
 
+/// Of inputs near 1; that of `out` so small that stored numbers, which are divided by it, use the range of 8 bits.
+static double randomScale(std::string_view name, Random &random) {
+  return name == "out_scale" ? random.uniform(0.01, 0.04) : random.uniform(0.5, 1.5);
+}
+
 static void fillParameter(const TensorParameter &parameter, HostTensor &tensor, Random &random, const Extents &extents) {
+  if (parameter.isScale) {
+    for (std::int64_t i = 0; i < tensor.elementCount(); ++i)
+      tensor.set(i, randomScale(parameter.name, random));
+    return;
+  }
   std::optional<Bounds> bounds = boundsOf(parameter.range, extents);
   bool isInteger = !isFloat(parameter.element);
   if (parameter.ascending)
@@ -95,6 +77,8 @@ static void fillParameter(const TensorParameter &parameter, HostTensor &tensor, 
 }
 
 static double randomScalar(const ScalarParameter &parameter, Random &random, const Extents &extents) {
+  if (parameter.isScale)
+    return randomScale(parameter.name, random);
   std::optional<Bounds> bounds = boundsOf(parameter.range, extents);
   if (parameter.element == ElementType::Bool)
     return random.integer(0, 1);
@@ -120,6 +104,7 @@ static void fillExtents(const TypedSpec &spec, EvaluationInput &input) {
     std::int64_t heads = properties.qHeads.constant().value_or(input.extents.contains("q_heads") ? input.extents["q_heads"] : 4);
     give("kv_heads", heads % 2 == 0 ? heads / 2 : heads);
   }
+  giveLengths(spec, input.extents);
   for (const std::string &name : spec.extents)
     give(name, std::max(input.extents["q_len"], input.extents["kv_len"]));
 }
@@ -166,18 +151,22 @@ Result<EvaluationInput> randomInput(const TypedSpec &spec, const EvaluationInput
   Result<Extents> extents = boundExtents(spec, input);
   if (!extents)
     return extents.status();
-  auto addInput = [&](bool used, const char *name, ElementType type, const char *rows, const char *heads, std::int64_t dim) {
+  const Properties &properties = spec.properties;
+  auto addInput = [&](bool used, const char *name, ElementType type, InputKind kind) {
     if (!used)
       return;
-    HostTensor tensor(type, {extents->at("batch"), extents->at(rows), extents->at(heads), dim});
+    std::vector<std::int64_t> shape;
+    for (const SizeExpr &dim : inputDims(properties, kind))
+      shape.push_back(dim.evaluate(*extents).value_or(0));
+    HostTensor tensor(type, shape);
     Random random(options.seed ^ hashOf(name));
     fillNormal(tensor, random, options.scale);
     input.tensors.emplace(name, std::move(tensor));
   };
-  const Properties &properties = spec.properties;
-  addInput(spec.usesQuery, "query", properties.queryDtype, "q_len", "q_heads", properties.headDim);
-  addInput(spec.usesKey, "key", properties.keyDtype, "kv_len", "kv_heads", properties.headDim);
-  addInput(spec.usesValue, "value", properties.valueDtype, "kv_len", "kv_heads", properties.headDimV);
+  addInput(spec.usesQuery, "query", properties.queryDtype, InputKind::Query);
+  addInput(spec.usesKey, "key", properties.keyDtype, InputKind::Key);
+  addInput(spec.usesValue, "value", properties.valueDtype, InputKind::Value);
+  addLayoutTensors(spec, *extents, options.seed, input.tensors);
   for (const TensorParameter &parameter : spec.tensors) {
     if (!parameter.used)
       continue;
@@ -199,6 +188,8 @@ std::vector<EvaluationInput> hostileShapes(const TypedSpec &spec) {
   };
   static constexpr std::int64_t kMostPoints = 400'000;   // query rows times keys, over all heads
   const Properties &properties = spec.properties;
+  if (isInSequence(properties))
+    return hostileBatches(spec);
   bool fixesQuery = properties.qHeads.constant().has_value(), fixesKv = properties.kvHeads.constant().has_value();
   std::vector<EvaluationInput> inputs;
   for (const Shape &shape : kShapes) {

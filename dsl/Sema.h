@@ -144,6 +144,11 @@ private:
   std::optional<SizeExpr> toSize(ExprRef expr, SourceRange range);
   void checkArgumentNames();
 
+  // SemaScales.cpp
+  ExprRef scaleOf(PropertyName name);
+  ExprRef scaledInput(InputKind kind);
+  ExprRef storedOut(ExprRef out);
+
   // SemaExpr.cpp
   Value evaluate(const ast::Expr &expr, const Scope &scope);
   Value stopWork(SourceRange range);
@@ -217,6 +222,7 @@ private:
   std::set<std::string, std::less<>> newExtents;
   std::map<std::string, Let, std::less<>> lets;
   std::array<Flow, kFlowNameCount> flow;
+  std::map<PropertyName, ExprRef> scales;           ///< made when first asked for
   std::array<ExprRef, kFlowNameCount> defaults{};   ///< made when first asked for
   std::vector<StatementRecord> records;
   StatementRecord *current = nullptr;     ///< of the statement being analysed

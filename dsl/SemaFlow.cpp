@@ -16,9 +16,9 @@ ExprRef Sema::defaultOf(FlowName name) {
                           builder.binary(BinaryOp::Add, builder.index(IndexKind::QIdx), builder.size("kv_len", true)),
                           builder.size("q_len", true));
   case FlowName::KvPos: return builder.index(IndexKind::KvIdx);
-  case FlowName::Query: return builder.input(InputKind::Query, own.headDim);
-  case FlowName::Key: return builder.input(InputKind::Key, own.headDim);
-  case FlowName::Value: return builder.input(InputKind::Value, own.headDimV);
+  case FlowName::Query: return scaledInput(InputKind::Query);
+  case FlowName::Key: return scaledInput(InputKind::Key);
+  case FlowName::Value: return scaledInput(InputKind::Value);
   case FlowName::Mask: return builder.boolean(true);
   case FlowName::Score: {
     ExprRef scale = own.softmaxScale ? builder.number(*own.softmaxScale, Type::f32()) : builder.softmaxScale();
@@ -304,6 +304,7 @@ void Sema::finish() {
   spec->out = useFlow(FlowName::Out, false);
   if (outIgnoresSum)
     report(DiagnosticKind::OutIgnoresSum, records[out.version].statement->values[0]->range);
+  spec->out = storedOut(spec->out);
   if (failed() || !spec->probs || !spec->out)
     return;
   SourceRange range = probs.version < 0 ? attention.name.range : records[probs.version].statement->values[0]->range;

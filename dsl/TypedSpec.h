@@ -52,7 +52,7 @@ enum class ExprKind : std::uint8_t {
                  ///< layouts ragged and paged alone, q_start kv_start. What is constant is a Number instead.
   SoftmaxScale,  ///< the launch argument, where `softmax_scale: runtime`; f32
   Scalar,        ///< scalar parameter number `parameter`; bool, i32 or f32
-  Input,         ///< a row of `input` as it lies in memory, times its scale where it has one; vector
+  Input,         ///< a row of `input` as it lies in memory; vector. Its scale, if it has one, multiplies it as a Read or Scalar
   Read,          ///< tensor parameter number `parameter` at `operands`: all dimensions (scalar) or all but the last (vector)
   Variable,      ///< the bound scalar of a Map (f32), Vec or Rotate (i32); identity is the node's address
   ToF32,         ///< i32 → f32
@@ -128,6 +128,7 @@ struct TypedExpr {
   const TypedExpr *variable = nullptr;    ///< of a Map, Vec, Rotate
   std::int64_t dim = 0;                   ///< of a Rotate: the channels it turns, from the first
   bool interleaved = false;               ///< of a Rotate: pairs (2p, 2p + 1) instead of (p, p + dim/2)
+  bool isScale = false;                   ///< of a Read or Scalar: the scale of an input or of `out`
 
   /// Bounds proved for a numeric scalar, both included; infinite where nothing is known.
   double lowest = 0, highest = 0;
@@ -151,6 +152,7 @@ struct TensorParameter {
   std::optional<RangePromise> range;
   bool ascending = false;                 ///< along the last dimension
   bool used = false;                      ///< a definition that counts reads it; what is unused is not asked for
+  bool isScale = false;                   ///< made for `query_scale` and the like: positive
   SourcePosition position;
 };
 
@@ -160,6 +162,7 @@ struct ScalarParameter {
   std::optional<double> defaultValue;
   std::optional<RangePromise> range;
   bool used = false;
+  bool isScale = false;                   ///< made for `query_scale` and the like: positive
   SourcePosition position;
 };
 

@@ -1,5 +1,5 @@
 // The lane maps of Fragments.h. Both 2-D layouts have one formula: lhs register r of step kk is the packed acc register of
-// column tile j = 2kk + r / 2 and half h = r % 2.
+// column tile j = 2kk + r / 2 and half h = r % 2; of 32-bit elements they are the same registers.
 #include "codegen/arch/Fragments.h"
 
 #include <fmt/format.h>
@@ -13,10 +13,14 @@ static std::optional<Fragment> refuse(std::string *error, std::string message) {
 }
 
 std::optional<Fragment> Fragment::make(FragmentLayout layout, int warps, int rows, int columns, int elementBits,
-                                       std::string *error) {
+                                       std::string *error, int parts) {
+  if (parts <= 0 || warps % parts != 0)
+    return refuse(error, fmt::format("{} warps in {} parts: expects equal parts", warps, parts));
+  warps /= parts;
   Fragment result;
   result.layout = layout;
   result.warps = warps;
+  result.parts = parts;
   result.rowCount = rows;
   if (warps <= 0 || rows <= 0 || rows % 16 != 0)
     return refuse(error, fmt::format("{} rows over {} warps: expects a multiple of 16 rows", rows, warps));
@@ -25,27 +29,27 @@ std::optional<Fragment> Fragment::make(FragmentLayout layout, int warps, int row
     result.columnTiles = 1;
     return result;
   }
-  int granule = layout == FragmentLayout::Lhs ? 16 : 8;
+  int granule = parts * (layout == FragmentLayout::Lhs && elementBits == 16 ? 16 : 8);
   if (columns <= 0 || columns % granule != 0)
     return refuse(error, fmt::format("{} columns: expects a multiple of {}", columns, granule));
-  if (layout == FragmentLayout::Lhs && elementBits != 16)
-    return refuse(error, fmt::format("{}-bit elements in a left operand: expects 16-bit ones", elementBits));
-  if (elementBits != 16 && elementBits != 32 && elementBits != 1)
-    return refuse(error, fmt::format("{}-bit elements: expects 16 or 32", elementBits));
-  result.columnTiles = columns / 8;
-  result.elementsPerRegister = elementBits == 16 ? 2 : 1;
+  if (layout == FragmentLayout::Lhs && elementBits == 1)
+    return refuse(error, "1-bit elements in a left operand: expects 16 or 32");
+  if (elementBits != 8 && elementBits != 16 && elementBits != 32 && elementBits != 1)
+    return refuse(error, fmt::format("{}-bit elements: expects 8, 16 or 32", elementBits));
+  result.columnTiles = columns / parts / 8;
+  result.elementsPerRegister = elementBits == 16 || elementBits == 8 ? 2 : 1;
   return result;
 }
 
 ThreadForm Fragment::rowOf(int slot) const {
   int slab = slot / 2, half = slot % 2;
-  return {.constant = 16 * warps * slab + 8 * half, .warp = 16, .group = 1, .thread = 0};
+  return {.constant = 16 * warps * slab + 8 * half, .warp = 16, .group = 1};
 }
 
 ThreadForm Fragment::columnOf(int slot) const {
   if (isRowLayout())
     return {};
-  return {.constant = 8 * (slot / 2) + slot % 2, .warp = 0, .group = 0, .thread = 2};
+  return {.constant = 8 * (slot / 2) + slot % 2, .thread = 2, .part = parts > 1 ? columnsOfPart() : 0};
 }
 
 FragmentPosition Fragment::position(int index, int part) const {

@@ -5,6 +5,8 @@
 #include "codegen/nvvm/RowReduction.h"
 #include "codegen/nvvm/ScalarOps.h"
 
+#include "ir/tile/TileLayouts.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -139,20 +141,22 @@ private:
     if (from.getLayout() == to.getLayout())
       return mlir::success();
     auto isPair = [&](auto a, auto b) { return mlir::isa<decltype(a)>(from.getLayout()) && mlir::isa<decltype(b)>(to.getLayout()); };
-    if (isPair(tile::RowPartialAttr(), tile::RowAttr())) {
+    if (isPair(tile::RowPartialAttr(), tile::RowAttr()) && tile::partsOf(from.getLayout()) == 1) {
       for (Value &value : registers)
         value = reduceQuad(e, tile::ReduceKind::add, value);
       return mlir::success();
     }
     if (isPair(tile::RowAttr(), tile::RowPartialAttr())) {
       Value first = e.ieq(kernel.quadLane(), e.i32(0));
+      if (kernel.parts() > 1)
+        first = e.land(first, e.ieq(kernel.part(), e.i32(0)));
       for (Value &value : registers)
         value = e.select(first, value, e.zero(value.getType()));
       return mlir::success();
     }
-    // packed, an accumulator and a left operand are the same registers
+    // packed, an accumulator and a left operand are the same registers; so they are of one 32-bit type
     if ((isPair(tile::AccAttr(), tile::LhsAttr()) || isPair(tile::LhsAttr(), tile::AccAttr())) &&
-        (isSmallFloat(to.getElementType()) || isSmallFloat(from.getElementType())))
+        (isSmallFloat(to.getElementType()) || isSmallFloat(from.getElementType()) || to.getElementType() == from.getElementType()))
       return mlir::success();
     return op.emitOpError("from ") << from << " to " << to << " is not lowered";
   }
@@ -166,6 +170,9 @@ private:
     if (source.isF32() && isSmallFloat(target)) {
       for (std::size_t i = 0; i < registers.size(); i += 2)
         converted.push_back(e.pack(target, registers[i], registers[i + 1]));
+    } else if (source.isF32() && isFloat8(target)) {
+      for (std::size_t i = 0; i < registers.size(); i += 2)
+        converted.push_back(e.packFloat8(target, registers[i], registers[i + 1]));
     } else if (isSmallFloat(source)) {
       for (Value value : registers)
         for (int part : {0, 1})
@@ -218,13 +225,27 @@ public:
     mlir::Type element = type.getElementType();
     if (isSmallFloat(element) && value.getType().isF32())
       value = e.unpackRaw(element, e.pack(element, value, value), 0);
-    Value offset = e.iadd(buffer, kernel.elementOffset(e, type, place));
-    e.store(value, kernel.sharedPointer(e, offset), element.getIntOrFloatBitWidth() / 8);
+    if (type.getSmem().getQuads()) {
+      storeQuads(e, buffer, place.front(), value);
+    } else {
+      Value offset = e.iadd(buffer, kernel.elementOffset(e, type, place));
+      e.store(value, kernel.sharedPointer(e, offset), element.getIntOrFloatBitWidth() / 8);
+    }
     rewriter.setInsertionPointAfter(loop);
     if (entry)
       e.arriveAtBarrier(entry->fullBarrier(e));
     rewriter.eraseOp(op);
     return mlir::success();
+  }
+
+private:
+  /// Into the four words that hold the element: its own, and those whose neighbour it is.
+  void storeQuads(Emitter &e, Value buffer, Value place, Value value) const {
+    Value own = kernel.sharedPointer(e, e.iadd(buffer, e.imul(place, e.i32(tile::kQuadBytes))));
+    for (int part = 0; part < 4; ++part) {
+      std::int64_t word = tile::kQuadsBefore - tile::kQuadSteps[part];
+      e.store(value, e.offset(own, word * tile::kQuadBytes + 4 * part), 4);
+    }
   }
 };
 

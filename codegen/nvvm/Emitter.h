@@ -92,6 +92,10 @@ public:
   /// A stored f16 or bf16 number, or the bits of an 8-bit float, as f32.
   Value extendHalf(Value a);
   Value decodeFloat8(Value bits, bool e5m2);
+  /// Bytes 2·half and 2·half + 1 of a word of 8-bit floats as a register of two `to` (f16 or bf16); exact.
+  Value widenFloat8(mlir::Type from, mlir::Type to, Value word, int half);
+  /// Two f32 rounded to nearest even into the lowest 16 bits; what is beyond the numbers of `element` becomes the largest.
+  Value packFloat8(mlir::Type element, Value low, Value high);
 
   //===--- Memory ---===//
   /// `pointer` moved by a number of bytes, a value or a constant.
@@ -127,6 +131,10 @@ public:
   void stmatrix(Value pointer, llvm::ArrayRef<Value> matrices);
   /// D = A·B + C of m16n8k16; `element` is f16 or bf16, registers of A and B are i32.
   llvm::SmallVector<Value> mma(mlir::Type element, llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b, llvm::ArrayRef<Value> c);
+  /// The same of m16n8k8, operands i32 that hold numbers of tf32.
+  llvm::SmallVector<Value> mmaTf32(llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b, llvm::ArrayRef<Value> c);
+  /// An f32, or its bits, rounded to tf32: to nearest, ties away from 0.
+  Value roundToTf32(Value a);
   /// 16 bytes, of which the first `bytes` are read and the rest zero; all if null.
   void copyAsync(Value shared, Value global, Value bytes);
   void commitCopies();
@@ -168,6 +176,8 @@ public:
 
 private:
   Value intrinsic(llvm::StringRef name, mlir::Type result, llvm::ArrayRef<Value> operands);
+  Value pureAssembly(llvm::StringRef text, llvm::StringRef constraints, llvm::ArrayRef<Value> operands, mlir::Type result);
+  Value narrowToFloat8(mlir::Type element, Value number);
 };
 
 } // namespace attn::codegen

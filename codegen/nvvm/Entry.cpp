@@ -12,6 +12,7 @@
 #include "codegen/nvvm/Patterns.h"
 
 #include "ir/attn/AttnDialect.h"
+#include "ir/tile/PlanAttributes.h"
 
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
@@ -160,7 +161,8 @@ private:
         each.replaceAllUsesWith(bindTensor(at, name, type));
         continue;
       }
-      Value value = orPoison(at, location, lookUp(Kind::Scalar, name), each.getType());
+      bool isExtent = static_cast<bool>(source.getArgAttr(each.getArgNumber(), tile::kExtentAttr));
+      Value value = orPoison(at, location, lookUp(isExtent ? Kind::Extent : Kind::Scalar, name), each.getType());
       if (value.getType() != each.getType()) { // a bool comes as 0 or 1
         Value zero = LLVM::ConstantOp::create(at, location, value.getType(), at.getI32IntegerAttr(0));
         value = LLVM::ICmpOp::create(at, location, LLVM::ICmpPredicate::ne, value, zero);
@@ -237,7 +239,9 @@ static llvm::LogicalResult convertTile(LLVM::LLVMFuncOp function, KernelContext 
   populateLoadStorePatterns(kernel, converter, patterns);
   populateElementwisePatterns(kernel, converter, patterns);
   populateReducePatterns(kernel, converter, patterns);
+  populateScanPatterns(kernel, converter, patterns);
   populateKeepFinitePatterns(kernel, converter, patterns);
+  populateWidenPatterns(kernel, converter, patterns);
   populateSoftmaxPatterns(kernel, converter, patterns);
   populateScalarPatterns(kernel, converter, patterns);
   arch.populate(kernel, converter, patterns);
@@ -263,6 +267,7 @@ llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
     return kernel.emitOpError("has no `") << tile::kWarpsAttr << "`";
   if (mlir::failed(checkKernel(kernel, arch)))
     return mlir::failure();
+  guardSkippedWork(kernel);
   widenExactChains(kernel);
   bool isSpecialized = hasRoles(kernel);
   if (isSpecialized)
@@ -271,10 +276,14 @@ llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
   if (mlir::failed(roles))
     return mlir::failure();
   unsigned blockWarps = warpsOfBlock(kernel);
+  auto parts = kernel->getAttrOfType<mlir::IntegerAttr>(tile::kPartsAttr);
+  bool roundsToTf32 = kernel->hasAttr(tile::kTf32Attr);
   KernelFrame frame(kernel, blockWarps);
   frame.build();
   KernelContext context(frame.constantAnchor, frame.entryAnchor, frame.sharedBase, blockWarps);
   context.setPositions(collectPositions(frame.function));
+  context.setParts(parts ? static_cast<unsigned>(parts.getInt()) : 1);
+  context.setRoundsToTf32(roundsToTf32);
   if (isSpecialized) {
     roles->maps = std::move(frame.maps);
     context.setRoles(std::move(*roles));

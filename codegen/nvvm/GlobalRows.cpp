@@ -5,6 +5,8 @@
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
+#include "llvm/Support/MathExtras.h"
+
 namespace attn::codegen {
 
 using mlir::Value;
@@ -16,6 +18,8 @@ GlobalRows::GlobalRows(TensorView view, llvm::ArrayRef<mlir::ValueRange> indices
 }
 
 bool GlobalRows::hasWholeChunks(tile::BufferType buffer) const {
+  if (buffer.getElementType() != view.type.getElementType()) // widened
+    return buffer.getRank() == 2 && hasWholeRows() && columns() > 0 && columns() % 8 == 0 && buffer.getShape()[1] % 8 == 0;
   return buffer.getRank() == 2 && hasWholeRows() && view.elementBits() >= 8 && columns() > 0 &&
          columns() * elementBytes() % 16 == 0 && buffer.getShape()[1] * elementBytes() % 16 == 0;
 }
@@ -30,12 +34,36 @@ Value GlobalRows::strideBytes(Emitter &e, unsigned dimension) const { return e.i
 Value GlobalRows::place(Emitter &e, Value row) const { return pack > 1 ? e.udiv(row, e.i32(pack)) : row; }
 
 Value GlobalRows::pointerBehind(Emitter &e, Value pointer, int rows, Value row, Value bytes) const {
-  if (rows % pack != 0)
+  if (rows % pack != 0 || table)
     return this->pointer(e, row, bytes);
   return e.offset(pointer, e.imul(strideBytes(e, dim), e.i64(rows / pack)));
 }
 
+Value GlobalRows::page(Emitter &e, Value index, Value inside, int otherwise) const {
+  auto rows = static_cast<std::uint64_t>(*view.type.getStaticSize(1));
+  Value column = e.lshr(index, e.i32(llvm::Log2_64(rows)));
+  Value entry = e.iadd(e.imul(e.signExtend(indices[0], e.i64Type()), table->strides[0]), e.signExtend(column, e.i64Type()));
+  Value found = e.loadIf(inside, e.i32Type(), e.offset(table->pointer, e.imul(entry, e.i64(4))));
+  return otherwise == 0 ? found : e.select(inside, found, e.i32(otherwise));
+}
+
+Value GlobalRows::rowInPage(Emitter &e, Value index) const { return e.iand(index, e.i32(*view.type.getStaticSize(1) - 1)); }
+
+Value GlobalRows::pagedPointer(Emitter &e, Value row, Value bytes) const {
+  Value index = e.iadd(indices[1], row);
+  llvm::SmallVector<Value> places(indices);
+  places[0] = page(e, index, isInside(e, row), /*otherwise=*/0);
+  places[1] = rowInPage(e, index);
+  Value base = view.pointer;
+  for (auto [dimension, place] : llvm::enumerate(places))
+    if (dimension < 2 || Emitter::constantOf(place) != 0)
+      base = e.offset(base, e.imul(e.signExtend(place, e.i64Type()), strideBytes(e, static_cast<unsigned>(dimension))));
+  return bytes ? e.offset(base, e.signExtend(bytes, e.i64Type())) : base;
+}
+
 Value GlobalRows::pointer(Emitter &e, Value row, Value bytes) const {
+  if (table)
+    return pagedPointer(e, row, bytes);
   mlir::Type wide = e.i64Type();
   Value elements;
   for (unsigned i = 0; i < indices.size(); ++i) {
@@ -58,6 +86,8 @@ Value GlobalRows::pointer(Emitter &e, Value row, Value bytes) const {
 }
 
 Value GlobalRows::isInside(Emitter &e, Value row) const {
+  if (table) // the limit counts rows of the request
+    return e.icmp(Compare::Lt, e.iadd(row, indices[dim]), limit);
   Value end = limit ? e.smin(limit, view.sizes[dim]) : view.sizes[dim];
   return e.icmp(Compare::Lt, e.iadd(place(e, row), indices[dim]), end);
 }

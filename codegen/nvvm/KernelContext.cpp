@@ -17,6 +17,7 @@ using mlir::Value;
 //===----------------------------------------------------------------------===//
 
 bool isSmallFloat(mlir::Type type) { return type.isF16() || type.isBF16(); }
+bool isFloat8(mlir::Type type) { return mlir::isa<mlir::Float8E4M3FNType, mlir::Float8E5M2Type>(type); }
 
 static std::optional<FragmentLayout> layoutOf(mlir::Attribute attribute) {
   if (mlir::isa<tile::AccAttr>(attribute))
@@ -42,7 +43,7 @@ static std::optional<Fragment> makeFragment(tile::FragType type, std::string *er
   }
   int columns = type.getRank() == 2 ? static_cast<int>(type.getColumns()) : 1;
   return Fragment::make(*layout, static_cast<int>(tile::warpsOf(type.getLayout())), static_cast<int>(type.getRows()), columns,
-                        static_cast<int>(type.getElementType().getIntOrFloatBitWidth()), error);
+                        static_cast<int>(type.getElementType().getIntOrFloatBitWidth()), error, static_cast<int>(tile::partsOf(type.getLayout())));
 }
 
 Fragment fragmentOf(tile::FragType type) {
@@ -57,14 +58,14 @@ std::optional<std::string> whyNotLowerable(tile::FragType type) {
   if (!makeFragment(type, &error))
     return error;
   mlir::Type element = type.getElementType();
-  if (element.isF32() || element.isInteger(32) || element.isInteger(1) || (isSmallFloat(element) && type.getRank() == 2))
+  if (element.isF32() || element.isInteger(32) || element.isInteger(1) || ((isSmallFloat(element) || isFloat8(element)) && type.getRank() == 2))
     return std::nullopt;
-  return "a fragment of elements other than f32, i32, i1, or in two dimensions f16 and bf16";
+  return "a fragment of elements other than f32, i32, i1, or in two dimensions floats of 8 and 16 bits";
 }
 
 mlir::Type registerType(tile::FragType type) {
   mlir::Type element = type.getElementType();
-  return isSmallFloat(element) ? mlir::IntegerType::get(type.getContext(), 32) : element;
+  return isSmallFloat(element) || isFloat8(element) ? mlir::IntegerType::get(type.getContext(), 32) : element;
 }
 
 void addTileTypeConversions(mlir::TypeConverter &converter) {
@@ -155,6 +156,20 @@ Value KernelContext::warpgroup() {
   Value index = uniformWarp();
   return atEntry("warpgroup", [&](Emitter &e) { return e.lshr(index, e.i32(2)); });
 }
+Value KernelContext::part() {
+  if (partCount == 1)
+    return atEntry("part", [](Emitter &e) { return e.i32(0); });
+  Value index = uniformWarp();
+  return atEntry("part", [&](Emitter &e) { return e.udiv(index, e.i32(rowWarps())); });
+}
+Value KernelContext::rowWarp() {
+  Value index = warp();
+  return partCount == 1 ? index : atEntry("row warp", [&](Emitter &e) { return e.urem(index, e.i32(rowWarps())); });
+}
+Value KernelContext::uniformRowWarp() {
+  Value index = uniformWarp();
+  return partCount == 1 ? index : atEntry("uniform row warp", [&](Emitter &e) { return e.urem(index, e.i32(rowWarps())); });
+}
 Value KernelContext::group() {
   Value index = lane();
   return atEntry("group", [&](Emitter &e) { return e.lshr(index, e.i32(2)); });
@@ -165,17 +180,17 @@ Value KernelContext::quadLane() {
 }
 
 Value KernelContext::threadPart(const ThreadForm &form) {
-  if (form.warp == 0 && form.group == 0 && form.thread == 0)
+  if (form.warp == 0 && form.group == 0 && form.thread == 0 && form.part == 0)
     return Value();
-  std::string key = fmt::format("form {} {} {}", form.warp, form.group, form.thread);
-  Value parts[] = {warp(), group(), quadLane()};
-  int factors[] = {form.warp, form.group, form.thread};
+  std::string key = fmt::format("form {} {} {} {}", form.warp, form.group, form.thread, form.part);
+  Value terms[] = {rowWarp(), group(), quadLane(), part()};
+  int factors[] = {form.warp, form.group, form.thread, form.part};
   return atEntry(key, [&](Emitter &e) {
     Value sum;
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < 4; ++i) {
       if (factors[i] == 0)
         continue;
-      Value term = e.imul(parts[i], e.i32(factors[i]));
+      Value term = e.imul(terms[i], e.i32(factors[i]));
       sum = sum ? e.iadd(sum, term) : term;
     }
     return sum;
@@ -202,16 +217,18 @@ Value KernelContext::lanePointer(tile::BufferType type, LanePattern pattern, int
   bool ofWarp = pattern == LanePattern::MatrixRowsOfWarp || pattern == LanePattern::Pairs || pattern == LanePattern::WidePairs;
   std::int64_t rows = type.getShape()[0];
   std::string key = fmt::format("lanes {} {} {} {} {}", swizzle, pitch, static_cast<int>(pattern), ofWarp ? rows : 0, exchangedChunk);
-  Value laneIndex = lane(), warpIndex = warp(), groupIndex = group(), quad = quadLane();
+  Value laneIndex = lane(), warpIndex = rowWarp(), groupIndex = group(), quad = quadLane();
   return atEntry(key, [&](Emitter &e) {
     Value row, chunk = e.i32(0), bytes = e.i32(0);
     switch (pattern) {
     case LanePattern::MatrixRows:
     case LanePattern::MatrixRowsOfWarp:
+    case LanePattern::DiagonalRows:
       row = e.iand(laneIndex, e.i32(15));
       chunk = e.lshr(laneIndex, e.i32(4));
       break;
     case LanePattern::MatrixColumns:
+    case LanePattern::DiagonalColumns:
       row = e.iadd(e.iand(laneIndex, e.i32(7)), e.shl(e.lshr(laneIndex, e.i32(4)), e.i32(3)));
       chunk = e.iand(e.lshr(laneIndex, e.i32(3)), e.i32(1));
       break;
@@ -224,10 +241,23 @@ Value KernelContext::lanePointer(tile::BufferType type, LanePattern pattern, int
       chunk = e.lshr(quad, e.i32(1));
       bytes = e.shl(e.iand(quad, e.i32(1)), e.i32(3));
       break;
+    case LanePattern::GroupRowPairs:
+      row = groupIndex;
+      chunk = e.lshr(quad, e.i32(1));
+      bytes = e.shl(e.iand(quad, e.i32(1)), e.i32(3));
+      break;
+    case LanePattern::QuadRows:
+    case LanePattern::EvenQuadRows:
+      row = pattern == LanePattern::QuadRows ? quad : e.shl(quad, e.i32(1));
+      chunk = e.lshr(groupIndex, e.i32(2));
+      bytes = e.shl(e.iand(groupIndex, e.i32(3)), e.i32(2));
+      break;
     }
+    if (pattern == LanePattern::DiagonalRows || pattern == LanePattern::DiagonalColumns)
+      row = e.isub(row, e.shl(warpIndex, e.i32(4)));
     if (ofWarp) {
       Value first = e.shl(warpIndex, e.i32(4));
-      if (rows < 16 * static_cast<std::int64_t>(warps())) // warps without rows read the last ones
+      if (rows < 16 * static_cast<std::int64_t>(rowWarps())) // warps without rows read the last ones
         first = e.umin(first, e.i32(rows - 16));
       row = e.iadd(row, first);
     }
@@ -256,6 +286,22 @@ Value KernelContext::sharedPointer(Emitter &e, tile::BufferType type, Value buff
   if (auto known = Emitter::constantOf(bufferOffset))
     return e.offset(base, *known + constant);
   return e.offset(e.offset(base, bufferOffset), constant);
+}
+
+Value KernelContext::atPart(Emitter &e, Value bufferOffset, std::int64_t bytes) {
+  if (partCount == 1)
+    return bufferOffset;
+  Value index = part();
+  Value own = atEntry(fmt::format("bytes of part {}", bytes), [&](Emitter &entry) { return entry.imul(index, entry.i32(bytes)); });
+  return e.iadd(bufferOffset, own);
+}
+
+Value KernelContext::atColumnsOfPart(Emitter &e, tile::BufferType type, Value bufferOffset, std::int64_t count) {
+  return atPart(e, bufferOffset, tile::byteOffset(type, 0, count));
+}
+
+Value KernelContext::atRowsOfPart(Emitter &e, tile::BufferType type, Value bufferOffset, std::int64_t count) {
+  return atPart(e, bufferOffset, tile::byteOffset(type, count, 0));
 }
 
 Value KernelContext::elementOffset(Emitter &e, tile::BufferType type, llvm::ArrayRef<Value> indices) {

@@ -2,7 +2,7 @@
 // values of `tile` types are seen after conversion (one LLVM value a register).
 //
 //   !tile.tensor  stays a value, made at entry by an unrealized cast of its pointer, strides and sizes (TensorView)
-//   !tile.frag    its registers, in the order of Fragments.h; 16-bit elements two in an i32
+//   !tile.frag    its registers, in the order of Fragments.h; 16-bit elements two in an i32, 8-bit ones two in its lower half
 //   !tile.inflight  the same, which a wait hands over
 //   !tile.buffer, !tile.ring   i32: bytes from the start of the kernel's shared memory
 #pragma once
@@ -32,8 +32,13 @@ enum class LanePattern {
   MatrixRows,       ///< ldmatrix: row lane % 16, 16-byte chunk lane / 16
   MatrixRowsOfWarp, ///< the same in the warp's own 16 rows
   MatrixColumns,    ///< ldmatrix: row lane % 8 + 8 (lane / 16), chunk lane / 8 % 2
+  DiagonalRows,     ///< MatrixRows, 16 rows further up for each warp (DiagonalDot.cpp)
+  DiagonalColumns,  ///< MatrixColumns, likewise
   Pairs,            ///< acc layout, 16-bit elements: row 16w + g, byte 4t
   WidePairs,        ///< acc layout, 32-bit elements: row 16w + g, byte 8t
+  GroupRowPairs,    ///< row g, byte 8t
+  QuadRows,         ///< row t, byte 4g
+  EvenQuadRows,     ///< row 2t, byte 4g
 };
 
 /// What a tensor consists of.
@@ -68,10 +73,18 @@ public:
   /// Enters the role of an operation, in kernels that have roles.
   void enter(mlir::Operation *op);
 
+  /// Into how many parts the kernel's fragments cut their columns; the warps of a part have all rows.
+  void setParts(unsigned count) { partCount = count; }
+  unsigned parts() const { return partCount; }
+  unsigned rowWarps() const { return current.count / partCount; }
+
   /// Of kernels with roles.
   void setRoles(RoleFacts facts) { roleFacts = std::move(facts); }
   bool hasRoles() const { return roleFacts.has_value(); }
   const RoleFacts &roles() const { return *roleFacts; }
+  /// Whether products of f32 operands round them to tf32.
+  void setRoundsToTf32(bool value) { toTf32 = value; }
+  bool roundsToTf32() const { return toTf32; }
   /// Says where the values that the current role computes once go: behind its change of registers.
   void setAnchor(mlir::Operation *anchor);
 
@@ -83,6 +96,9 @@ public:
   mlir::Value thread(), lane(), warp(), group(), quadLane();
   /// The warp as a value that the whole warp agrees on, and its warpgroup.
   mlir::Value uniformWarp(), warpgroup();
+  /// The part that the warp's columns are of, as a value that the whole warp agrees on (0 where there is one), and the warp
+  /// among those of its part.
+  mlir::Value part(), rowWarp(), uniformRowWarp();
   /// The part of a form that depends on the thread; null when there is none.
   mlir::Value threadPart(const ThreadForm &form);
   /// A value computed once, at entry of the kernel or of the current role; `make` must depend on nothing but the key.
@@ -91,20 +107,27 @@ public:
   /// The start of shared memory.
   mlir::Value sharedBase() const { return shared; }
   mlir::Value sharedPointer(Emitter &e, mlir::Value bufferOffset, std::int64_t bytes = 0);
-  /// Address of (lane's row + row, lane's chunk + chunk) of a 2-D buffer. `row` is a multiple of 8; `chunk`, in 16 bytes, is
+  /// Address of (lane's row + row, lane's chunk + chunk) of a 2-D buffer. `row` is a multiple of 8, unless rows are plain; `chunk`, in 16 bytes, is
   /// even unless the pattern's lanes stay within one chunk.
   mlir::Value sharedPointer(Emitter &e, tile::BufferType type, mlir::Value bufferOffset, LanePattern pattern, int row, int chunk);
   /// Byte offset within a buffer of an element at a computed place.
   mlir::Value elementOffset(Emitter &e, tile::BufferType type, llvm::ArrayRef<mlir::Value> indices);
+  /// `bufferOffset` moved to where the warp's part of a fragment begins: `count` columns (rows) a part, whole panels (whole
+  /// periods of the swizzle).
+  mlir::Value atColumnsOfPart(Emitter &e, tile::BufferType type, mlir::Value bufferOffset, std::int64_t count);
+  mlir::Value atRowsOfPart(Emitter &e, tile::BufferType type, mlir::Value bufferOffset, std::int64_t count);
 
 private:
+  mlir::Value atPart(Emitter &e, mlir::Value bufferOffset, std::int64_t bytes);
   mlir::Value lanePointer(tile::BufferType type, LanePattern pattern, int exchangedChunk);
 
   ConstantPool constants;
   mlir::Operation *entryAnchor; ///< of the kernel
   mlir::Value shared;
   WarpRange current;
+  unsigned partCount = 1;
   std::optional<RoleFacts> roleFacts;
+  bool toTf32 = false;
   std::map<std::string, mlir::Value> entryValues;
   llvm::DenseSet<mlir::Value> positions;
 };
@@ -116,6 +139,8 @@ std::optional<std::string> whyNotLowerable(tile::FragType type);
 /// The type of one register.
 mlir::Type registerType(tile::FragType type);
 bool isSmallFloat(mlir::Type type);
+/// e4m3 or e5m2.
+bool isFloat8(mlir::Type type);
 
 /// Adds the conversions at the head of this file.
 void addTileTypeConversions(mlir::TypeConverter &converter);

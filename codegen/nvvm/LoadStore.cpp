@@ -16,6 +16,12 @@ static Value rowOfSlot(KernelContext &kernel, Emitter &e, const Fragment &fragme
   return e.iadd(kernel.threadPart(form), e.i32(form.constant));
 }
 
+/// Whether the thread is the one that speaks for its rows, of all that hold their values.
+static Value isFirstOfRow(KernelContext &kernel, Emitter &e) {
+  Value first = e.ieq(kernel.quadLane(), e.i32(0));
+  return kernel.parts() == 1 ? first : e.land(first, e.ieq(kernel.part(), e.i32(0)));
+}
+
 /// Emits `body` for the threads whose row `row` lies in the fragment; all do unless warps are left over.
 static void forRowsOfFragment(Emitter &e, const Fragment &fragment, Value row, llvm::function_ref<void()> body) {
   if (fragment.fillsAllWarps())
@@ -79,9 +85,9 @@ private:
     return e.land(inside, e.icmp(Compare::Lt, row, e.i32(fragment.rows())));
   }
 
-  /// A value a row: written by the first lane of each quad.
+  /// A value a row: written by the first lane of each quad, of the first part.
   void storeRowValues(Emitter &e, const Fragment &fragment, mlir::ValueRange registers, const GlobalRows &target) const {
-    Value first = e.ieq(kernel.quadLane(), e.i32(0));
+    Value first = isFirstOfRow(kernel, e);
     for (int slot = 0; slot < fragment.rowSlots(); ++slot) {
       Value row = rowOfSlot(kernel, e, fragment, slot);
       ifInside(e, e.land(first, isInside(e, fragment, target, row)),
@@ -92,6 +98,8 @@ private:
   mlir::LogicalResult storeFragment(Emitter &e, tile::StoreOp op, tile::FragType type, mlir::ValueRange registers,
                                     const GlobalRows &target) const {
     Fragment fragment = fragmentOf(type);
+    if (fragment.partCount() > 1 && !isFloat8(type.getElementType()))
+      return op.emitOpError("of columns in parts goes through a buffer");
     if (!target.hasWholeRows() || target.columns() % 8 != 0 || target.columns() == 0)
       return op.emitOpError("expects whole rows of a multiple of 8 elements, but got ") << op.getTensor().getType();
     int tiles = static_cast<int>(std::min<std::int64_t>(fragment.columnTileCount(), target.columns() / 8));
@@ -102,6 +110,10 @@ private:
       for (int tile = 0; tile < transposed; tile += 4)
         quads.push_back(transposeQuad(e, {at(tile, 0), at(tile + 1, 0), at(tile + 2, 0), at(tile + 3, 0)}));
       Value row = rowOfSlot(kernel, e, fragment, slot);
+      if (isFloat8(type.getElementType())) {
+        ifInside(e, isInside(e, fragment, target, row), [&] { storeBytes(e, fragment, at, quads, tiles, row, target); });
+        continue;
+      }
       ifInside(e, isInside(e, fragment, target, row), [&] {
         Value base = target.pointer(e, row, e.imul(kernel.quadLane(), e.i32(16)));
         for (int tile = 0; tile < transposed; tile += 4)
@@ -115,6 +127,24 @@ private:
       });
     }
     return mlir::success();
+  }
+
+  /// A row of 8-bit elements, pairs in the lower halves of registers: of four tiles each lane has one whole, 8 bytes.
+  template <class At>
+  void storeBytes(Emitter &e, const Fragment &fragment, At at, llvm::ArrayRef<std::array<Value, 4>> quads, int tiles, Value row,
+                  const GlobalRows &target) const {
+    auto pointer = [&](int bytesOfLane) {
+      Value bytes = e.imul(kernel.quadLane(), e.i32(bytesOfLane));
+      if (fragment.partCount() > 1)
+        bytes = e.iadd(bytes, e.imul(kernel.part(), e.i32(fragment.columnsOfPart())));
+      return target.pointer(e, row, bytes);
+    };
+    auto join = [&](Value low, Value high) { return e.ior(low, e.shl(high, e.i32(16))); };
+    Value whole = quads.empty() ? Value() : pointer(8), pair = quads.size() * 4 == static_cast<std::size_t>(tiles) ? Value() : pointer(2);
+    for (auto [i, quad] : llvm::enumerate(quads))
+      e.storeWords({join(quad[0], quad[1]), join(quad[2], quad[3])}, e.offset(whole, 32 * static_cast<int>(i)));
+    for (int tile = 4 * static_cast<int>(quads.size()); tile < tiles; ++tile)
+      e.store(e.truncateInt(at(tile, 0), e.i16Type()), e.offset(pair, 8 * tile), 2);
   }
 
   template <class At> static void storePair(Emitter &e, const Fragment &fragment, At at, int tile, Value pointer) {
@@ -212,41 +242,83 @@ public:
     Value start = adaptor.getBuffer().front();
     Fragment fragment = fragmentOf(type);
     llvm::SmallVector<Value> registers;
-    if (type.getRank() == 1 || op.getTrans() || !isSmallFloat(type.getElementType()))
+    mlir::Type element = type.getElementType();
+    if (type.getRank() == 2 && op.getTrans() && isSmallFloat(element))
+      registers = loadTransposed(e, fragment, buffer, start);
+    else if (type.getRank() == 1 || op.getTrans() || !(isSmallFloat(element) || element.isF32()))
       registers = readElements(e, op, fragment, buffer, start);
     else
-      registers = readMatrices(e, fragment, buffer, start);
+      registers = readMatrices(e, type, fragment, buffer, start);
     rewriter.replaceOpWithMultiple(op, {registers});
     return mlir::success();
   }
 
 private:
-  /// 16-bit matrices. Warps without rows read nothing: others may be writing theirs.
-  llvm::SmallVector<Value> readMatrices(Emitter &e, const Fragment &fragment, tile::BufferType type, Value buffer) const {
+  /// Matrices of floats. Warps without rows read nothing: others may be writing theirs.
+  llvm::SmallVector<Value> readMatrices(Emitter &e, tile::FragType result, const Fragment &fragment, tile::BufferType type,
+                                        Value buffer) const {
+    auto load = [&] { return fragment.packing() == 2 ? loadMatrices(e, fragment, type, buffer) : loadPairs(e, fragment, type, buffer); };
     if (fragment.fillsAllWarps())
-      return loadMatrices(e, fragment, type, buffer);
+      return load();
     Value inside = e.icmp(Compare::Lt, rowOfSlot(kernel, e, fragment, 0), e.i32(fragment.rows()));
-    llvm::SmallVector<mlir::Type> types(fragment.registers(), e.i32Type());
+    llvm::SmallVector<mlir::Type> types(fragment.registers(), registerType(result));
     auto guard = mlir::scf::IfOp::create(e.builder, e.location, types, inside, /*withElseRegion=*/true);
     mlir::OpBuilder::InsertionGuard restore(e.builder);
     e.builder.setInsertionPointToStart(guard.thenBlock());
-    mlir::scf::YieldOp::create(e.builder, e.location, loadMatrices(e, fragment, type, buffer));
+    mlir::scf::YieldOp::create(e.builder, e.location, load());
     e.builder.setInsertionPointToStart(guard.elseBlock());
-    mlir::scf::YieldOp::create(e.builder, e.location, llvm::SmallVector<Value>(fragment.registers(), e.i32(0)));
+    mlir::scf::YieldOp::create(e.builder, e.location, llvm::SmallVector<Value>(fragment.registers(), e.zero(registerType(result))));
     return llvm::SmallVector<Value>(guard.getResults());
+  }
+
+  /// f32, two columns at a time: the mirror of writePairs.
+  llvm::SmallVector<Value> loadPairs(Emitter &e, const Fragment &fragment, tile::BufferType type, Value buffer) const {
+    llvm::SmallVector<Value> registers(fragment.registers());
+    for (int slot = 0; slot < fragment.rowSlots(); ++slot)
+      for (int tile = 0; tile < fragment.columnTileCount(); ++tile) {
+        Value pointer = kernel.sharedPointer(e, type, buffer, LanePattern::WidePairs, fragment.rowOf(slot).constant, 2 * tile);
+        int index = fragment.registerOf(slot / 2, tile, slot % 2, 0);
+        for (auto [column, word] : llvm::enumerate(e.loadWords(pointer, 2)))
+          registers[index + static_cast<int>(column)] = e.asFloat(word);
+      }
+    return registers;
   }
 
   /// An ldmatrix.x4 brings two column tiles of a slab.
   llvm::SmallVector<Value> loadMatrices(Emitter &e, const Fragment &fragment, tile::BufferType type, Value buffer) const {
     llvm::SmallVector<Value> registers(fragment.registers());
+    buffer = kernel.atColumnsOfPart(e, type, buffer, fragment.columnsOfPart());
     for (int slab = 0; slab < fragment.slabCount(); ++slab)
       for (int tile = 0; tile < fragment.columnTileCount(); tile += 2) {
         int count = tile + 1 < fragment.columnTileCount() ? 4 : 2;
-        int row = 16 * static_cast<int>(kernel.warps()) * slab;
+        int row = 16 * static_cast<int>(kernel.rowWarps()) * slab;
         Value pointer = kernel.sharedPointer(e, type, buffer, LanePattern::MatrixRowsOfWarp, row, tile);
         auto loaded = e.ldmatrix(pointer, count, /*transposed=*/false);
         std::copy(loaded.begin(), loaded.end(), registers.begin() + fragment.registerOf(slab, tile, 0, 0));
       }
+    return registers;
+  }
+
+  /// Columns as rows, two column tiles of a slab at a time: matrices transposed as they are loaded. Those of one ldmatrix.x4 as
+  /// (rows, columns) of the buffer: [0-7, 0-7] [0-7, 8-15] [8-15, 0-7] [8-15, 8-15]. Warps without rows read the last ones.
+  llvm::SmallVector<Value> loadTransposed(Emitter &e, const Fragment &fragment, tile::BufferType type, Value buffer) const {
+    llvm::SmallVector<Value> registers(fragment.registers());
+    Value lane = kernel.lane();
+    Value row = e.iadd(e.iand(lane, e.i32(7)), e.iand(e.lshr(lane, e.i32(1)), e.i32(8)));
+    for (int slab = 0; slab < fragment.slabCount(); ++slab) {
+      ThreadForm first = fragment.rowOf(2 * slab), ofWarp;
+      ofWarp.warp = first.warp;
+      Value column = e.iadd(kernel.threadPart(ofWarp), e.i32(first.constant));
+      if (!fragment.fillsAllWarps())
+        column = e.smin(column, e.i32(fragment.rows() - 16));
+      column = e.iadd(column, e.iand(lane, e.i32(8)));
+      for (int tile = 0; tile < fragment.columnTileCount(); tile += 2) {
+        int count = tile + 1 < fragment.columnTileCount() ? 4 : 2;
+        Value offset = kernel.elementOffset(e, type, {e.iadd(row, e.i32(8 * tile)), column});
+        auto loaded = e.ldmatrix(kernel.sharedPointer(e, e.iadd(offset, buffer)), count, /*transposed=*/true);
+        std::copy(loaded.begin(), loaded.end(), registers.begin() + fragment.registerOf(slab, tile, 0, 0));
+      }
+    }
     return registers;
   }
 
@@ -308,7 +380,7 @@ public:
 
 private:
   void writeRowValue(Emitter &e, tile::BufferType type, Value buffer, Value row, Value value) const {
-    Value first = e.ieq(kernel.quadLane(), e.i32(0));
+    Value first = isFirstOfRow(kernel, e);
     auto guard = mlir::scf::IfOp::create(e.builder, e.location, first, /*withElseRegion=*/false);
     mlir::OpBuilder::InsertionGuard restore(e.builder);
     e.builder.setInsertionPointToStart(guard.thenBlock());
@@ -318,10 +390,11 @@ private:
 
   /// The mirror of readMatrices: an stmatrix.x4 takes two column tiles of a slab.
   void writeMatrices(Emitter &e, const Fragment &fragment, tile::BufferType type, Value buffer, mlir::ValueRange registers) const {
+    buffer = kernel.atColumnsOfPart(e, type, buffer, fragment.columnsOfPart());
     for (int slab = 0; slab < fragment.slabCount(); ++slab)
       for (int tile = 0; tile < fragment.columnTileCount(); tile += 2) {
         int count = tile + 1 < fragment.columnTileCount() ? 4 : 2;
-        int row = 16 * static_cast<int>(kernel.warps()) * slab;
+        int row = 16 * static_cast<int>(kernel.rowWarps()) * slab;
         Value pointer = kernel.sharedPointer(e, type, buffer, LanePattern::MatrixRowsOfWarp, row, tile);
         llvm::SmallVector<Value> words(registers.slice(fragment.registerOf(slab, tile, 0, 0), count));
         e.stmatrix(pointer, words);
@@ -332,6 +405,7 @@ private:
                   mlir::ValueRange registers) const {
     bool isPacked = fragment.packing() == 2;
     int row = fragment.rowOf(slot).constant;
+    buffer = kernel.atColumnsOfPart(e, type, buffer, fragment.columnsOfPart());
     for (int tile = 0; tile < fragment.columnTileCount(); ++tile) {
       int index = fragment.registerOf(slot / 2, tile, slot % 2, 0);
       LanePattern pattern = isPacked ? LanePattern::Pairs : LanePattern::WidePairs;

@@ -9,6 +9,7 @@
 
 #include "codegen/nvvm/KernelContext.h"
 #include "ir/tile/TileLayouts.h"
+#include "ir/tile/WidenOps.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -67,7 +68,7 @@ static llvm::LogicalResult collectArrivals(tile::RingOp ring, const RoleFacts &f
     if (auto fill = mlir::dyn_cast<tile::FillOp>(user)) {
       side = &full;
       count = isTensorMapFill(fill) ? 1 : warps.threads();
-    } else if (mlir::isa<tile::BuildOp>(user)) {
+    } else if (mlir::isa<tile::BuildOp>(user) || (mlir::isa<tile::WidenOp>(user) && user->getOperand(0) == ring.getResult())) {
       side = &full;
       count = warps.threads();
     } else if (mlir::isa<tile::ReleaseOp>(user)) {

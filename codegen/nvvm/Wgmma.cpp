@@ -6,12 +6,13 @@
 // nothing can touch them before it.
 //
 //     row tile of the block:  warpgroup g has rows 64(g + G·i) … + 63, i = 0, 1, … (layout `acc` of 4·G warps)
-//     columns:                up to 256 an instruction
+//     columns:                up to 256 an instruction; of a result in parts those of the warpgroup's, g and G counted in it
 //
 // A wait names how many younger products may still be in flight; they complete in order, so that is what was issued since.
 #include "codegen/nvvm/MatrixDescriptor.h"
 #include "codegen/nvvm/Patterns.h"
 #include "ir/tile/TileLayouts.h"
+#include "ir/tile/WidenOps.h"
 
 #include "mlir/IR/Matchers.h"
 
@@ -68,16 +69,19 @@ public:
   }
   void setLeft(tile::BufferType buffer, Value offset) {
     leftDescriptor.emplace(buffer, /*depthAlongRows=*/true);
-    Value base = descriptor(*leftDescriptor, offset);
     Value group = kernel.warpgroup();
+    unsigned groups = kernel.rowWarps() / 4;
     Value rows = kernel.atEntry(fmt::format("rows of warpgroup {}", leftDescriptor->offset(kRows, 0)), [&](Emitter &entry) {
-      return entry.zeroExtend(entry.imul(group, entry.i32(leftDescriptor->offset(kRows, 0))), entry.i64Type());
+      Value ofPart = kernel.parts() > 1 ? entry.urem(group, entry.i32(groups)) : group;
+      return entry.imul(ofPart, entry.i32(leftDescriptor->offset(kRows, 0)));
     });
-    left = addOperands(e.iadd(base, rows), "l");
+    left = addOperands(descriptor(*leftDescriptor, offset, groups > 1 || kernel.parts() == 1 ? rows : Value()), "l");
   }
   void setRight(tile::BufferType buffer, Value offset, bool transposed) {
     rightDescriptor.emplace(buffer, /*depthAlongRows=*/transposed);
     rightIsMnMajor = !transposed;
+    int columns = result.columnsOfPart();
+    offset = transposed ? kernel.atRowsOfPart(e, buffer, offset, columns) : kernel.atColumnsOfPart(e, buffer, offset, columns);
     right = addOperands(descriptor(*rightDescriptor, offset), "l");
   }
 
@@ -104,11 +108,14 @@ private:
     return first;
   }
 
-  /// The descriptor of the buffer at `offset` in shared memory.
-  Value descriptor(const MatrixDescriptor &form, Value offset) {
+  /// The descriptor of the buffer at `offset` in shared memory, `more` units of 16 bytes on. Added to the low half, so that the
+  /// high one stays a constant: ptxas then steps it by one uniform instruction instead of two.
+  Value descriptor(const MatrixDescriptor &form, Value offset, Value more = {}) {
     Value shared = kernel.sharedBase();
     Value base = kernel.atEntry("shared address", [&](Emitter &entry) { return entry.addressOf(shared); });
     Value units = e.lshr(e.iadd(base, offset), e.i32(4));
+    if (more)
+      units = e.iadd(units, more);
     return e.ior(e.zeroExtend(units, e.i64Type()), e.i64(static_cast<std::int64_t>(form.constantBits())));
   }
 
@@ -119,7 +126,7 @@ private:
       fmt::format_to(std::back_inserter(sums), "{}${}", i == 0 ? "" : ",", start + i);
     if (leftDescriptor) {
       // rows of slab i lie one row tile of all warpgroups below those of slab i - 1
-      int row = 16 * static_cast<int>(kernel.warps()) * slab;
+      int row = 16 * static_cast<int>(kernel.rowWarps()) * slab;
       fmt::format_to(std::back_inserter(text), "add.s64 a, ${}, {};\n", left, leftDescriptor->offset(row, step));
     } else {
       int at = left + leftFragment->registerOf(slab, 2 * step, 0, 0);
@@ -161,7 +168,7 @@ llvm::SmallVector<Value> emitProduct(KernelContext &kernel, Emitter &e, OpType o
   std::int64_t depth = op.getTrans() ? right.getShape()[1] : right.getShape()[0];
   if (auto known = kernel.roles().depths.find(op); known != kernel.roles().depths.end())
     depth = known->second;
-  return product.emit(static_cast<int>(op.getAcc().getType().getColumns()), static_cast<int>(depth));
+  return product.emit(result.columnsOfPart(), static_cast<int>(depth));
 }
 
 llvm::SmallVector<Value> emitWait(Emitter &e, mlir::ValueRange registers, unsigned younger) {
@@ -206,6 +213,12 @@ public:
 };
 } // namespace
 
+/// Whether so many rows are whole periods of the swizzle, or so many columns whole panels.
+static bool isWholeRows(tile::BufferType, std::int64_t rows) { return rows % 8 == 0; }
+static bool isWholePanels(tile::BufferType buffer, std::int64_t columns) {
+  return columns % tile::rowPitch(buffer.getShape(), buffer.getElementType(), buffer.getSmem()) == 0;
+}
+
 template <class OpType> static std::optional<std::string> whyNoProduct(OpType op) {
   auto role = op->template getParentOfType<tile::RoleOp>();
   auto right = mlir::dyn_cast<tile::BufferType>(op.getRhs().getType());
@@ -219,10 +232,13 @@ template <class OpType> static std::optional<std::string> whyNoProduct(OpType op
     return "expects operands in swizzled buffers";
   unsigned warps = role.getEndWarp() - role.getFirstWarp();
   auto acc = op.getAcc().getType();
-  if (warps % 4 != 0 || tile::warpsOf(acc.getLayout()) != warps)
+  unsigned parts = tile::partsOf(acc.getLayout());
+  if (warps % (4 * parts) != 0 || tile::warpsOf(acc.getLayout()) != warps)
     return fmt::format("expects layouts over the {} warps of its role, in whole warpgroups", warps);
-  if (acc.getRows() % (16 * warps) != 0)
-    return fmt::format("expects a multiple of {} rows, 64 for each of the role's warpgroups, but has {}", 16 * warps, acc.getRows());
+  if (acc.getRows() % (16 * warps / parts) != 0)
+    return fmt::format("expects a multiple of {} rows, 64 for each of the role's warpgroups, but has {}", 16 * warps / parts, acc.getRows());
+  if (parts > 1 && (op.getTrans() ? !isWholeRows(right, acc.getColumns() / parts) : !isWholePanels(right, acc.getColumns() / parts)))
+    return fmt::format("expects parts of {} columns to begin with the swizzle of the right operand", acc.getColumns() / parts);
   return std::nullopt;
 }
 
@@ -251,6 +267,8 @@ static std::int64_t copiedColumns(Value buffer) {
     if (auto fill = mlir::dyn_cast<tile::FillOp>(user)) {
       auto tensor = fill.getTensor().getType();
       columns = std::max(columns, tensor.getStaticSize(tensor.getRank() - 1).value_or(all));
+    } else if (auto widen = mlir::dyn_cast<tile::WidenOp>(user)) {
+      columns = std::max(columns, copiedColumns(widen.getSource()));
     } else if (mlir::isa<tile::BuildOp>(user)) {
       return all;
     } else if (auto other = mlir::dyn_cast<tile::AwaitOp>(user)) {

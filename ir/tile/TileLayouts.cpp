@@ -16,14 +16,24 @@ unsigned warpsOf(Attribute layout) {
       .Default(0u);
 }
 
+unsigned partsOf(Attribute layout) {
+  if (!layout)
+    return 1;
+  return TypeSwitch<Attribute, unsigned>(layout)
+      .Case<AccAttr, LhsAttr, RowAttr, RowPartialAttr, LaneRowAttr>([](auto fragment) { return fragment.getParts(); })
+      .Default(1u);
+}
+
 int64_t registersPerThread(FragType type) {
   Attribute layout = type.getLayout();
-  int64_t rowTiles = llvm::divideCeil(type.getRows(), 16 * int64_t(warpsOf(layout)));
+  int64_t parts = partsOf(layout);
+  int64_t rowTiles = llvm::divideCeil(type.getRows(), 16 * (int64_t(warpsOf(layout)) / parts));
   if (type.getRank() == 1)
     return 2 * rowTiles;
-  int64_t elements = 4 * rowTiles * (type.getColumns() / 8);
-  // 16-bit pairs share a register in every layout; a lane that owns whole rows packs them alike.
-  return llvm::divideCeil(elements * type.getElementType().getIntOrFloatBitWidth(), 32);
+  int64_t elements = 4 * rowTiles * (type.getColumns() / parts / 8);
+  // Pairs of 16 bits share a register in every layout, pairs of 8 bits half of one; a lane that owns whole rows packs them alike.
+  unsigned bits = type.getElementType().getIntOrFloatBitWidth();
+  return llvm::divideCeil(elements * (bits == 8 ? 16 : bits), 32);
 }
 
 int64_t rowPitch(ArrayRef<int64_t> shape, Type element, SmemAttr layout) {
@@ -33,6 +43,8 @@ int64_t rowPitch(ArrayRef<int64_t> shape, Type element, SmemAttr layout) {
 }
 
 int64_t bufferBytes(ArrayRef<int64_t> shape, Type element, SmemAttr layout) {
+  if (layout.getQuads())
+    return (kQuadsBefore + shape.back() + kQuadsBehind) * kQuadBytes;
   int64_t rows = shape.size() == 2 ? shape[0] : 1;
   int64_t panels = layout.getSwizzle() != 0 ? shape.back() * elementBytes(element) / layout.getSwizzle() : 1;
   return rows * panels * rowPitch(shape, element, layout) * elementBytes(element);
@@ -42,6 +54,8 @@ int64_t bufferAlignment(SmemAttr layout) { return layout.getSwizzle() != 0 ? kSw
 
 int64_t byteOffset(BufferType type, int64_t row, int64_t column) {
   SmemAttr layout = type.getSmem();
+  if (layout.getQuads())
+    return (column + kQuadsBefore) * kQuadBytes;
   int64_t bytes = elementBytes(type.getElementType());
   int64_t pitch = rowPitch(type.getShape(), type.getElementType(), layout);
   if (layout.getSwizzle() == 0)
@@ -53,10 +67,11 @@ int64_t byteOffset(BufferType type, int64_t row, int64_t column) {
   return panel * rows * layout.getSwizzle() + row * layout.getSwizzle() + chunk * 16 + inPanel % 16;
 }
 
-SmemAttr operandLayout(MLIRContext *context, int64_t columns, Type element) {
+SmemAttr operandLayout(MLIRContext *context, int64_t columns, Type element, int64_t parts) {
   int64_t bytes = columns * elementBytes(element);
+  bool isWide = elementBytes(element) >= 4; // read without ldmatrix as well
   for (unsigned swizzle : {128u, 64u})
-    if (bytes % swizzle == 0)
+    if (!isWide && bytes / parts % swizzle == 0)
       return SmemAttr::get(context, swizzle, 0);
   int64_t chunks = llvm::divideCeil(bytes, 16);
   int64_t oddChunks = chunks | 1;

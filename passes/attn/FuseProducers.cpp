@@ -14,10 +14,13 @@
 //
 // Values of a masked attention go out as well: a value that is not finite is looked up again (convert/HiddenValues.h), for
 // which it must lie in memory as it is multiplied. It stays if it depends on the query head, makes several vectors, or rows that are no multiple of 8. A transform with
-// another user stays as it is. Guarantees: the same when run again.
+// another user stays as it is. Of rows with more than 256 channels no region stays in the kernel (WideHeads.h), unless it
+// makes a value the first channels of its key: no row is computed then. Guarantees: the same when run again.
 #include "ir/attn/AttnDialect.h"
+#include "ir/attn/ProductTypes.h"
 #include "passes/Passes.h"
 #include "passes/Remarks.h"
+#include "passes/attn/WideHeads.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -89,10 +92,11 @@ static bool dependsOnQueryHead(Region &region) {
   });
 }
 
-/// Makes a region of keys or values a kernel of its own, where that is cheaper or needed.
-static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, StringRef name) {
-  bool isLookedUp = operand.get() == op.getValue() && !op.getMask().empty();
-  if (region.empty() || !(isExpensive(region) || isLookedUp))
+/// Makes a row region a kernel of its own, where that is cheaper or needed.
+static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, StringRef name, ir::RowSide side = ir::RowSide::key) {
+  Type weighted = ir::weightedType(op); // f32 is always looked through (passes/convert/HiddenValues.h)
+  bool isLookedUp = operand.get() == op.getValue() && (!op.getMask().empty() || (weighted && weighted.isF32()));
+  if (region.empty() || !(isExpensive(region) || isLookedUp || isWide(op)))
     return;
   auto stays = [&](const Twine &why) {
     remark(op, RemarkCategory::Fusion, ("`" + name + "` has no kernel of its own: " + why).str());
@@ -101,18 +105,22 @@ static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, Str
   if (yield->getNumOperands() != 1)
     return stays("it gives several vectors");
   int64_t length = cast<VectorType>(yield->getOperand(0).getType()).getNumElements();
-  if (dependsOnQueryHead(region))
+  if (side == ir::RowSide::key && dependsOnQueryHead(region))
     return stays("it depends on the query head");
   if (length % 8 != 0)
     return stays("its rows are no multiple of 8 channels");
-  if (!op.getRagged().empty() || !op.getPaged().empty())
-    return stays("its layout is not one tensor of rows");
+  if (!op.getPaged().empty() && side == ir::RowSide::key)
+    return stays("its rows lie in pages, which requests may share");
   OpBuilder builder(op);
   auto stored = cast<ir::AttnTensorType>(operand.get().getType());
   SmallVector<Attribute> sizes(stored.getSizes());
   sizes.back() = ir::sizeAttr(op.getContext(), SizeExpr::number(length));
-  auto type = ir::AttnTensorType::get(op.getContext(), sizes, stored.getElementType(), false);
-  auto transform = ir::TransformOp::create(builder, yield->getLoc(), type, operand.get(), ir::RowSide::key);
+  // Changed rows of 8-bit floats are kept as they will be multiplied.
+  Type element = stored.getElementType();
+  if (Type wide = operand.get() == op.getValue() ? ir::weightedType(op) : ir::featureType(op); wide && ir::isFloat8(element))
+    element = wide;
+  auto type = ir::AttnTensorType::get(op.getContext(), sizes, element, false);
+  auto transform = ir::TransformOp::create(builder, yield->getLoc(), type, operand.get(), side);
   transform.getRow().takeBody(region);
   operand.set(transform.getResult());
   remark(op, RemarkCategory::Fusion, ("rows of `" + name + "` are transformed once for all tiles, by a kernel before this one").str());
@@ -126,8 +134,14 @@ struct FuseProducers final : impl::FuseProducersBase<FuseProducers> {
              fuse(op, op.getKeyMutable(), op.getKeyRegion(), ir::RowSide::key, "key") ||
              fuse(op, op.getValueMutable(), op.getValueRegion(), ir::RowSide::key, "value")) {
       }
+      bool sharesRows = isWide(op) && isValueInKey(op);
+      if (isWide(op))
+        splitOff(op, op.getQueryMutable(), op.getQueryRegion(), "query", ir::RowSide::query);
       splitOff(op, op.getKeyMutable(), op.getKeyRegion(), "key");
-      splitOff(op, op.getValueMutable(), op.getValueRegion(), "value");
+      if (sharesRows)
+        remark(op, RemarkCategory::Fusion, "`value` is read as a part of `key`, which is copied once for both");
+      else
+        splitOff(op, op.getValueMutable(), op.getValueRegion(), "value");
       explain(op);
     });
   }

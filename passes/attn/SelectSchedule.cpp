@@ -34,6 +34,7 @@ namespace attn {
 
 namespace {
 enum class MaskClass { Any, None };
+enum class ValuePlace { Own, InKey };
 
 struct TableRow {
   MmaFamily family;
@@ -42,9 +43,15 @@ struct TableRow {
   ir::Schedule schedule;
   StringRef reason;
   bool isFloat32 = false;
-  bool isWide = false, isValueInKey = false;   ///< for rows with more than 256 channels (WideHeads.h)
+  bool isWide = false;                     ///< for rows with more than 256 channels (WideHeads.h)
+  ValuePlace values = ValuePlace::Own;     ///< of these
 };
 } // namespace
+
+static constexpr ir::Schedule inParts(ir::Schedule schedule, int64_t parts) {
+  schedule.parts = parts;
+  return schedule;
+}
 
 static constexpr TableRow kTable[] = {
 #define ATTN_SCHEDULE(family, max_head_dim, max_head_dim_v, mask, block_m, block_n, stages, warps, reason)             \
@@ -52,8 +59,8 @@ static constexpr TableRow kTable[] = {
 #define ATTN_SCHEDULE_F32(max_head_dim, max_head_dim_v, block_m, block_n, stages, warps, reason)                       \
   {MmaFamily::MmaSync, max_head_dim, max_head_dim_v, MaskClass::Any, {block_m, block_n, stages, warps}, reason, true},
 #define ATTN_SCHEDULE_WIDE(family, max_head_dim, max_head_dim_v, values, block_m, block_n, stages, warps, parts, reason) \
-  {MmaFamily::family, max_head_dim, max_head_dim_v, MaskClass::Any, {block_m, block_n, stages, warps, 1, parts}, reason, \
-   false, true, std::string_view(#values) == "InKey"},
+  {MmaFamily::family, max_head_dim, max_head_dim_v, MaskClass::Any, inParts({block_m, block_n, stages, warps}, parts), reason, \
+   false, true, ValuePlace::values},
 #include "passes/attn/ScheduleTable.def"
 #undef ATTN_SCHEDULE_WIDE
 #undef ATTN_SCHEDULE_F32
@@ -70,11 +77,20 @@ static int64_t fragmentRegisters(MmaFamily family, const ir::Schedule &schedule)
 
 static bool isFloat32(ir::AttentionOp op) { return ir::featureType(op).isF32(); }
 
-/// Registers of a consumer thread that a producer takes which widens entries from 8-bit floats (SpecializeWarps).
+/// Whether threads copy rows out of pages, where that matters: pages of few rows, and values that are changed in the kernel
+/// or lie in their keys' rows (SpecializeWarps).
+static bool copiesPagesByThreads(ir::AttentionOp op) {
+  constexpr int64_t kPattern = 8;
+  bool isOwnTensor = op.getValue() != op.getKey();
+  return !op.getPaged().empty() && (static_cast<int64_t>(*op.getPageSize()) < kPattern || !op.getValueRegion().empty() || !isOwnTensor);
+}
+
+/// Registers of a consumer thread that a producer takes which widens entries from 8-bit floats, or copies row by row
+/// (SpecializeWarps).
 static int64_t producerRegisters(ir::AttentionOp op, MmaFamily family, const ir::Schedule &schedule) {
   bool widens = ir::isFloat8(op.getQueryType().getElementType()) || ir::isFloat8(op.getKeyType().getElementType()) ||
                 ir::isFloat8(op.getValueType().getElementType());
-  return family == MmaFamily::Wgmma && widens && schedule.warps > 4 ? (schedule.warps == 8 ? 16 : 8) : 0;
+  return family == MmaFamily::Wgmma && (widens || copiesPagesByThreads(op)) && schedule.warps > 4 ? (schedule.warps == 8 ? 16 : 8) : 0;
 }
 
 /// Products of f32 operands, and those with a row a diagonal, are mma.sync's on every target (passes/tile/LoopFacts.h).
@@ -197,10 +213,26 @@ static int64_t rowRegisters(Region &region) {
 /// Products of queries and keys beside the first, and sums over keys: scores of their own.
 static int64_t furtherProducts(ir::AttentionOp op) {
   int64_t products = 0, sums = 0;
-  op.getScore().walk([&](ir::DotOp dot) { products += !findLookup(dot, queryFeatures(op)); });
+  op.getScore().walk([&](ir::DotOp dot) { products += !findLookup(dot, queryFeatures(op)) && !findRelativeProduct(dot, queryFeatures(op)); });
   op.getScore().walk([&](ir::SuffixSumOp) { ++sums; });
   return std::max<int64_t>(products - 1, 0) + sums;
 }
+
+/// Registers for 16 rows of queries while products with a row a diagonal are made, with 16 columns more than scores have and
+/// before probs are; and scores of their own where they are not added to others.
+static int64_t diagonalRegisters(ir::AttentionOp op, const ir::Schedule &schedule) {
+  SmallVector<RelativeProduct> products = findRelativeProducts(op.getScore(), queryFeatures(op));
+  int64_t registers = products.empty() ? 0 : schedule.blockN / 4 + 8;
+  for (RelativeProduct &product : products)
+    if (!product.dot->hasOneUse() || !isa<arith::AddFOp>(*product.dot->user_begin()))
+      registers += schedule.blockN / 2;
+  if (!rowsAddedToValue(op.getWeight()).empty()) // probs by diagonals
+    registers += schedule.blockN / 4 + 4;
+  return registers;
+}
+
+/// Addresses and lanes of diagonals.
+static constexpr int64_t kDiagonalRegisters = 24;
 
 /// Registers while a block of keys or values that the kernel changes is in them, beside acc; 0 where it changes none.
 static int64_t changedRowRegisters(ir::AttentionOp op, Region &region, int64_t length, const ir::Schedule &schedule) {
@@ -216,8 +248,7 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
   auto half = [](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 16)) / 2; };
   int64_t loop = isWide(op) ? wideLoopRegisters(op, schedule)
                             : schedule.blockN / 2 + schedule.blockN / 4 + half(op.getValueRowLength());
-  if (!rowsAddedToValue(op.getWeight()).empty()) // probs by diagonals
-    loop += schedule.blockN / 4 + 4;
+  loop += diagonalRegisters(op, schedule);
   if (isFloat32(op)) // probs as two numbers each, a block's sums and operands for some columns of values
     loop += schedule.blockN / 4 + 24;
   loop += furtherProducts(op) * (schedule.blockN / 2 + 8) + pointRegisters(op, family, schedule);
@@ -227,7 +258,8 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
   int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim()) + rowRegisters(op.getQueryRegion());
   for (Type feature : op.getQueryFeatureTypes())
     before = std::max(before, op.getQueryRegion().empty() ? 0 : half(cast<VectorType>(feature).getNumElements()));
-  return std::max({rowSlots * std::max(loop, before), changedRowRegisters(op, op.getKeyRegion(), op.getHeadDim(), schedule),
+  int64_t diagonals = hasRelativeRows(op) ? kDiagonalRegisters : 0;
+  return std::max({rowSlots * std::max(loop, before) + diagonals, changedRowRegisters(op, op.getKeyRegion(), op.getHeadDim(), schedule),
                    changedRowRegisters(op, op.getValueRegion(), op.getValueRowLength(), schedule) + rowSlots * schedule.blockN / 4});
 }
 
@@ -243,7 +275,7 @@ static int64_t predictShared(const ir::Schedule &schedule, int64_t headDim, int6
 /// Bytes of entries as they lie in memory, where rows of 8-bit floats are widened in shared memory (WidenedFills).
 static int64_t rawBytes(ir::AttentionOp op, const ir::Schedule &schedule) {
   auto ofRows = [](ir::AttnTensorType tensor, int64_t rows) -> int64_t {
-    int64_t length = tensor.getConstantSize(3).value_or(0);
+    int64_t length = tensor.getConstantSize(tensor.getRank() - 1).value_or(0);
     return ir::isFloat8(tensor.getElementType()) && length % 16 == 0 ? rows * static_cast<int64_t>(llvm::alignTo(length, 32)) : 0;
   };
   return ofRows(op.getQueryType(), schedule.blockM) + ofRows(op.getKeyType(), schedule.blockN) +
@@ -411,7 +443,7 @@ static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, i
     bool fits = predictShared(op, row.schedule, target) <= target.sharedBytesPerBlock;
     bool isFor = row.family == familyFor(op, target) && row.isFloat32 == isFloat32(op) && op.getHeadDim() <= row.maxHeadDim && op.getValueRowLength() <= row.maxHeadDimV &&
                  (row.mask == MaskClass::Any || op.getMask().empty()) && row.isWide == isWide(op) &&
-                 (!row.isValueInKey || isValueInKey(op));
+                 (row.values == ValuePlace::Own || isValueInKey(op));
     if (!isFor || !fits)
       continue;
     int64_t registers = predictRegisters(op, row.schedule, row.family);

@@ -142,21 +142,44 @@ LogicalResult ScorePlan::writeQueryTerms(KernelScope &kernel, OpBuilder &builder
   return tables.write(kernel, builder, queryOperands, rows);
 }
 
-Value ScorePlan::relativeProduct(const Product &product, KernelScope &kernel, OpBuilder &builder, Value operand, Value firstKey,
-                                 tile::FragType type) {
-  Frame point{type.getRows(), type.getColumns(), ir::IndexKind::q_idx, firstRow, firstKey};
-  Value rows = diagonalRows(kernel, builder, product.relative, point, columnsOf(operand), ir::featureType(op));
-  if (!rows)
+/// The addition that is the only use of `product`, and what it is added to, if that stands in a fragment which nothing else
+/// uses; else null. Products then need no fragment of their own.
+static arith::AddFOp sumWith(Value product, const FragmentMap &results, Value &other) {
+  auto sum = product.hasOneUse() ? dyn_cast<arith::AddFOp>(*product.user_begin()) : arith::AddFOp();
+  if (!sum)
     return {};
+  other = sum.getLhs() == product ? sum.getRhs() : sum.getLhs();
+  auto known = results.find(other);
+  bool isTile = known != results.end() && cast<tile::FragType>(known->second.value.getType()).getRank() == 2;
+  return isTile && other.hasOneUse() ? sum : arith::AddFOp();
+}
+
+LogicalResult ScorePlan::writeRelative(const Product &product, KernelScope &kernel, OpBuilder &builder, Value operand, Value firstKey,
+                                       tile::FragType type, FragmentMap &results) const {
+  Frame point{type.getRows(), type.getColumns(), ir::IndexKind::q_idx, firstRow, firstKey};
+  Type element = cast<tile::FragType>(operand.getType()).getElementType();
+  Value rows = diagonalRows(kernel, builder, product.relative, point, columnsOf(operand), element);
+  if (!rows)
+    return failure();
+  Value other, addend;
+  arith::AddFOp sum = sumWith(product.result, results, other);
+  if (sum)
+    addend = results.lookup(other).value;
   bool ofKey = product.form == Form::RelativeToKey;
-  return tile::DiagonalDotOp::create(builder, product.result.getLoc(), type, operand, rows, ofKey);
+  Value scores = tile::DiagonalDotOp::create(builder, product.result.getLoc(), type, operand, rows, addend, ofKey);
+  results[sum ? sum.getResult() : product.result] = {scores, 0};
+  return success();
 }
 
 LogicalResult ScorePlan::checkDiagonals(FragmentMap &results, function_ref<Value(Value, ArrayRef<ir::LoadOp>)> checked) const {
   for (const Product &product : products) {
-    if (product.form != Form::RelativeToQuery && product.form != Form::RelativeToKey)
+    if (!isRelative(product))
       continue;
-    Value &scores = results[product.result].value;
+    Value stands = product.result;
+    for (Operation *user = *stands.user_begin(); isa<arith::AddFOp>(user) && results.contains(user->getResult(0));
+         user = *stands.user_begin())
+      stands = user->getResult(0); // the sum that it is part of
+    Value &scores = results[stands].value;
     if (!(scores = checked(scores, loadsBehind(product.relative.row))))
       return failure();
   }
@@ -175,14 +198,8 @@ FailureOr<FragmentMap> ScorePlan::writeProducts(KernelScope &kernel, OpBuilder &
       results[product.result] = {product.invariant, 0};
       continue;
     }
-    if (product.form == Form::RelativeToQuery || product.form == Form::RelativeToKey) {
-      Value operand = product.form == Form::RelativeToKey ? keyOperands[product.keyFeature] : queryOperands[product.queryFeature];
-      Value scores = relativeProduct(product, kernel, builder, operand, firstKey, cast<tile::FragType>(zero.getType()));
-      if (!scores)
-        return failure();
-      results[product.result] = {scores, 0};
+    if (isRelative(product))
       continue;
-    }
     Value lhs = product.form == Form::RowsTimesKeys ? product.invariant : queryOperands[product.queryFeature];
     Value rhs;
     if (product.form == Form::QueryTimesRows) {
@@ -195,6 +212,13 @@ FailureOr<FragmentMap> ScorePlan::writeProducts(KernelScope &kernel, OpBuilder &
     }
     Value scores = tile::DotOp::create(builder, location, zero.getType(), lhs, rhs, zero, /*trans=*/true);
     results[product.result] = {scores, 0};
+  }
+  for (const Product &product : products) { // behind the others, to which they are added
+    if (!isRelative(product))
+      continue;
+    Value operand = product.form == Form::RelativeToKey ? keyOperands[product.keyFeature] : queryOperands[product.queryFeature];
+    if (failed(writeRelative(product, kernel, builder, operand, firstKey, cast<tile::FragType>(zero.getType()), results)))
+      return failure();
   }
   return results;
 }

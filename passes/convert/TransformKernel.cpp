@@ -3,6 +3,9 @@
 //   load rows → region `row` → convert to the result's type → store
 #include "passes/convert/TransformKernel.h"
 
+#include "ir/attn/ProductTypes.h"
+#include "ir/tile/WorkOps.h"
+#include "passes/convert/RowPlaces.h"
 #include "passes/convert/RowRegion.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -26,28 +29,27 @@ static Value convert(OpBuilder &builder, Location location, Value fragment, Type
   return tile::ConvertOp::create(builder, location, type.withElementType(element), fragment);
 }
 
-static Value sizeOf(KernelScope &scope, Value tensor, unsigned dim, Location location) {
-  auto type = cast<tile::TileTensorType>(tensor.getType());
-  if (auto number = type.getStaticSize(dim))
-    return scope.constant(static_cast<int32_t>(*number));
-  return scope.size(type.getSizeText(dim), location);
+static ir::IndexKind rowsOf(ir::TransformOp op) {
+  return op.getOver() == ir::RowSide::key ? ir::IndexKind::kv_idx : ir::IndexKind::q_idx;
 }
 
 /// The body for rows from `firstRow` on of head `head`.
 static LogicalResult writeRows(KernelScope &scope, OpBuilder &builder, ir::TransformOp op, Value source, Value result,
-                               Value batch, Value head, Value firstRow) {
+                               Value head, Value firstRow) {
   Location location = op.getLoc();
   Region &region = op.getRow();
   Value argument = region.getArgument(0), vector = ir::yieldedBy(region)[0];
-  bool ofKeys = op.getOver() == ir::RowSide::key;
-  Frame frame{kRows, paddedLength(scope, argument), ofKeys ? ir::IndexKind::kv_idx : ir::IndexKind::q_idx, firstRow, {}};
-  SmallVector<Value> place{batch, firstRow, head};
-  IntegerAttr alongRows = builder.getI32IntegerAttr(1);
-  StoredRow stored{source, {batch}, {head}};
+  Frame frame{kRows, paddedLength(scope, argument), rowsOf(op), firstRow, {}};
+  bool ofKeys = frame.rowIndex == ir::IndexKind::kv_idx;
+  Value end = ofKeys && scope.rows().isInSequence() ? scope.rows().length(frame.rowIndex, location) : Value();
+  RowAddress at = ofKeys ? scope.rows().keyRows(builder, firstRow, head, end) : scope.rows().queryRows(firstRow, head, /*isStored=*/true);
+  IntegerAttr alongRows = builder.getI32IntegerAttr(at.dim);
+  StoredRow stored{source, head};
   Value loaded;
   if (paddedLength(scope, vector) == frame.columns) {
-    auto type = frame.matrixType(cast<tile::TileTensorType>(source.getType()).getElementType());
-    loaded = tile::LoadOp::create(builder, location, type, source, place, alongRows, Value(), IntegerAttr());
+    Type element = cast<tile::TileTensorType>(source.getType()).getElementType();
+    auto type = frame.matrixType(ir::isFloat8(element) ? Type(builder.getF16Type()) : element);
+    loaded = tile::LoadOp::create(builder, location, type, source, at.indices, alongRows, at.limit, IntegerAttr(), at.pages);
     loaded = convert(builder, location, loaded, builder.getF32Type());
   }
   frame.columns = paddedLength(scope, vector);
@@ -55,7 +57,7 @@ static LogicalResult writeRows(KernelScope &scope, OpBuilder &builder, ir::Trans
   if (!rows)
     return failure();
   rows = convert(builder, location, rows, cast<tile::TileTensorType>(result.getType()).getElementType());
-  tile::StoreOp::create(builder, location, rows, result, place, alongRows, Value(), IntegerAttr(), StringAttr());
+  tile::StoreOp::create(builder, location, rows, result, at.indices, alongRows, at.limit, IntegerAttr(), StringAttr());
   return success();
 }
 
@@ -66,8 +68,9 @@ LogicalResult writeTransformKernel(func::FuncOp plan, func::FuncOp kernel, ir::T
   OpBuilder &entry = scope.entry;
   kernel->setAttr(tile::kWarpsAttr, entry.getI32IntegerAttr(kWarps));
   kernel->setAttr(tile::kStagesAttr, entry.getI32IntegerAttr(1));
-  Value batches = sizeOf(scope, source, 0, location), rows = sizeOf(scope, source, 1, location),
-        heads = sizeOf(scope, source, 2, location);
+  unsigned headsDim = cast<tile::TileTensorType>(source.getType()).getRank() - 2;
+  Value batches = scope.rows().requests(location), rows = scope.rows().longest(rowsOf(op), location),
+        heads = scope.sizeOf(source, headsDim, location);
   if (!batches || !rows || !heads)
     return failure();
   Value tiles = arith::CeilDivSIOp::create(entry, location, rows, scope.constant(kRows));
@@ -77,16 +80,22 @@ LogicalResult writeTransformKernel(func::FuncOp plan, func::FuncOp kernel, ir::T
   Type i32 = entry.getI32Type();
   body->addArguments({i32, i32, i32}, {location, location, location});
   entry.setInsertionPoint(work);
-  Value batch = body->getArgument(0), head = body->getArgument(1);
-  scope.setIndex(ir::IndexKind::b, batch);
+  Value head = body->getArgument(1);
+  scope.setIndex(ir::IndexKind::b, body->getArgument(0));
   scope.setIndex(op.getOver() == ir::RowSide::key ? ir::IndexKind::kv_head : ir::IndexKind::h, head);
   scope.work.setInsertionPointToEnd(body);
+  scope.rows().enterRequest(location);
   Value firstRow = arith::MulIOp::create(scope.work, location, body->getArgument(2), scope.constant(kRows));
   // Fragments are written behind this place, scalars that they share in front of it.
   auto anchor = arith::ConstantIntOp::create(scope.work, location, 0, 32);
   scope.work.setInsertionPoint(anchor);
   OpBuilder builder = OpBuilder::atBlockEnd(body);
-  if (failed(writeRows(scope, builder, op, source, result, batch, head, firstRow)))
+  if (scope.rows().isInSequence()) {
+    Value length = scope.rows().length(rowsOf(op), location);
+    Value isPast = arith::CmpIOp::create(scope.work, location, arith::CmpIPredicate::sge, firstRow, length);
+    tile::SkipWorkOp::create(builder, location, isPast);
+  }
+  if (failed(writeRows(scope, builder, op, source, result, head, firstRow)))
     return failure();
   tile::YieldOp::create(builder, location, ValueRange());
   anchor.erase();

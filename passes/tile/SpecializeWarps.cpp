@@ -4,7 +4,8 @@
 //   foreach_work { acquire, fill, await, …, release }
 //     →  role producer { foreach_work { acquire, fill } }   role consumer { foreach_work { await, …, release } }
 //
-// Entries that are computed (`build`) are the producer's too, all of whose threads take part in them.
+// Entries that are computed (`build`), or widened from 8-bit floats, are the producer's too, all of whose threads take part in
+// them. The bytes that it widens come by copies of their own, one ahead (WidenedFills.h).
 //
 // The producer's fills keep the order of the program, in which each stands before its await: what a consumer waits for is
 // never behind something that waits for the consumer. Only the first entries of the loop's rings go before those of a work
@@ -14,7 +15,11 @@
 // Requires: OverlapDots. Changes nothing in kernels without matrix products.
 #include "ir/tile/TileDialect.h"
 #include "ir/tile/TileLayouts.h"
+#include "ir/tile/WidenOps.h"
+#include "ir/tile/WorkOps.h"
 #include "passes/Passes.h"
+#include "passes/tile/LoopFacts.h"
+#include "passes/tile/WidenedFills.h"
 #include "support/GpuTarget.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -88,6 +93,8 @@ static OpOperand *entryOf(Operation *op) {
     return &fill.getEntryMutable();
   if (auto build = dyn_cast<tile::BuildOp>(op))
     return &build.getEntryMutable();
+  if (auto widen = dyn_cast<tile::WidenOp>(op))
+    return &widen.getEntryMutable();
   if (auto await = dyn_cast<tile::AwaitOp>(op))
     return &await.getEntryMutable();
   if (auto release = dyn_cast<tile::ReleaseOp>(op))
@@ -95,8 +102,14 @@ static OpOperand *entryOf(Operation *op) {
   return nullptr;
 }
 
-/// What the producer does.
-static bool isProduced(Operation *op) { return isa<tile::AcquireOp, tile::FillOp, tile::BuildOp>(op); }
+/// What the producer does. It also awaits and releases what it widens itself.
+static bool isProduced(Operation *op) {
+  if (isa<tile::AcquireOp, tile::FillOp, tile::BuildOp, tile::WidenOp>(op))
+    return true;
+  return isa<tile::AwaitOp, tile::ReleaseOp>(op) && llvm::any_of(op->getOperand(0).getUsers(), [](Operation *user) {
+    return isa<tile::AwaitOp>(user) && llvm::any_of(user->getUsers(), [](Operation *reader) { return isa<tile::WidenOp>(reader); });
+  });
+}
 
 /// What an operation of the loop reads from around it, in its regions too.
 static SmallVector<Value> usedBy(Operation *op) {
@@ -126,9 +139,9 @@ LogicalResult Specialization::findLoop() {
   if (result.wasInterrupted())
     return failure();
   if (!loop)
-    return work.emitOpError("expects a loop that fills rings");
+    return emitError(work.getLoc(), "no key is ever visited: the mask hides every key from every row");
   loop.walk([&](Operation *op) {
-    if (isa<tile::FillOp, tile::BuildOp>(op))
+    if (isa<tile::FillOp, tile::BuildOp, tile::WidenOp>(op))
       loopRings.insert(op->getOperand(0));
   });
   return success();
@@ -220,10 +233,43 @@ void Specialization::needFromOutside(Value value, IRMapping &mapping) {
 // Producer
 //===----------------------------------------------------------------------===//
 
+/// Whether a row of the ring's entries is nothing but a column of scores, be it changed before: masks hide it where there is
+/// no such key.
+static bool givesScoresAlone(Value ring) {
+  llvm::SetVector<Value> open;
+  for (Operation *user : ring.getUsers())
+    if (auto await = dyn_cast<tile::AwaitOp>(user))
+      open.insert(await.getResult());
+  for (unsigned i = 0; i < open.size(); ++i)
+    for (Operation *user : open[i].getUsers()) {
+      auto isColumns = [&](auto dot) { return dot.getTrans() && dot.getRhs() == open[i]; };
+      auto dot = dyn_cast<tile::DotOp>(user);
+      auto async = dyn_cast<tile::DotAsyncOp>(user);
+      if ((dot && isColumns(dot)) || (async && isColumns(async)))
+        continue;
+      if (auto write = dyn_cast<tile::WriteOp>(user))
+        open.insert(write.getBuffer());
+      else if (isa<tile::ReadOp, tile::ConvertOp, tile::MapOp, tile::RotateOp>(user))
+        open.insert(user->getResult(0));
+      else
+        return false;
+    }
+  return true;
+}
+
+/// Whether rows in pages come by tensor maps: where it does not matter what lies behind the last of them.
+static bool isCopiedByMap(tile::FillOp fill) {
+  return copiesPagesByMap(fill) && (fill.getVia() == "tma" || givesScoresAlone(fill.getRing()));
+}
+
 /// By the tensor memory accelerator, unless there is a limit, which a tensor map does not know. From a tensor without rows
 /// nothing is copied: its map is no map of it.
 void Specialization::choose(tile::FillOp fill) {
-  if (fill.getLimit())
+  if (isWidened(fill))
+    return fill.setVia("plain");
+  if (fill.getPages())
+    return fill.setVia(isCopiedByMap(fill) ? "tma" : "cp_async");
+  if (fill.getLimit() || fill.getRing().getType().getBufferType().getSmem().getSwizzle() == 0)
     return fill.setVia("cp_async");
   fill.setVia("tma");
   OpBuilder before(fill);
@@ -246,12 +292,16 @@ void Specialization::produce(Block &block, IRMapping &mapping) {
         choose(fill);
       continue;
     }
+    if (auto skip = dyn_cast<tile::SkipWorkOp>(op)) {
+      need(skip.getCondition(), mapping);
+      builder.clone(op, mapping);
+    }
     if (&op != loop)
       continue;
     for (Value bound : {loop.getLowerBound(), loop.getUpperBound(), loop.getStep()})
       need(bound, mapping);
     loop.walk([&](Operation *later) { // what later entries share stands before the loop
-      if (isa<tile::FillOp, tile::BuildOp>(later))
+      if (isa<tile::FillOp, tile::BuildOp, tile::WidenOp>(later))
         for (Value value : usedBy(later))
           needFromOutside(value, mapping);
     });
@@ -268,6 +318,8 @@ void Specialization::produce(Block &block, IRMapping &mapping) {
 /// of the tile's own rings may wait until that tile is done: so they go first.
 void Specialization::startLoopFirst(Block &block) {
   SmallVector<Operation *> ofTile;
+  if (llvm::any_of(block, [&](Operation &op) { return isa<tile::WidenOp>(op) && !isLoopRing(op.getOperand(0)); }))
+    return; // the tile's own entries are waited for before the loop's
   for (Operation &op : llvm::make_early_inc_range(block)) {
     if (isa<scf::ForOp>(op))
       return;
@@ -316,6 +368,7 @@ void Specialization::writeProducer(RoleRegisters registers) {
   tile::ForeachWorkOp copy = openWork(role, mapping);
   produce(work.getBody().front(), mapping);
   startLoopFirst(copy.getBody().front());
+  copy.walk([](scf::ForOp inner) { fetchRawAhead(inner); });
   closeWork(copy, mapping);
 }
 
@@ -363,17 +416,22 @@ void Specialization::writeConsumer(RoleRegisters registers) {
     if (isProduced(op))
       produced.push_back(op);
   });
-  for (Operation *op : produced)
+  for (Operation *op : llvm::reverse(produced)) // users before what they use
     op->erase();
   closeWork(copy, mapping);
   eraseUnused(role);
 }
 
 LogicalResult Specialization::run(const GpuTarget &gpu) {
+  splitWidenedFills(kernel);
   if (failed(findLoop()))
     return failure();
   // A producer that computes entries needs registers for it.
-  bool computes = kernel.walk([](tile::BuildOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  bool computes = kernel.walk([](Operation *op) {
+                          auto fill = dyn_cast<tile::FillOp>(op);
+                          bool isByThreads = isa<tile::BuildOp, tile::WidenOp>(op) || (fill && (isWidened(fill) || (fill.getPages() && !isCopiedByMap(fill))));
+                          return isByThreads ? WalkResult::interrupt() : WalkResult::advance();
+                        }).wasInterrupted();
   RoleRegisters registers = consumerWarps == kWarpsOfGroup       ? RoleRegisters{56, 256}
                             : consumerWarps == 2 * kWarpsOfGroup ? (computes ? RoleRegisters{56, 224} : RoleRegisters{24, 240})
                                                                  : (computes ? RoleRegisters{56, 152} : RoleRegisters{32, 160});
@@ -393,7 +451,7 @@ struct SpecializeWarps final : impl::SpecializeWarpsBase<SpecializeWarps> {
     auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
     const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
     auto warps = kernel->getAttrOfType<IntegerAttr>(tile::kWarpsAttr);
-    if (!kernel->hasAttr(tile::kKernelAttr) || !warps || !gpu || gpu->mmaFamily != MmaFamily::Wgmma)
+    if (!kernel->hasAttr(tile::kKernelAttr) || !warps || !gpu || !multipliesByWarpgroups(kernel))
       return;
     bool multiplies = kernel.walk([](Operation *op) {
                               return isa<tile::DotOp, tile::DotAsyncOp>(op) ? WalkResult::interrupt() : WalkResult::advance();

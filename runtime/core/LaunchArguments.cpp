@@ -40,7 +40,7 @@ public:
       if (Status status = assign(argument); !status)
         return status;
     // Extents that are a dimension by themselves come first, so that sizes made of them can be checked in any order.
-    for (auto step : {&Binder::checkPresence, &Binder::bindNamedExtents, &Binder::checkExtentsKnown,
+    for (auto step : {&Binder::checkPresence, &Binder::bindNamedExtents, &Binder::bindShiftedExtents, &Binder::checkExtentsKnown,
                       &Binder::checkSizes, &Binder::checkScalars, &Binder::checkConditions})
       if (Status status = (this->*step)(); !status)
         return status;
@@ -164,6 +164,25 @@ private:
     return {};
   }
 
+  /// An extent that no dimension is by itself may stand in one with a number added: `batch + 1`.
+  Status bindShiftedExtents() {
+    for (std::size_t i = 0; i < manifest.tensors.size(); ++i) {
+      const TensorArgument &tensor = manifest.tensors[i];
+      for (std::size_t d = 0; tensor.role != ArgumentRole::Workspace && d < tensor.dims.size(); ++d) {
+        const SizeExpr &dim = tensor.dims[d];
+        if (dim.kind() != SizeExpr::Kind::Add || !dim.lhs().asName() || !dim.rhs().constant() || bound.extent(*dim.lhs().asName()))
+          continue;
+        std::int64_t value = bound.tensors[i].shape()[d] - *dim.rhs().constant();
+        if (value < 0)
+          return refuse(fmt::format("`{}`: dimension {} is `{}`, but {} is less than {}", tensor.name, d, dim.text(),
+                                    bound.tensors[i].shape()[d], *dim.rhs().constant()));
+        if (Status status = bindExtent(*dim.lhs().asName(), value, tensor.name); !status)
+          return status;
+      }
+    }
+    return {};
+  }
+
   Status checkExtentsKnown() {
     for (const std::string &name : extents)
       if (!bound.extent(name))
@@ -193,6 +212,8 @@ private:
   Status checkScalars() {
     for (std::size_t i = 0; i < manifest.scalars.size(); ++i) {
       const ScalarArgument &scalar = manifest.scalars[i];
+      if (scalar.positive && !(bound.scalars[i] > 0 && std::isfinite(bound.scalars[i])))
+        return refuse(fmt::format("`{}`: {} is no scale, which is a number above 0", scalar.name, bound.scalars[i]));
       if (!scalar.range)
         continue;
       auto lo = scalar.range->lo.evaluate(bound.lookup()), hi = scalar.range->hi.evaluate(bound.lookup());

@@ -32,6 +32,9 @@ struct TensorArgument {
   std::vector<SizeExpr> dims;     ///< in the caller's order; for `bit` tensors the last is in bits
   std::optional<ValueRange> range;
   bool ascending = false;         ///< along the last dimension
+  std::optional<SizeExpr> mostStep;   ///< a number is at most that much above the one before it: lengths in prefix sums
+  std::string countedBy;          ///< if any, tensor L of whose numbers the first ceil(L[b] / countUnit) of row b count:
+  std::uint32_t countUnit = 1;    ///< `range` holds for these, the others may be anything
   std::uint32_t alignment = 16;   ///< of the base address and of every stride but the last, in bytes
 };
 
@@ -41,6 +44,7 @@ struct ScalarArgument {
   ElementType type = ElementType::I32;       ///< I32, F32 or Bool
   std::optional<double> defaultValue;        ///< none: must be given
   std::optional<ValueRange> range;
+  bool positive = false;                     ///< must be above 0 and finite: a scale
 };
 
 /// How a tensor map cuts its tensor: PTX ISA, "Tensor maps"; CUDA driver, cuTensorMapEncodeTiled. Sizes and strides are
@@ -95,6 +99,7 @@ struct PlanManifest {
   std::vector<ExtentCheck> checks;
   std::vector<KernelManifest> kernels;
   std::string specSource;            ///< the specification's text, for messages and packages
+  bool tf32 = false;                 ///< products of f32 operands round them to tf32
 
   const TensorArgument *tensor(std::string_view name) const;
 };

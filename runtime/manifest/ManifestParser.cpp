@@ -123,7 +123,7 @@ private:
 } // namespace
 
 static TensorArgument readTensor(const Place &place) {
-  place.expectObject({"name", "type", "role", "dims", "range", "ascending", "alignment"});
+  place.expectObject({"name", "type", "role", "dims", "range", "ascending", "mostStep", "countedBy", "countUnit", "alignment"});
   TensorArgument tensor;
   tensor.name = place.field("name").text();
   tensor.type = place.field("type").elementType();
@@ -133,12 +133,18 @@ static TensorArgument readTensor(const Place &place) {
     tensor.range = place.field("range").range();
   if (place.has("ascending"))
     tensor.ascending = place.field("ascending").boolean();
+  if (place.has("mostStep"))
+    tensor.mostStep = place.field("mostStep").size();
+  if (place.has("countedBy")) {
+    tensor.countedBy = place.field("countedBy").text();
+    tensor.countUnit = place.field("countUnit").natural();
+  }
   tensor.alignment = place.field("alignment").natural();
   return tensor;
 }
 
 static ScalarArgument readScalar(const Place &place) {
-  place.expectObject({"name", "type", "default", "range"});
+  place.expectObject({"name", "type", "default", "range", "positive"});
   ScalarArgument scalar;
   scalar.name = place.field("name").text();
   scalar.type = place.field("type").elementType();
@@ -146,6 +152,8 @@ static ScalarArgument readScalar(const Place &place) {
     scalar.defaultValue = place.field("default").number();
   if (place.has("range"))
     scalar.range = place.field("range").range();
+  if (place.has("positive"))
+    scalar.positive = place.field("positive").boolean();
   return scalar;
 }
 
@@ -192,7 +200,7 @@ static KernelManifest readKernel(const Place &place) {
 }
 
 static PlanManifest readPlan(const Place &place) {
-  place.expectObject({"format", "name", "target", "tensors", "scalars", "checks", "kernels", "source"});
+  place.expectObject({"format", "name", "target", "tensors", "scalars", "checks", "kernels", "source", "tf32"});
   if (std::uint32_t format = place.field("format").natural(); format != manifest::kFormat)
     place.field("format").fail(fmt::format("this version reads format {}, but got {}", manifest::kFormat, format));
   PlanManifest plan;
@@ -209,6 +217,8 @@ static PlanManifest readPlan(const Place &place) {
   for (const Place &item : place.field("kernels").items())
     plan.kernels.push_back(readKernel(item));
   plan.specSource = place.field("source").text();
+  if (place.has("tf32"))
+    plan.tf32 = place.field("tf32").boolean();
   return plan;
 }
 

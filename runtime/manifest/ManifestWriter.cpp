@@ -37,6 +37,12 @@ static Json tensorJson(const TensorArgument &tensor) {
     out["range"] = rangeJson(*tensor.range);
   if (tensor.ascending)
     out["ascending"] = true;
+  if (tensor.mostStep)
+    out["mostStep"] = tensor.mostStep->text();
+  if (!tensor.countedBy.empty()) {
+    out["countedBy"] = tensor.countedBy;
+    out["countUnit"] = tensor.countUnit;
+  }
   out["alignment"] = tensor.alignment;
   return out;
 }
@@ -47,6 +53,8 @@ static Json scalarJson(const ScalarArgument &scalar) {
     out["default"] = numberJson(*scalar.defaultValue);
   if (scalar.range)
     out["range"] = rangeJson(*scalar.range);
+  if (scalar.positive)
+    out["positive"] = true;
   return out;
 }
 
@@ -87,6 +95,8 @@ std::string toJson(const PlanManifest &plan) {
   for (const KernelManifest &kernel : plan.kernels)
     out["kernels"].push_back(kernelJson(kernel));
   out["source"] = plan.specSource;
+  if (plan.tf32)
+    out["tf32"] = true;
   // Text that is not UTF-8 cannot stand in JSON; the damaged characters are replaced.
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -4,6 +4,7 @@
 #include "tools/attnc/Check.h"
 #include "tools/attnc/RequestLengths.h"
 
+#include <cmath>
 #include <limits>
 #include <map>
 #include <sstream>
@@ -28,11 +29,19 @@ static std::map<std::string, double> valuesOf(const std::string &shape) {
   return values;
 }
 
+/// Infinities too where the type has them, to which rounding to e5m2 does not lead.
+static void setAny(HostTensor &tensor, std::int64_t index, double value) {
+  if (tensor.type == ElementType::E5M2 && std::isinf(value))
+    tensor.bytes[static_cast<std::size_t>(index)] = static_cast<std::byte>(value > 0 ? 0x7c : 0xfc);
+  else
+    tensor.set(index, value);
+}
+
 /// Sets a row of key or value: all channels of all heads, or of one (request, head).
 static void fillRow(HostTensor &tensor, std::int64_t b, std::int64_t row, std::int64_t head, double value) {
   std::int64_t width = tensor.shape[3], first = ((b * tensor.shape[1] + row) * tensor.shape[2] + head) * width;
   for (std::int64_t c = 0; c < width; ++c)
-    tensor.set(first + c, value);
+    setAny(tensor, first + c, value);
 }
 
 static void fillRows(HostTensor &tensor, std::int64_t b, std::int64_t row, double value) {
@@ -85,7 +94,7 @@ static void fillSome(HostTensor &values) {
         std::int64_t first = ((b * shape[1] + row) * shape[2] + head) * shape[3];
         const double special[] = {kNaN, kInfinity, -kInfinity};
         for (int i = 0; i < 3; ++i)
-          values.set(first + (row / 11 * 5 + i * (head + 1)) % 12, special[(row / 11 + i) % 3]);
+          setAny(values, first + (row / 11 * 5 + i * (head + 1)) % 12, special[(row / 11 + i) % 3]);
       }
 }
 

@@ -1,0 +1,26 @@
+// What products of tiles take where their operands are stored in different types. An 8-bit float is multiplied as the
+// 16-bit one beside it, or as f16 where there is none: all of its numbers are numbers of f16 and of bf16, so nothing is
+// rounded (e5m2: 2^-16 to 57344, infinities; e4m3: 2^-9 to 448).
+#pragma once
+
+#include "ir/attn/AttnDialect.h"
+
+namespace attn::ir {
+
+/// e4m3 or e5m2.
+bool isFloat8(mlir::Type type);
+
+/// A type with every number of both, which the products of tiles take; null if there is none.
+mlir::Type productType(mlir::Type a, mlir::Type b);
+
+/// What features of query and key are rounded to and multiplied as.
+template <typename AttentionLike> mlir::Type featureType(AttentionLike op) {
+  return productType(op.getQueryType().getElementType(), op.getKeyType().getElementType());
+}
+
+/// What rows of probs and value are rounded to and multiplied as.
+template <typename AttentionLike> mlir::Type weightedType(AttentionLike op) {
+  return productType(op.getProbsElementType(), op.getValueType().getElementType());
+}
+
+} // namespace attn::ir
