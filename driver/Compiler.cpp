@@ -168,7 +168,7 @@ Result<std::vector<std::string>> listAttentions(const CompileRequest &request) {
 }
 
 Result<std::string> canonicalText(const CompileRequest &request) {
-  std::string text = fmt::format("target {}\nschedule {}\nchecked {}\nfrom {}\n", request.target, request.schedule, request.checked,
+  std::string text = fmt::format("target {}\nschedule {}\nchecked {}\ntf32 {}\nfrom {}\n", request.target, request.schedule, request.checked, request.tf32,
                                  spelling(request.from));
   if (request.from != Stage::Source)
     return text + request.source;

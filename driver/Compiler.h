@@ -35,6 +35,7 @@ struct CompileRequest {
   std::map<std::string, std::string> defines;  ///< `-D name=value`
   std::string schedule;                        ///< `block_m=128,block_n=64,…`; empty: by the table
   bool checked = false;                        ///< trap on indices out of range
+  bool tf32 = false;                           ///< round f32 operands of matrix products to tf32
   bool wantRemarks = false;                    ///< collect remarks into `CompiledPlan::remarks`
 };
 

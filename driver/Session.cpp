@@ -121,6 +121,7 @@ Status Session::continueTo(ModuleOp module, Stage from, Stage to) {
   options.target = request.target;
   options.schedule = request.schedule;
   options.checked = request.checked;
+  options.tf32 = request.tf32;
   PassManager manager(&mlirContext);
   if (from < Stage::Attn && to >= Stage::Attn)
     buildAttnPipeline(manager, options);

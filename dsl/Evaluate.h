@@ -17,9 +17,11 @@
 
 namespace attn::dsl {
 
-/// What is bound at launch. Layout bshd always: batch, rows, heads, channels.
+/// What is bound at launch. Tensors of layout bhsd lie as those of bshd: batch, rows, heads, channels.
 struct EvaluationInput {
-  std::map<std::string, std::int64_t, std::less<>> extents;  ///< batch, q_len, kv_len, and those that nothing fixes
+  /// batch, q_len, kv_len, and those that nothing fixes. In layouts ragged and paged the lengths are of the longest
+  /// request, and may be left out beside the tensors that fix them (RequestRows.h).
+  std::map<std::string, std::int64_t, std::less<>> extents;
   std::map<std::string, double, std::less<>> scalars;        ///< by parameter; `softmax_scale` where it is `runtime`
   std::map<std::string, HostTensor, std::less<>> tensors;    ///< query, key, value and parameters, those that are used
 };
@@ -27,14 +29,15 @@ struct EvaluationInput {
 struct EvaluateOptions {
   bool emulateKernel = false;         ///< fill the `emulated` and `noise` members
   std::int64_t emulatedBlock = 64;    ///< keys between two updates of the running maximum
+  bool tf32 = false;                  ///< the emulated kernel rounds f32 operands of products to tf32
   unsigned threads = 2;
 };
 
 /// All in float64. A row is one (request, query head, query row): rows are stored as [batch, q_len, q_heads] for `out`,
-/// as [batch, q_heads, q_len] for numbers of a row.
+/// as [batch, q_heads, q_len] for numbers of a row; in layouts ragged and paged both as [rows of all requests, q_heads].
 struct EvaluationOutput {
-  std::vector<std::int64_t> outShape;    ///< [batch, q_len, q_heads, length of out]
-  std::vector<std::int64_t> rowShape;    ///< [batch, q_heads, q_len]
+  std::vector<std::int64_t> outShape;    ///< that of rows, and the length of out
+  std::vector<std::int64_t> rowShape;    ///< of numbers of a row
   std::vector<double> out;
   std::vector<double> lse, maxScore;     ///< empty without softmax
 
@@ -43,6 +46,7 @@ struct EvaluationOutput {
   /// The size of the error that independent roundings give an element of a row: of `out` (root mean square over
   /// channels), of `lse`, of `max_score`. Unlike the emulated error it is never small by chance.
   std::vector<double> outNoise, lseNoise, maxScoreNoise;
+  bool isAllF32 = false;   ///< nothing that leads to `out` is rounded to less than f32
 };
 
 /// Fails on missing or ill-shaped tensors, and where the specification leaves its domain on these values (an index out

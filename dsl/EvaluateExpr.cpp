@@ -136,10 +136,28 @@ double ExprEvaluator::computeScalar(const Node &node) {
   }
 }
 
+/// What differs from request to request.
+std::optional<std::int64_t> ExprEvaluator::sizeOfRequest(std::string_view name) const {
+  if (b < 0)
+    return std::nullopt;
+  const RequestRows &rows = program.rows.requests[b];
+  if (name == "q_len")
+    return rows.qLen;
+  if (name == "kv_len")
+    return rows.kvLen;
+  if (name == "q_start")
+    return rows.qStart;
+  if (name == "kv_start")
+    return rows.kvStart;
+  return std::nullopt;
+}
+
 double ExprEvaluator::computeNumber(const Node &node) {
   const TypedExpr &expr = *node.expr;
   switch (expr.kind) {
   case ExprKind::Size:
+    if (std::optional<std::int64_t> own = sizeOfRequest(expr.name))
+      return static_cast<double>(*own);
     if (auto found = program.extents.find(expr.name); found != program.extents.end())
       return static_cast<double>(found->second);
     throw EvaluationFailure{&expr, "`" + expr.name + "` has no value here"};
@@ -214,7 +232,7 @@ double ExprEvaluator::unary(const Node &node, UnaryOp op, double x) {
   case UnaryOp::Cos:
     return std::cos(x);
   case UnaryOp::Tanh:
-    return std::tanh(x);
+    return emulates && node.isTangentOfScore ? std::nearbyint(std::tanh(x) * 0x1p20) * 0x1p-20 : std::tanh(x);
   case UnaryOp::Sqrt:
     return std::sqrt(x);
   case UnaryOp::Rsqrt:
@@ -326,6 +344,8 @@ double ExprEvaluator::readScalar(const Node &node) {
 
 /// The relative size of what rounding does to an operand: nothing where it is an input as it is stored.
 double ExprEvaluator::roundingOf(const Node &operand) const {
+  if (operand.toTf32)
+    return kTf32Roundoff;
   return operand.isRounded ? unitRoundoff(operand.rounding) : 0;
 }
 
@@ -372,7 +392,7 @@ double ExprEvaluator::suffixSum(const Node &node) {
     row.sums.assign(program.kvLen, 0);
     std::int32_t mask = program.indexOf(program.spec.mask);
     double sum = 0;
-    for (std::int64_t key = program.kvLen - 1; key >= 0; --key) {
+    for (std::int64_t key = program.rows.requests[b].kvLen - 1; key >= 0; --key) {
       nested->moveToColumn(key);
       if (nested->condition(mask))
         sum += nested->scalar(node.operands[0]);

@@ -14,8 +14,9 @@ const double *ExprEvaluator::inputRow(const Node &node) {
   InputKind kind = node.expr->input;
   const WideTensor &tensor = program.inputs[static_cast<unsigned>(kind)];
   bool isQuery = kind == InputKind::Query;
-  std::int64_t row = isQuery ? qIdx : kvIdx, head = isQuery ? h : kvHead;
-  return tensor.elements.data() + ((b * tensor.shape[1] + row) * tensor.shape[2] + head) * tensor.shape[3];
+  std::int64_t row = isQuery ? program.rows.queryRow(b, qIdx) : program.rows.keyRow(b, kvIdx), head = isQuery ? h : kvHead;
+  std::int64_t heads = tensor.shape[tensor.shape.size() - 2], channels = tensor.shape.back();
+  return tensor.elements.data() + (row * heads + head) * channels;
 }
 
 const double *ExprEvaluator::vector(std::int32_t index) {
@@ -67,7 +68,7 @@ const double *ExprEvaluator::vector(std::int32_t index) {
 
 void ExprEvaluator::roundOperand(const Node &node, double *row, std::size_t count) {
   for (std::size_t c = 0; c < count; ++c)
-    row[c] = roundTo(node.rounding, row[c]);
+    row[c] = node.toTf32 ? roundToTf32(static_cast<float>(row[c])) : roundTo(node.rounding, row[c]);
 }
 
 double ExprEvaluator::bodyAt(const Node &node, std::int32_t body, double variable) {

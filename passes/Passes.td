@@ -75,10 +75,12 @@ def AttnToTile : Pass<"attn-to-tile", "::mlir::ModuleOp"> {
   let description = [{
     A plan becomes a kernel: loop over blocks of keys by region `ranges`, score and mask in one map behind a uniform
     guard, online softmax. Block sizes come from `schedule`; the module is marked with the target. With `checked`, a
-    read that counts and whose index may be out of range comes with a `cf.assert`.
+    read that counts and whose index may be out of range comes with a `cf.assert`. With `tf32`, kernels that multiply
+    f32 are marked `tile.tf32`.
   }];
   let options = [Option<"target", "target", "std::string", "\"sm_80\"", "a row of support/GpuTargets.def">,
-                 Option<"checked", "checked", "bool", "false", "trap on indices out of range">];
+                 Option<"checked", "checked", "bool", "false", "trap on indices out of range">,
+                 Option<"tf32", "tf32", "bool", "false", "round f32 operands of matrix products to tf32">];
   let dependentDialects = ["::attn::tile::TileDialect", "::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
                            "::mlir::math::MathDialect", "::mlir::cf::ControlFlowDialect"];
 }

@@ -58,7 +58,7 @@ static void addRings(OpPassManager &manager) {
 }
 
 void buildTilePipeline(OpPassManager &manager, const PipelineOptions &options) {
-  manager.addPass(createAttnToTile({.target = options.target, .checked = options.checked}));
+  manager.addPass(createAttnToTile({.target = options.target, .checked = options.checked, .tf32 = options.tf32}));
   addLayouts(manager);
   addRings(manager);
   OpPassManager &kernel = manager.nest<func::FuncOp>();
@@ -80,7 +80,8 @@ struct StageOptions : PassPipelineOptions<StageOptions> {
   Option<std::string> target{*this, "target", llvm::cl::desc("GPU target"), llvm::cl::init("sm_80")};
   Option<std::string> schedule{*this, "schedule", llvm::cl::desc("block_m=128,block_n=64,…"), llvm::cl::init("")};
   Option<bool> checked{*this, "checked", llvm::cl::desc("trap on indices out of range"), llvm::cl::init(false)};
-  PipelineOptions values() const { return {.target = target, .schedule = schedule, .checked = checked}; }
+  Option<bool> tf32{*this, "tf32", llvm::cl::desc("round f32 operands of matrix products to tf32"), llvm::cl::init(false)};
+  PipelineOptions values() const { return {.target = target, .schedule = schedule, .checked = checked, .tf32 = tf32}; }
 };
 } // namespace
 

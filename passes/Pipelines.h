@@ -12,6 +12,7 @@ struct PipelineOptions {
   std::string target = "sm_80";    ///< a row of support/GpuTargets.def
   std::string schedule;            ///< `block_m=128,block_n=64,…`; empty: by the table
   bool checked = false;            ///< trap on indices out of range
+  bool tf32 = false;               ///< round f32 operands of matrix products to tf32
 };
 
 /// `attn.attention` as AstToAttn leaves it → `attn.online_attention` with ranges and a schedule.

@@ -85,6 +85,14 @@ float widenBF16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<st
 float widenE4M3(std::uint8_t bits) { return static_cast<float>(widen(kE4M3, bits)); }
 float widenE5M2(std::uint8_t bits) { return static_cast<float>(widen(kE5M2, bits)); }
 
+float roundToTf32(float value) {
+  if (!std::isfinite(value))
+    return value;
+  constexpr std::uint32_t kDropped = 13; // bits
+  std::uint32_t bits = std::bit_cast<std::uint32_t>(value) + (1u << (kDropped - 1));
+  return std::bit_cast<float>(bits >> kDropped << kDropped);
+}
+
 double roundTo(ElementType type, double value) {
   switch (type) {
   case ElementType::F64: return value;

@@ -74,7 +74,7 @@ ToleranceAnswer compareWithTolerance(const ToleranceQuestion &question) {
   answer.rmsEmulated = root(total.emulated, total.count);
   answer.rmsExact = root(total.exact, total.count);
   double factor = Tolerance::kTotalFactor * (1 + 4 / std::sqrt(std::max<double>(1, static_cast<double>(total.count))));
-  double floor = question.rowLength == 1 ? Tolerance::kNumberFloor : Tolerance::kFloor;
+  double floor = question.rowLength == 1 ? Tolerance::kNumberFloor : question.floor;
   double allowed = factor * answer.rmsEmulated + floor * root(total.noise, total.count);
   if (answer.worstRatio > 1)
     answer.problem = fmt::format("row {} is off by {:.3g} times what its roundings allow", answer.worstRow, answer.worstRatio);

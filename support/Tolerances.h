@@ -22,8 +22,8 @@ struct Tolerance {
   /// Over all rows chance averages out.
   static constexpr double kTotalFactor = 1.25;
   static constexpr double kFloor = 0.02;
-  /// For rows of one number (`lse`): what remains are f32 roundings and the bias of instructions, the same in every row,
-  /// so that they do not average out; `noise` is their bound.
+  /// For rows of one number (`lse`), and where nothing is rounded to less than f32: what remains are f32 roundings and the bias
+  /// of instructions, the same in every row, so that they do not average out; `noise` is their bound.
   static constexpr double kNumberFloor = 1;
 };
 
@@ -31,6 +31,7 @@ struct Tolerance {
 struct ToleranceQuestion {
   std::span<const double> actual, exact, emulated, noise;
   std::size_t rowLength = 1;
+  double floor = Tolerance::kFloor;            ///< for rows of more than one number
 };
 
 struct ToleranceAnswer {

@@ -9,8 +9,13 @@
 //   row g + 8  h=1:  t=0 | t=1 | t=2 | t=3
 //
 // Registers are counted i, then j (or kk), then h (or r), then c. 16-bit elements lie two in a register (c = 0 low), so an
-// acc tile of 16-bit elements and the lhs operand of the same tile are the same registers: acc → lhs is packing only.
+// acc tile of 16-bit elements and the lhs operand of the same tile are the same registers: acc → lhs is packing only. An lhs
+// tile of 32-bit elements is the acc tile: the product takes the columns of a k8 step in the order 0 2 4 6 1 3 5 7 (DotTf32.cpp).
 // 1-D layouts hold an entry a row, (i, h): `row` in all four lanes of a quad, `row_partial` as four summands.
+//
+// With the columns in P parts, w and W are counted within a part, W = warps / P, and part p's columns start at C/P · p:
+//
+//   2 parts of 8 warps:   columns 0 … C/2 - 1 | C/2 … C - 1        rows 0 … 15:  warps 0 | 4,   rows 16 … 31:  1 | 5, …
 #pragma once
 
 #include <optional>
@@ -18,15 +23,16 @@
 
 namespace attn::codegen {
 
-/// An integer that depends on the thread: constant + warp·w + group·g + thread·t.
+/// An integer that depends on the thread: constant + warp·w + group·g + thread·t + part·p.
 struct ThreadForm {
   int constant = 0;
   int warp = 0;
   int group = 0;
   int thread = 0;
+  int part = 0;
 
-  int evaluate(int warpIndex, int lane) const {
-    return constant + warp * warpIndex + group * (lane / 4) + thread * (lane % 4);
+  int evaluate(int warpIndex, int lane, int partIndex = 0) const {
+    return constant + warp * warpIndex + group * (lane / 4) + thread * (lane % 4) + part * partIndex;
   }
   friend bool operator==(const ThreadForm &, const ThreadForm &) = default;
 };
@@ -43,9 +49,10 @@ enum class FragmentLayout { Acc, Lhs, Row, RowPartial };
 class Fragment {
 public:
   /// Fails, saying why in `*error`, when the tile does not fit the layout: rows a multiple of 16, columns of 8 (16 for
-  /// `lhs`), elements of 16 or 32 bits (`lhs`: 16). Where warps are left over, they hold positions beyond the last row.
+  /// `lhs` of 16 bits), elements of 16 or 32 bits. Where warps are left over, they hold positions beyond the last row.
+  /// `parts` divides the warps, and each part is so many columns.
   static std::optional<Fragment> make(FragmentLayout layout, int warps, int rows, int columns, int elementBits,
-                                      std::string *error = nullptr);
+                                      std::string *error = nullptr, int parts = 1);
 
   /// 32-bit registers a thread.
   int registers() const { return elements() / elementsPerRegister; }
@@ -62,7 +69,10 @@ public:
   /// The register that holds element (i, j, h, c); its part is c % packing().
   int registerOf(int slab, int columnTile, int half, int column) const;
 
-  /// 16-row slabs a warp (i), 8-column tiles (j; 1 in 1-D layouts).
+  /// Parts that the columns are cut into, and the columns of one.
+  int partCount() const { return parts; }
+  int columnsOfPart() const { return 8 * columnTiles; }
+  /// 16-row slabs a warp (i), 8-column tiles of its part (j; 1 in 1-D layouts).
   int slabCount() const { return slabs; }
   int columnTileCount() const { return columnTiles; }
   /// Rows a thread sees, (i, h) counted 2i + h: as many as the registers of a 1-D fragment.
@@ -81,7 +91,8 @@ private:
   int columnsPerTile() const { return isRowLayout() ? 1 : 2; }
 
   FragmentLayout layout = FragmentLayout::Acc;
-  int warps = 1;
+  int warps = 1; ///< of a part
+  int parts = 1;
   int rowCount = 0;
   int slabs = 0;
   int columnTiles = 0;

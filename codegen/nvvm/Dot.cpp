@@ -23,6 +23,8 @@ public:
     if (!right || (left && !mlir::isa<tile::LhsAttr>(left.getLayout())))
       return op.emitOpError("expects its left operand in a buffer or in layout `lhs` and its right one in a buffer");
     mlir::Type element = right.getElementType();
+    if (element.isF32())
+      return mlir::failure(); // DotTf32.cpp's
     if (!isSmallFloat(element))
       return op.emitOpError("multiplies ") << element << ", which mma.sync lowering does not cover";
     Emitter e = emitter(rewriter, op);
@@ -48,7 +50,7 @@ private:
       return {registers.begin(), registers.end()};
     }
     auto type = mlir::cast<tile::BufferType>(op.getLhs().getType());
-    int row = 16 * static_cast<int>(kernel.warps()) * slab;
+    int row = 16 * static_cast<int>(kernel.rowWarps()) * slab;
     Value pointer = kernel.sharedPointer(e, type, adaptor.getLhs().front(), LanePattern::MatrixRowsOfWarp, row, 2 * step);
     return e.ldmatrix(pointer, 4, /*transposed=*/false);
   }
@@ -56,7 +58,9 @@ private:
   /// Registers of the right operand for column tiles `tile` and, if there is one, `tile` + 1: two a tile.
   llvm::SmallVector<Value> rightRegisters(Emitter &e, tile::DotOp op, Adaptor adaptor, int step, int tile, int count) const {
     auto type = mlir::cast<tile::BufferType>(op.getRhs().getType());
-    Value buffer = adaptor.getRhs().front();
+    int columns = fragmentOf(op.getResult().getType()).columnsOfPart();
+    Value buffer = op.getTrans() ? kernel.atRowsOfPart(e, type, adaptor.getRhs().front(), columns)
+                                 : kernel.atColumnsOfPart(e, type, adaptor.getRhs().front(), columns);
     Value pointer = op.getTrans() ? kernel.sharedPointer(e, type, buffer, LanePattern::MatrixColumns, 8 * tile, 2 * step)
                                   : kernel.sharedPointer(e, type, buffer, LanePattern::MatrixRows, 16 * step, tile);
     return e.ldmatrix(pointer, 2 * count, /*transposed=*/!op.getTrans());
@@ -79,6 +83,7 @@ private:
 
 void populateMmaSyncPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
   patterns.add<DotPattern>(converter, kernel);
+  populateTf32Patterns(kernel, converter, patterns);
 }
 
 } // namespace attn::codegen

@@ -181,6 +181,22 @@ llvm::SmallVector<Value> Emitter::mma(mlir::Type element, llvm::ArrayRef<Value> 
   return registers;
 }
 
+llvm::SmallVector<Value> Emitter::mmaTf32(llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b, llvm::ArrayRef<Value> c) {
+  mlir::Type result = LLVM::LLVMStructType::getLiteral(builder.getContext(), llvm::SmallVector<mlir::Type>(4, f32Type()));
+  static constexpr std::int64_t shape[] = {16, 8, 8};
+  auto type = NVVM::MMATypes::tf32;
+  Value product = NVVM::MmaOp::create(builder, location, result, a, b, c, shape, std::nullopt, std::nullopt, std::array{type, type},
+                                      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  llvm::SmallVector<Value> registers;
+  for (int i = 0; i < 4; ++i)
+    registers.push_back(LLVM::ExtractValueOp::create(builder, location, product, i));
+  return registers;
+}
+
+Value Emitter::roundToTf32(Value a) {
+  return NVVM::ConvertFloatToTF32Op::create(builder, location, i32Type(), asFloat(a), NVVM::FPRoundingMode::RNA);
+}
+
 void Emitter::copyAsync(Value shared, Value global, Value bytes) {
   NVVM::CpAsyncOp::create(builder, location, shared, global, 16, NVVM::LoadCacheModifierKind::CG, bytes);
 }

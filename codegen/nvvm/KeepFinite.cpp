@@ -1,4 +1,4 @@
-// Looks through a buffer of 16-bit floats for what is not finite, 16 bytes a thread at a time, and takes it out if there is any.
+// Looks through a buffer of floats of 16 or 32 bits for what is not finite, 16 bytes a thread at a time, and takes it out if there is any.
 //
 //     if (rows < all) { each thread: rows from there on of its part := 0;  fence, barrier }
 //     each thread: t = Σ 0 · x over its part                      NaN if and only if something is not finite
@@ -18,7 +18,7 @@ namespace attn::codegen {
 using mlir::Value;
 
 namespace {
-constexpr int kBytes = 16, kWords = kBytes / 4, kElementBytes = 2;
+constexpr int kBytes = 16, kWords = kBytes / 4;
 
 class KeepFinitePattern : public TilePattern<tile::KeepFiniteOp> {
 public:
@@ -53,12 +53,14 @@ public:
   }
 
 private:
-  static std::int64_t chunksOf(tile::BufferType type) { return type.getShape()[0] * type.getShape()[1] * kElementBytes / kBytes; }
+  static std::int64_t rowBytes(tile::BufferType type) { return type.getShape()[1] * type.getElementType().getIntOrFloatBitWidth() / 8; }
+  static std::int64_t chunksOf(tile::BufferType type) { return type.getShape()[0] * rowBytes(type) / kBytes; }
 
   /// Where 16 bytes of elements stand, counted without what lies between rows.
   Value pointerTo(Emitter &e, tile::BufferType type, Value buffer, Value chunk) const {
-    std::int64_t pitch = tile::rowPitch(type.getShape(), type.getElementType(), type.getSmem()) * kElementBytes;
-    std::int64_t inRow = type.getShape()[1] * kElementBytes / kBytes;
+    std::int64_t elementBytes = type.getElementType().getIntOrFloatBitWidth() / 8;
+    std::int64_t pitch = tile::rowPitch(type.getShape(), type.getElementType(), type.getSmem()) * elementBytes;
+    std::int64_t inRow = rowBytes(type) / kBytes;
     Value bytes = e.imul(chunk, e.i32(kBytes));
     if (type.getSmem().getSwizzle() == 0 && inRow * kBytes != pitch) {
       Value row = e.udiv(chunk, e.i32(inRow));
@@ -78,7 +80,10 @@ private:
       Value pointer = pointerTo(e, type, buffer, chunk);
       for (auto [i, word] : llvm::enumerate(e.loadWords(pointer, kWords))) {
         Value &sum = sums[i % 2];
-        sum = e.fmaPacked(type.getElementType(), word, e.i32(0), sum ? sum : e.i32(0));
+        if (type.getElementType().isF32())
+          sum = e.fma(e.asFloat(word), e.f32(0.0), sum ? sum : e.f32(0.0));
+        else
+          sum = e.fmaPacked(type.getElementType(), word, e.i32(0), sum ? sum : e.i32(0));
       }
     }
     if (kernel.hasRoles())
@@ -89,6 +94,8 @@ private:
   }
 
   static Value anyNan(Emitter &e, tile::BufferType type, Value packed) {
+    if (type.getElementType().isF32())
+      return e.unordered(packed, packed);
     Value low = e.unpack(type.getElementType(), packed, 0), high = e.unpack(type.getElementType(), packed, 1);
     return e.unordered(low, high);
   }
@@ -97,9 +104,9 @@ private:
   static Value rowOf(Emitter &e, tile::BufferType type, Value chunk) {
     std::int64_t swizzle = type.getSmem().getSwizzle();
     if (swizzle == 0)
-      return e.udiv(chunk, e.i32(type.getShape()[1] * kElementBytes / kBytes));
+      return e.udiv(chunk, e.i32(rowBytes(type) / kBytes));
     Value row = e.udiv(chunk, e.i32(swizzle / kBytes));
-    return swizzle == type.getShape()[1] * kElementBytes ? row : e.urem(row, e.i32(type.getShape()[0]));
+    return swizzle == rowBytes(type) ? row : e.urem(row, e.i32(type.getShape()[0]));
   }
 
   void clearFrom(Emitter &e, tile::BufferType type, Value buffer, Value rows) const {
@@ -152,8 +159,12 @@ private:
     meet(e);
   }
 
-  /// Both halves, 0 where all bits of the exponent are set.
+  /// The number, or both halves, 0 where all bits of the exponent are set.
   static Value finiteOnly(Emitter &e, mlir::Type element, Value word) {
+    if (element.isF32()) {
+      Value mask = e.i32(0x7f800000);
+      return e.select(e.icmp(Compare::Ne, e.iand(word, mask), mask), word, e.i32(0));
+    }
     std::int64_t exponent = element.isF16() ? 0x7c00 : 0x7f80;
     for (int shift : {0, 16}) {
       Value mask = e.i32(exponent << shift);

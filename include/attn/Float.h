@@ -21,6 +21,9 @@ float widenBF16(std::uint16_t bits);
 float widenE4M3(std::uint8_t bits);
 float widenE5M2(std::uint8_t bits);
 
+/// To 11 significant bits, ties away from 0, as the hardware rounds to tf32 (PTX ISA, `cvt.rna.tf32.f32`).
+float roundToTf32(float value);
+
 /// The value after rounding to `type`, one of the floating types.
 double roundTo(ElementType type, double value);
 

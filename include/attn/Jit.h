@@ -17,6 +17,7 @@ struct Options {
   std::map<std::string, std::string> defines = {}; ///< as `-D name=value`
   std::string schedule = {};                       ///< `block_m=128,…`; empty: by the table
   bool checked = false;                       ///< trap on indices out of range
+  bool tf32 = false;                          ///< round f32 operands of matrix products to tf32
   bool useDiskCache = true;                   ///< ATTN_CACHE=off forbids it too
   /// Told in words, once each, of what does not stop the work: a cache directory that cannot be written, a warning of
   /// the compiler. Called on the compiling thread.

@@ -24,7 +24,9 @@ def Tile_Dialect : Dialect {
     `tile.output` (unit) marks the tensors that it writes.
 
     Attributes of a kernel function: `tile.kernel` (unit), `tile.warps` (i32, set by AttnToTile from the schedule),
-    `tile.stages` (i32, likewise), `tile.shared_bytes` (i32, set by AllocateShared). The module carries
+    `tile.stages` (i32, likewise), `tile.parts` (i32, likewise: into how many parts the columns of fragments are cut among
+    the warps; absent where they are not), `tile.shared_bytes` (i32, set by AllocateShared), `tile.tf32` (unit: products of f32
+    operands round them to tf32). The module carries
     `tile.target = #tile.target<"sm_80">`.
   }];
   let useDefaultTypePrinterParser = 1;

@@ -13,6 +13,9 @@ inline constexpr int64_t kSwizzleAlignment = 1024;
 /// The number of warps a fragment layout spreads over; 0 for other attributes.
 unsigned warpsOf(mlir::Attribute layout);
 
+/// Into how many parts a fragment layout cuts the columns; 1 for other attributes.
+unsigned partsOf(mlir::Attribute layout);
+
 /// 32-bit registers a thread needs for a fragment with a layout.
 int64_t registersPerThread(FragType type);
 
@@ -21,6 +24,10 @@ int64_t rowPitch(llvm::ArrayRef<int64_t> shape, mlir::Type element, SmemAttr lay
 
 /// Bytes of one buffer, panels and pitch included.
 int64_t bufferBytes(llvm::ArrayRef<int64_t> shape, mlir::Type element, SmemAttr layout);
+/// Words before the first and behind the last element's own in a buffer of quads: those of elements p + 1 and p - 8.
+inline constexpr int64_t kQuadsBefore = 1, kQuadsBehind = 8, kQuadBytes = 16;
+/// How far the elements of a quad lie from its own.
+inline constexpr int64_t kQuadSteps[4] = {0, 1, -8, -7};
 inline int64_t bufferBytes(BufferType type) { return bufferBytes(type.getShape(), type.getElementType(), type.getSmem()); }
 
 /// Alignment of a buffer's first byte.
@@ -31,7 +38,9 @@ int64_t bufferAlignment(SmemAttr layout);
 int64_t byteOffset(BufferType type, int64_t row, int64_t column);
 
 /// The layout of a matrix operand with this many columns: the widest swizzle that fits, or plain rows whose pitch
-/// is an odd number of 16-byte chunks, which `ldmatrix` reads without conflicts as well.
-SmemAttr operandLayout(mlir::MLIRContext *context, int64_t columns, mlir::Type element);
+/// is an odd number of 16-byte chunks, which `ldmatrix` reads without conflicts as well; always these
+/// for elements of 32 bits: eight columns of four pairs of rows, read an element a lane, meet no conflict either, for twice the
+/// pitch is 8 or 24 of 32 banks. Columns in parts: whole panels a part.
+SmemAttr operandLayout(mlir::MLIRContext *context, int64_t columns, mlir::Type element, int64_t parts = 1);
 
 } // namespace attn::tile

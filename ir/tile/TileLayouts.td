@@ -12,9 +12,12 @@ class Tile_Attr<string name, string attrMnemonic> : AttrDef<Tile_Dialect, name> 
 // Fragments. Lane l of a warp: g = l/4, t = l%4. w is the warp's index in its role, W the number of warps.
 //===----------------------------------------------------------------------===//
 
+// With parts = P the columns are cut into P equal parts, each of which W/P of the warps hold: warp w has part w / (W/P), and
+// w and W below are counted within the part. Row layouts then say the same of a row in each of its parts.
 class Tile_FragmentLayout<string name, string attrMnemonic> : Tile_Attr<name, attrMnemonic> {
-  let parameters = (ins "unsigned":$warps);
-  let assemblyFormat = "`<` $warps `>`";
+  let parameters = (ins "unsigned":$warps, DefaultValuedParameter<"unsigned", "1">:$parts);
+  let builders = [AttrBuilder<(ins "unsigned":$warps), [{ return $_get($_ctxt, warps, 1); }]>];
+  let assemblyFormat = "`<` $warps (`,` `parts` `=` $parts^)? `>`";
 }
 
 def Tile_AccAttr : Tile_FragmentLayout<"Acc", "acc"> {
@@ -35,6 +38,9 @@ def Tile_LhsAttr : Tile_FragmentLayout<"Lhs", "lhs"> {
   let description = [{
     k16 step kk, 32-bit register r (two 16-bit elements): row 16(w + W·i) + g + 8(r%2), columns
     16kk + 8(r/2) + 2t + {0, 1}. From `acc` it is packing only: r of step kk is (j = 2kk + r/2, h = r%2, c = 0, 1).
+
+    32-bit elements: as `acc`, register for register. A product takes the columns of a k8 step in the order
+    0 2 4 6 1 3 5 7, and the rows of its other operand in the same.
   }];
 }
 
@@ -45,7 +51,10 @@ def Tile_RowAttr : Tile_FragmentLayout<"Row", "row"> {
 
 def Tile_RowPartialAttr : Tile_FragmentLayout<"RowPartial", "row_partial"> {
   let summary = "One value a row, as four summands in the lanes of a quad";
-  let description = [{As `row`, but the row's value is the sum over t of what the lanes hold.}];
+  let description = [{
+    As `row`, but the row's value is what the lanes t, and the parts, hold together: their sum, unless `tile.combine` says
+    otherwise.
+  }];
 }
 
 def Tile_LaneRowAttr : Tile_FragmentLayout<"LaneRow", "lane_row"> {
@@ -65,9 +74,14 @@ def Tile_SmemAttr : Tile_Attr<"Smem", "smem"> {
     swizzle, free of conflicts for `ldmatrix`; such a buffer is aligned to 1024 bytes.
 
     `swizzle` 0: plain rows of `pitch` elements; pitch 0 means as many as there are columns.
+
+    `quads`: one row of 32-bit numbers, one a diagonal of a tile, each in four places, so that what a thread needs for its 2 x 2
+    elements in layout `acc` is one 16-byte word: word p + 1 holds elements p, p + 1, p - 8, p - 7.
   }];
-  let parameters = (ins "unsigned":$swizzle, DefaultValuedParameter<"unsigned", "0">:$pitch);
-  let assemblyFormat = "`<` $swizzle (`,` `pitch` `=` $pitch^)? `>`";
+  let parameters = (ins "unsigned":$swizzle, DefaultValuedParameter<"unsigned", "0">:$pitch,
+                        DefaultValuedParameter<"bool", "false">:$quads);
+  let builders = [AttrBuilder<(ins "unsigned":$swizzle, "unsigned":$pitch), [{ return $_get($_ctxt, swizzle, pitch, false); }]>];
+  let assemblyFormat = "`<` $swizzle (`,` `pitch` `=` $pitch^)? (`,` `quads` `=` $quads^)? `>`";
   let genVerifyDecl = 1;
 }
 

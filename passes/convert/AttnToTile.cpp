@@ -1,6 +1,7 @@
 // The conversion from what is computed to in which blocks: a plan becomes kernels over `!tile.tensor`s, with the plan's
 // arguments first and its results as further arguments behind them; names and promises stay on the arguments. Each
-// `attn.transform` is a kernel in front of the attention's; what it gives is workspace.
+// `attn.transform` is a kernel in front of the attention's, as are the states of linear attention in chunks; what they give
+// is workspace.
 //
 //   %s0 = attn.identity                          func.func @causal(%query, %key, %value, %out, %lse)
 //   %s1 = attn.online_attention %s0 …     →        tile.foreach_work … { load query; scf.for { load key; dot; …;
@@ -8,11 +9,15 @@
 //
 // Requires: ToOnlineAttention. Guarantees: no `attn` op is left; block sizes are the only facts of a target.
 #include "ir/attn/AttnDialect.h"
+#include "ir/attn/ProductTypes.h"
 #include "ir/tile/PlanAttributes.h"
 #include "ir/tile/TileDialect.h"
 #include "passes/Passes.h"
+#include "passes/Remarks.h"
 #include "passes/convert/AttentionKernel.h"
+#include "passes/convert/LinearStates.h"
 #include "passes/convert/TransformKernel.h"
+#include "support/GpuTarget.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -40,13 +45,15 @@ struct PlanOps {
   SmallVector<ir::TransformOp> transforms;
   ir::OnlineAttentionOp online;
   ir::FinalizeOp finalize;
+  std::optional<LinearStates> states;
 };
 
 /// Writes the kernels of one plan. All have the same arguments: the plan's, its results, then workspace; a launch passes
 /// to each what it uses.
 class PlanConversion {
 public:
-  PlanConversion(func::FuncOp plan, PlanOps &ops, bool checked) : plan(plan), ops(ops), checked(checked), builder(plan) {}
+  PlanConversion(func::FuncOp plan, PlanOps &ops, bool checked, bool tf32)
+      : plan(plan), ops(ops), checked(checked), tf32(tf32), builder(plan) {}
 
   LogicalResult convert();
 
@@ -55,10 +62,15 @@ private:
   void closeKernel(func::FuncOp kernel);
   LogicalResult nameOutputs(func::FuncOp kernel, llvm::StringMap<Value> &outputs);
   Value argumentFor(func::FuncOp kernel, Value planTensor);
+  void addExtents(func::FuncOp kernel);
+  ValueRange statesOf(func::FuncOp kernel);
+  SmallVector<std::pair<Value, Value>> transformedRows(func::FuncOp kernel);
+  LogicalResult convertStates();
+  void notePrecision(func::FuncOp kernel);
 
   func::FuncOp plan;
   PlanOps &ops;
-  bool checked;
+  bool checked, tf32;
   OpBuilder builder;
 };
 
@@ -81,6 +93,7 @@ static FailureOr<PlanOps> findOps(func::FuncOp plan) {
   }
   if (!found.online || !found.finalize || found.finalize.getState() != found.online.getResult())
     return plan.emitOpError("expects one online attention and its finalize");
+  found.states = LinearStates::of(found.online);
   return found;
 }
 
@@ -98,6 +111,8 @@ func::FuncOp PlanConversion::openKernel(const Twine &name) {
     types.push_back(convertType(type));
   for (ir::TransformOp transform : ops.transforms)
     types.push_back(convertType(transform.getResult().getType()));
+  if (ops.states)
+    llvm::append_range(types, ops.states->workspaceTypes());
   auto kernel = func::FuncOp::create(builder, plan.getLoc(), name.str(), builder.getFunctionType(types, {}));
   kernel->setAttr(tile::kKernelAttr, builder.getUnitAttr());
   if (checked)
@@ -120,6 +135,10 @@ func::FuncOp PlanConversion::openKernel(const Twine &name) {
     kernel.setArgAttr(position, ir::AttnDialect::kName, builder.getStringAttr(tensor));
     kernel.setArgAttr(position++, tile::kWorkspaceAttr, builder.getUnitAttr());
   }
+  for (unsigned first = position; position < types.size(); ++position) {
+    kernel.setArgAttr(position, ir::AttnDialect::kName, builder.getStringAttr(LinearStates::workspaceName(position - first)));
+    kernel.setArgAttr(position, tile::kWorkspaceAttr, builder.getUnitAttr());
+  }
   for (auto [operand, tensor] : {std::pair<Value, StringRef>{ops.online.getQuery(), "query"},
                                  {ops.online.getKey(), "key"},
                                  {ops.online.getValue(), "value"}})
@@ -129,7 +148,22 @@ func::FuncOp PlanConversion::openKernel(const Twine &name) {
   Block *entry = kernel.addEntryBlock();
   for (auto [from, to] : llvm::zip(plan.getArguments(), entry->getArguments()))
     to.setLoc(from.getLoc());
+  addExtents(kernel);
   return kernel;
+}
+
+/// Behind all tensors the extents that the shape of none gives: how many requests with lengths of their own there are, and
+/// the most rows of one.
+void PlanConversion::addExtents(func::FuncOp kernel) {
+  if (ops.online.getRagged().empty() && ops.online.getPaged().empty())
+    return;
+  for (StringRef extent : {"batch", "q_len", "kv_len"}) {
+    NamedAttribute attributes[] = {builder.getNamedAttr(ir::AttnDialect::kName, builder.getStringAttr(extent)),
+                                   builder.getNamedAttr(tile::kExtentAttr, builder.getUnitAttr())};
+    [[maybe_unused]] LogicalResult inserted = kernel.insertArgument(kernel.getNumArguments(), builder.getI32Type(),
+                                                                    builder.getDictionaryAttr(attributes), plan.getLoc());
+    assert(succeeded(inserted));
+  }
 }
 
 void PlanConversion::closeKernel(func::FuncOp kernel) {
@@ -163,6 +197,42 @@ LogicalResult PlanConversion::nameOutputs(func::FuncOp kernel, llvm::StringMap<V
   return success();
 }
 
+/// The states of linear attention, among the kernel's arguments.
+ValueRange PlanConversion::statesOf(func::FuncOp kernel) {
+  return kernel.getArguments().drop_front(plan.getNumArguments() + plan.getNumResults() + ops.transforms.size());
+}
+
+/// Arguments for what transforms have made.
+SmallVector<std::pair<Value, Value>> PlanConversion::transformedRows(func::FuncOp kernel) {
+  SmallVector<std::pair<Value, Value>> rows;
+  for (ir::TransformOp transform : ops.transforms)
+    rows.push_back({transform.getResult(), argumentFor(kernel, transform.getResult())});
+  return rows;
+}
+
+LogicalResult PlanConversion::convertStates() {
+  func::FuncOp kernel = openKernel(plan.getName() + "_states");
+  llvm::StringMap<Value> outputs;
+  if (failed(nameOutputs(kernel, outputs)) ||
+      failed(ops.states->writeKernel(plan, kernel, statesOf(kernel), transformedRows(kernel))))
+    return failure();
+  closeKernel(kernel);
+  return success();
+}
+
+/// What a product of f32 operands is made of is never silent.
+void PlanConversion::notePrecision(func::FuncOp kernel) {
+  if (tf32)
+    kernel->setAttr(tile::kTf32Attr, builder.getUnitAttr());
+  remark(ops.online, RemarkCategory::Schedule,
+         tf32 ? "operands of matrix products are rounded from f32 to tf32, 11 significant bits, as was asked for"
+              : "matrix products of f32 are three of tf32 each: of each product less than 2^-21 is left out");
+  auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
+  const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
+  if (gpu && gpu->mmaFamily == MmaFamily::Wgmma)
+    remark(ops.online, RemarkCategory::Schedule, "matrix products of f32 are mma.sync's: wgmma takes tf32 values only transposed");
+}
+
 LogicalResult PlanConversion::convert() {
   llvm::StringMap<Value> outputs;
   for (auto [number, transform] : llvm::enumerate(ops.transforms)) {
@@ -173,22 +243,23 @@ LogicalResult PlanConversion::convert() {
       return failure();
     closeKernel(kernel);
   }
+  if (ops.states && failed(convertStates()))
+    return failure();
   func::FuncOp kernel = openKernel(plan.getName());
-  SmallVector<std::pair<Value, Value>> workspace;
-  for (ir::TransformOp transform : ops.transforms)
-    workspace.push_back({transform.getResult(), argumentFor(kernel, transform.getResult())});
   outputs.clear();
   if (failed(nameOutputs(kernel, outputs)) ||
-      failed(writeAttentionKernel(plan, kernel, ops.online, ops.finalize, outputs, workspace)))
+      failed(writeAttentionKernel(plan, kernel, ops.online, ops.finalize, outputs, transformedRows(kernel), statesOf(kernel))))
     return failure();
+  if (ir::featureType(ops.online).isF32())
+    notePrecision(kernel);
   closeKernel(kernel);
   plan.erase();
   return success();
 }
 
-static LogicalResult convert(func::FuncOp plan, bool checked) {
+static LogicalResult convert(func::FuncOp plan, bool checked, bool tf32) {
   FailureOr<PlanOps> ops = findOps(plan);
-  return failed(ops) ? failure() : PlanConversion(plan, *ops, checked).convert();
+  return failed(ops) ? failure() : PlanConversion(plan, *ops, checked, tf32).convert();
 }
 
 namespace {
@@ -202,7 +273,7 @@ struct AttnToTile final : impl::AttnToTileBase<AttnToTile> {
       if (function->hasAttr(ir::AttnDialect::kPlan))
         plans.push_back(function);
     for (func::FuncOp plan : plans)
-      if (failed(convert(plan, checked)))
+      if (failed(convert(plan, checked, tf32)))
         return signalPassFailure();
   }
 };

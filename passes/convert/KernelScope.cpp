@@ -1,7 +1,9 @@
 // See KernelScope.h.
 #include "passes/convert/KernelScope.h"
 
+#include "ir/attn/ProductTypes.h"
 #include "ir/tile/PlanAttributes.h"
+#include "passes/convert/RowPlaces.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -37,8 +39,13 @@ KernelScope::KernelScope(func::FuncOp plan, func::FuncOp kernel)
   plan.walk([&](ir::OnlineAttentionOp op) {
     queryType = op.getQueryType();
     keyType = op.getKeyType();
+    rowPlaces = std::make_unique<RowPlaces>(*this, op);
+    if (Type element = ir::featureType(op); element && element.isF32())
+      columnGranule = 16; // plain rows on every target
   });
 }
+
+KernelScope::~KernelScope() = default;
 
 //===----------------------------------------------------------------------===//
 // Dependence
@@ -71,6 +78,8 @@ uint8_t KernelScope::dependence(Value value) {
       result |= dependence(operand);
     if (auto index = dyn_cast<ir::IndexOp>(op))
       result |= dependenceOf(packed > 1 && index.getKind() == ir::IndexKind::h ? ir::IndexKind::q_idx : index.getKind());
+    if (auto size = dyn_cast<ir::SizeOp>(op); size && isOfRequest(size.getName()))
+      result |= kOnWork;
     // The channels of a row: also of one that is read from a table or is a constant that differs from place to place.
     bool rowOfTable = isa<ir::LoadOp>(op) && isa<VectorType>(value.getType());
     DenseElementsAttr elements;
@@ -78,8 +87,10 @@ uint8_t KernelScope::dependence(Value value) {
     if (isa<ir::ChannelOp>(op) || rowOfTable || places)
       result |= kOnChannel;
     // A sum over channels of one row is data of that row; at a point a dot is data of both.
-    if (op->getName().getStringRef() == "vector.reduction" || isa<ir::DotOp>(op))
+    if (op->getName().getStringRef() == "vector.reduction" || isa<ir::DotOp, ir::SuffixSumOp>(op))
       result |= kOnData;
+    if (isa<ir::RandomOp>(op))
+      result |= kOnWork | kOnQuery | kOnKey;
   }
   return dependences[value] = result;
 }
@@ -111,8 +122,32 @@ Value KernelScope::size(StringRef name, Location location) {
       if (type.getSizeText(dim) == name)
         return sizes[name] = tile::SizeOp::create(entry, location, argument, dim);
   }
+  if (Value given = extentArgument(name))
+    return sizes[name] = given;
   emitError(location) << "no tensor of the kernel has the extent `" << name << "` as a size";
   return {};
+}
+
+/// What differs from request to request.
+bool KernelScope::isOfRequest(StringRef extent) const {
+  return rowPlaces && rowPlaces->isInSequence() && llvm::is_contained({"q_len", "kv_len", "q_start", "kv_start"}, extent);
+}
+
+Value KernelScope::extentArgument(StringRef name) {
+  for (BlockArgument argument : kernel.getArguments())
+    if (kernel.getArgAttr(argument.getArgNumber(), tile::kExtentAttr))
+      if (auto own = kernel.getArgAttrOfType<StringAttr>(argument.getArgNumber(), ir::AttnDialect::kName); own && own.getValue() == name)
+        return argument;
+  return {};
+}
+
+Value KernelScope::sizeOf(Value tensor, unsigned dim, Location location) {
+  auto type = cast<tile::TileTensorType>(tensor.getType());
+  if (auto number = type.getStaticSize(dim))
+    return constant(static_cast<int32_t>(*number));
+  if (isOfRequest(type.getSizeText(dim))) // padded lengths, which tables have
+    return tile::SizeOp::create(entry, location, tensor, dim);
+  return size(type.getSizeText(dim), location);
 }
 
 int64_t KernelScope::paddedColumns(int64_t channels) const {
@@ -157,6 +192,14 @@ Value KernelScope::uniform(Value value) {
   if (value.getType().isInteger(32) && matchPattern(value, m_ConstantInt(&number)))
     return values[value] = constant(static_cast<int32_t>(number.getSExtValue()));
   return values[value] = cloneScalar(onWork ? work : entry, op, operands);
+}
+
+Value KernelScope::headsBefore(Location location) {
+  auto query = cast<ir::AttnTensorType>(queryType);
+  Attribute heads = query.getSizes()[query.getRank() - 2];
+  std::optional<int64_t> known = query.getConstantSize(query.getRank() - 2);
+  Value count = known ? constant(static_cast<int32_t>(*known)) : size(cast<StringAttr>(heads).getValue(), location);
+  return count ? work.createOrFold<arith::MulIOp>(location, index(ir::IndexKind::b), count) : Value();
 }
 
 /// A binary search over a row of an ascending tensor: the first position with a value not below the bound.
@@ -216,11 +259,11 @@ bool KernelScope::indexInRange(ir::LoadOp load, unsigned dim, Value planIndex, b
     return false;
   switch (index.getKind()) {
   case ir::IndexKind::b:
-    return size == query.getSizes()[0];
+    return size == (rowPlaces->isInSequence() ? ir::sizeAttr(load.getContext(), SizeExpr::name("batch")) : query.getSizes()[0]);
   case ir::IndexKind::h:
-    return size == query.getSizes()[2];
+    return size == headsOf(query);
   case ir::IndexKind::kv_head:
-    return size == key.getSizes()[2];
+    return size == headsOf(key);
   case ir::IndexKind::q_idx: // rows and keys of a tile may lie beyond the last
   case ir::IndexKind::kv_idx:
     return false;
@@ -229,9 +272,7 @@ bool KernelScope::indexInRange(ir::LoadOp load, unsigned dim, Value planIndex, b
 }
 
 Value KernelScope::indexHolds(OpBuilder &builder, ir::LoadOp load, unsigned dim, Value index) {
-  auto type = cast<tile::TileTensorType>(tensor(load.getTensor()).getType());
-  auto known = type.getStaticSize(dim);
-  Value size = known ? constant(static_cast<int32_t>(*known)) : this->size(type.getSizeText(dim), load.getLoc());
+  Value size = sizeOf(tensor(load.getTensor()), dim, load.getLoc());
   return arith::CmpIOp::create(builder, load.getLoc(), arith::CmpIPredicate::ult, index, size);
 }
 
@@ -244,14 +285,18 @@ bool KernelScope::isOwnPosition(ir::LoadOp load, unsigned dim) {
   if (!index || !query || !key)
     return false;
   Attribute size = cast<ir::AttnTensorType>(load.getTensor().getType()).getSizes()[dim];
+  if (rowPlaces->isInSequence()) { // the request's own length is at most the padded one
+    auto isNamed = [&](StringRef name) { return size == ir::sizeAttr(load.getContext(), SizeExpr::name(name.str())); };
+    return (index.getKind() == ir::IndexKind::q_idx && isNamed("q_len")) || (index.getKind() == ir::IndexKind::kv_idx && isNamed("kv_len"));
+  }
   return (index.getKind() == ir::IndexKind::q_idx && size == query.getSizes()[1]) ||
          (index.getKind() == ir::IndexKind::kv_idx && size == key.getSizes()[1]);
 }
 
-Value KernelScope::readHolds(OpBuilder &builder, ir::LoadOp load, ValueRange indices) {
+Value KernelScope::readHolds(OpBuilder &builder, ir::LoadOp load, ValueRange indices, std::optional<unsigned> except) {
   Value all;
   for (unsigned dim = 0; dim < load.getIndices().size(); ++dim) {
-    if (indexInRange(load, dim, load.getIndices()[dim], true) || isOwnPosition(load, dim))
+    if (dim == except || indexInRange(load, dim, load.getIndices()[dim], true) || isOwnPosition(load, dim))
       continue;
     Value holds = indexHolds(builder, load, dim, indices[dim]);
     all = all ? arith::AndIOp::create(builder, load.getLoc(), all, holds).getResult() : holds;

@@ -197,8 +197,8 @@ void LayoutAssignment::combineConverted(tile::ConvertOp convert) {
 
 /// Whether the operation takes this operand from shared memory.
 static bool takesBuffer(OpOperand &use) {
-  return isa<tile::KeepFiniteOp, tile::DiagonalDotOp>(use.getOwner()) ||
-         (isa<tile::DotOp, tile::DiagonalSumOp>(use.getOwner()) && use.getOperandNumber() != 2);
+  return isa<tile::KeepFiniteOp>(use.getOwner()) ||
+         (isa<tile::DotOp, tile::DiagonalDotOp, tile::DiagonalSumOp>(use.getOwner()) && use.getOperandNumber() != 2);
 }
 
 /// A matrix that is loaded or tabulated lands in shared memory; what is not an operand of a dot reads it into registers.

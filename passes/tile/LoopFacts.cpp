@@ -47,11 +47,11 @@ bool multipliesByWarpgroups(func::FuncOp kernel) {
 }
 
 bool copiesPagesByMap(tile::FillOp fill) {
-  constexpr int64_t kFewestRows = 16; // fewer, and starting the copies takes longer than they do
   tile::BufferType buffer = fill.getRing().getType().getBufferType();
   int64_t pageRows = *fill.getTensor().getType().getStaticSize(1);
   bool isWidened = buffer.getElementType() != fill.getTensor().getType().getElementType();
-  return !isWidened && buffer.getSmem().getSwizzle() != 0 && std::gcd(buffer.getShape()[0], pageRows) % kFewestRows == 0;
+  constexpr int64_t kPattern = 8; // rows of the swizzle's
+  return !isWidened && buffer.getSmem().getSwizzle() != 0 && std::gcd(buffer.getShape()[0], pageRows) % kPattern == 0;
 }
 
 bool isExpensive(Operation *op) {

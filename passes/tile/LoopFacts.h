@@ -22,8 +22,8 @@ bool countsFromZero(mlir::scf::ForOp loop);
 /// those with a row a diagonal, of which each warp needs others.
 bool multipliesByWarpgroups(mlir::func::FuncOp kernel);
 
-/// Whether the rows that a block has of each page can be copied by tensor maps: pieces of 16 rows at least, in a swizzle,
-/// of the buffer's own type.
+/// Whether the rows that a block has of each page can be copied by tensor maps: whole patterns of a swizzle, of the
+/// buffer's own type.
 bool copiesPagesByMap(tile::FillOp fill);
 
 /// Whether a scalar costs more than a few instructions: a read of memory, a division, a transcendental function.

@@ -13,13 +13,15 @@
 // (FlashAttention-4 reports nine in ten saved), and between two products nothing of the warpgroup's own hides these
 // multiplications. Not where the maximum itself is a result.
 //
+// Weights that are no softmax have no maximum and no alpha. Where probs are multiplied (region `weight`) before they are
+// rounded to f16, nothing is left of the room above 1 that a maximum of before needs, and O is multiplied each time.
+//
 // P is packed only when the product that reads the previous one is done: until then its registers are in use. A loop of
 // another form keeps its products, which then are waited for where they stand.
 // Requires: PipelineLoads; every loop that fills rings runs at least once. Guarantees: fills stand in await order.
 #include "ir/tile/TileDialect.h"
 #include "passes/Passes.h"
 #include "passes/tile/LoopFacts.h"
-#include "support/GpuTarget.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -69,7 +71,7 @@ private:
   scf::ForOp loop;
   OpBuilder builder;
   tile::DotOp values;                 ///< O += P·V
-  tile::ScaleOp rescale;
+  tile::ScaleOp rescale;              ///< null where weights are no softmax, as `step`
   tile::ConvertOp pack;
   tile::SoftmaxStepOp step;
   tile::AwaitOp await;
@@ -109,7 +111,8 @@ bool SkewedLoop::analyse() {
   for (auto [position, yielded] : llvm::enumerate(yield.getOperands())) {
     auto dot = yielded.getDefiningOp<tile::DotOp>();
     auto scale = dot ? dot.getAcc().getDefiningOp<tile::ScaleOp>() : tile::ScaleOp();
-    if (!scale || scale.getInput() != loop.getRegionIterArg(static_cast<unsigned>(position)))
+    Value carried = loop.getRegionIterArg(static_cast<unsigned>(position));
+    if (!dot || (scale ? scale.getInput() : dot.getAcc()) != carried)
       continue;
     values = dot;
     rescale = scale;
@@ -118,11 +121,14 @@ bool SkewedLoop::analyse() {
   if (!values)
     return false;
   pack = values.getLhs().getDefiningOp<tile::ConvertOp>();
-  step = pack ? pack.getInput().getDefiningOp<tile::SoftmaxStepOp>() : tile::SoftmaxStepOp();
   await = values.getRhs().getDefiningOp<tile::AwaitOp>();
-  if (!step || !await || await->getBlock() != body || !pack->hasOneUse() || !rescale->hasOneUse() ||
-      rescale.getFactor() != step.getAlpha() || !step.getAlpha().hasOneUse())
+  if (!pack || !await || await->getBlock() != body || !pack->hasOneUse() || !values.getAcc().hasOneUse())
     return false;
+  if (rescale) {
+    step = rescale.getFactor().getDefiningOp<tile::SoftmaxStepOp>();
+    if (!step || rescale.getFactor() != step.getAlpha() || !step.getAlpha().hasOneUse())
+      return false;
+  }
   for (Operation *user : await->getUsers())
     if (auto found = dyn_cast<tile::KeepFiniteOp>(user); found && !keep)
       keep = found;
@@ -136,7 +142,8 @@ bool SkewedLoop::analyse() {
     return false;
   for (Operation *op : {values.getOperation(), rescale.getOperation(), pack.getOperation(), await.getOperation(),
                         acquire.getOperation(), fill.getOperation(), release.getOperation()})
-    late.insert(op);
+    if (op)
+      late.insert(op);
   return collectNotes() && isAtLeast(loop.getUpperBound(), 1);
 }
 
@@ -229,7 +236,12 @@ void SkewedLoop::cloneEarly(Copy &copy, bool isFirst, llvm::function_ref<void()>
     }
     cloneOp(copy, op, isFirst);
   }
-  assert(copy.inFlight.empty() && releases.empty() && "the softmax uses all scores");
+  if (isIssued)
+    return;
+  issueLate(); // a score that needs no product, or does not use it
+  land(copy);
+  for (Operation *release : releases)
+    builder.clone(*release, copy.mapping);
 }
 
 /// The first row of block `entry` of the values that no query sees, or their number: the copy that brings them has no
@@ -242,13 +254,17 @@ Value SkewedLoop::visibleRows(Value entry, IRMapping &mapping) {
   Value first = at(fill.getIndices()[dim]), limit = at(fill.getLimit());
   Value rows = arith::ConstantIntOp::create(builder, location, fill.getRing().getType().getBufferType().getShape()[0], 32);
   Value end = arith::AddIOp::create(builder, location, first, rows);
+  Value count = arith::SubIOp::create(builder, location, limit, first);
+  if (fill.getPages()) { // a page is copied to its end
+    Value isBehind = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, limit, end);
+    return arith::SelectOp::create(builder, location, isBehind, count, rows);
+  }
   Value size = tile::SizeOp::create(builder, location, builder.getI32Type(), fill.getTensor(), dim);
   Value zero = arith::ConstantIntOp::create(builder, location, 0, 32);
   Value isEmpty = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::eq, size, zero);
   Value inside = arith::MinSIOp::create(builder, location, end, size);
   Value last = arith::SelectOp::create(builder, location, isEmpty, end, inside);
   Value hides = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::slt, limit, last);
-  Value count = arith::SubIOp::create(builder, location, limit, first);
   return arith::SelectOp::create(builder, location, hides, count, rows);
 }
 
@@ -257,9 +273,10 @@ Value SkewedLoop::visibleRows(Value entry, IRMapping &mapping) {
 SmallVector<Value> SkewedLoop::keepFinite(Value entry, ValueRange carried) {
   SmallVector<Value> noted;
   IRMapping mapping;
-  if (!keep && !fill.getLimit())
+  bool isCut = fill.getLimit() && (!fill.getPages() || copiesPagesByMap(fill));
+  if (!keep && !isCut)
     return noted;
-  Value rows = fill.getLimit() ? visibleRows(entry, mapping) : Value();
+  Value rows = isCut ? visibleRows(entry, mapping) : Value();
   mapping.map(loop.getInductionVar(), entry);
   for (unsigned position : notes)
     mapping.map(loop.getRegionIterArg(position), carried[position]);
@@ -284,8 +301,11 @@ Value SkewedLoop::issueValues(Value entry, Value probs, Value acc) {
     for (Value operand : op->getOperands())
       cloneForIteration(builder, loop, operand, mapping);
     Operation *copy = builder.clone(*op, mapping);
-    if (auto copied = dyn_cast<tile::FillOp>(copy))
+    auto copied = dyn_cast<tile::FillOp>(copy);
+    if (copied && !fill.getPages())
       copied.getLimitMutable().clear();
+    else if (copied && copiesPagesByMap(copied))
+      copied.setVia("tma");
   }
   auto type = inFlightOf(values.getType());
   return tile::DotAsyncOp::create(builder, values.getLoc(), type, probs, mapping.lookup(await.getResult()), acc,
@@ -300,11 +320,21 @@ Value SkewedLoop::landValues(Value inFlight, Value entry) {
   return landed;
 }
 
+/// Whether the last maximum is used to finish the sums only, be it after a shift.
+static bool servesSumsAlone(Value rowMax) {
+  return llvm::all_of(rowMax.getUsers(), [](Operation *user) {
+    return isa<tile::FinishOp>(user) || (isa<tile::MapOp>(user) && servesSumsAlone(user->getResult(0)));
+  });
+}
+
 /// Whether the running maximum serves the sums alone, which then may count from a smaller one.
 bool SkewedLoop::maximumIsOwn() {
+  bool isMultiplied = pack.getInput() != step.getProbs();
+  if (isMultiplied && pack.getType().getElementType().isF16())
+    return false;
   auto yield = cast<scf::YieldOp>(loop.getBody()->getTerminator());
   for (auto [yielded, result] : llvm::zip(yield.getOperands(), loop.getResults()))
-    if (yielded == step.getNewRowMax() && !llvm::all_of(result.getUsers(), [](Operation *user) { return isa<tile::FinishOp>(user); }))
+    if (yielded == step.getNewRowMax() && !servesSumsAlone(result))
       return false;
   return llvm::all_of(step.getNewRowMax().getUsers(), [&](Operation *user) { return user == yield; });
 }
@@ -346,14 +376,16 @@ void SkewedLoop::rewrite() {
   // Here, for the roles' warpgroups meet in it: not in a turn of one of them.
   SmallVector<Value> noted = keepFinite(before, carried);
   cloneEarly(next, /*isFirst=*/false, [&] { inFlight = issueValues(before, carried.back(), carried[sum]); });
-  tile::PinOp::create(builder, location, next.mapping.lookup(step.getNewRowSum()));
+  if (step)
+    tile::PinOp::create(builder, location, next.mapping.lookup(step.getNewRowSum()));
   Value acc = landValues(inFlight, before);
   builder.clone(*pack, next.mapping);
-  if (maximumIsOwn()) {
+  if (step && maximumIsOwn()) {
     rescaleRarely(first.mapping);
     rescaleRarely(next.mapping);
   }
-  acc = tile::ScaleOp::create(builder, rescale.getLoc(), acc.getType(), acc, next.mapping.lookup(step.getAlpha()));
+  if (rescale)
+    acc = tile::ScaleOp::create(builder, rescale.getLoc(), acc.getType(), acc, next.mapping.lookup(step.getAlpha()));
   SmallVector<Value> yields;
   for (auto [position, yielded] : llvm::enumerate(yield.getOperands()))
     yields.push_back(position == sum ? acc : next.mapping.lookupOrDefault(yielded));
@@ -379,9 +411,7 @@ namespace {
 struct OverlapDots final : impl::OverlapDotsBase<OverlapDots> {
   void runOnOperation() override {
     func::FuncOp kernel = getOperation();
-    auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
-    const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
-    if (!kernel->hasAttr(tile::kKernelAttr) || !gpu || gpu->mmaFamily != MmaFamily::Wgmma)
+    if (!kernel->hasAttr(tile::kKernelAttr) || !multipliesByWarpgroups(kernel))
       return;
     SmallVector<scf::ForOp> loops;
     kernel.walk([&](scf::ForOp loop) {

@@ -19,6 +19,7 @@ struct CacheKeyFields {
   std::string_view schedule = {};
   std::map<std::string, std::string> defines = {};
   bool checked = false;
+  bool tf32 = false;
   std::string_view version = {};  ///< of the compiler, down to the build
 };
 

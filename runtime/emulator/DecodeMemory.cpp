@@ -293,7 +293,7 @@ bool Decoder::decodeMma() {
   if (d != c)
     return refuse("accumulators of two types");
   MmaForm form = mmaForm(instruction->modifiers[2], d, a, c);
-  origin().macs = form.m * 8 * form.k;
+  origin().macs = form.m * 8 * form.k * (form.kind == MmaKind::TF32 ? 2 : 1); // tf32 has half the rate of f16
   Draft draft = make(alignedMmaHandler);
   draft.inst.inner = lanes.mma(form.kind, form.k, d == ScalarType::F16);
   draft.inst.flags |= commonFlags();

@@ -21,6 +21,7 @@ static Hash128 keyOf(std::string_view kind, std::string_view text, const driver:
                           .schedule = request.schedule,
                           .defines = request.defines,
                           .checked = request.checked,
+                          .tf32 = request.tf32,
                           .version = qualifiedVersion});
 }
 
@@ -118,6 +119,7 @@ Result<Module> JitSession::compile(const Device &device, std::string_view text, 
   request.defines = options.defines;
   request.schedule = options.schedule;
   request.checked = options.checked;
+  request.tf32 = options.tf32;
   if (!findGpuTarget(request.target))
     return Status(StatusCode::NotFound, fmt::format("unknown target `{}`{}", request.target,
                                                     nameHint(request.target, gpuTargetNames())));

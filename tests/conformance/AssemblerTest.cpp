@@ -118,6 +118,7 @@ static void registerCases() {
       request.source = specText(row, type);
       request.fileName = name + ".attn";
       request.schedule = row.schedule;
+      request.tf32 = row.tf32;
       registerTest("kernel", name, request, request.target);
       request.target = "sm_90a";
       registerTest("hopper", name, request, request.target);

@@ -100,6 +100,7 @@ driver::CompileRequest AttentionTest::request() const {
   request.source = text;
   request.fileName = stem() + ".attn";
   request.schedule = row.schedule;
+  request.tf32 = row.tf32;
   request.checked = options.checked;
   request.target = options.target;
   return request;
@@ -135,7 +136,7 @@ std::string AttentionTest::repetition(const TestDevice &on, const dsl::Evaluatio
 void AttentionTest::runShape(const std::vector<std::pair<const TestDevice *, Plan>> &plans, const std::string &shape, std::uint64_t seed) {
   Result<dsl::EvaluationInput> input = makeInput(*spec, shape, row.values, seed);
   ASSERT_TRUE(input) << input.status().message();
-  Result<dsl::EvaluationOutput> exact = dsl::evaluate(*spec, *input, {.emulateKernel = true, .threads = 1});
+  Result<dsl::EvaluationOutput> exact = dsl::evaluate(*spec, *input, {.emulateKernel = true, .tf32 = row.tf32, .threads = 1});
   ASSERT_TRUE(exact) << exact.status().message();
   tools::MemoryOrder order = row.memory == Memory::Gaps ? tools::MemoryOrder::Gaps : tools::MemoryOrder::Contiguous;
   for (const auto &[on, plan] : plans) {
@@ -143,7 +144,7 @@ void AttentionTest::runShape(const std::vector<std::pair<const TestDevice *, Pla
       std::string few = options.multiprocessors > 0 ? fmt::format("ATTN_EMULATOR_MULTIPROCESSORS={} ", options.multiprocessors) : "";
       std::string schedule = *row.schedule ? fmt::format(" --schedule {}", row.schedule) : "";
       return fmt::format("\n{}at {}, seed {}; repeat with\n  {}{}{}{}", text, shape, seed, few, repetition(*device, *input, shape, seed),
-                         options.checked ? " --checked" : "", schedule);
+                         options.checked ? " --checked" : "", schedule + (row.tf32 ? " --tf32" : ""));
     };
     Result<tools::NamedTensors> outputs = tools::runOnInput(on->device, plan, *spec, *input, order);
     if (!outputs) {

@@ -1,6 +1,8 @@
 #include "tools/attnc/Check.h"
 
+#include "dsl/RequestRows.h"
 #include "support/Tolerances.h"
+#include "tools/attnc/Inputs.h"
 
 #include <fmt/format.h>
 
@@ -67,8 +69,15 @@ dsl::EvaluationInput evaluationInput(const dsl::TypedSpec &spec, const PlanManif
 
 static std::string describeShape(const dsl::EvaluationInput &input) {
   std::string text;
-  for (const auto &[name, value] : input.extents)
+  auto has = [&](const std::string &name) { return input.extents.contains(name); };
+  for (const auto &[name, value] : input.extents) {
+    if (dsl::isLengthName(name))
+      continue;
     text += fmt::format("{}{}={}", text.empty() ? "" : ", ", name, value);
+    for (std::int64_t b = 0; has(dsl::lengthName(name, b)); ++b) // lengths by request in place of the longest
+      text = b == 0 ? fmt::format("{}={}", text.substr(0, text.rfind('=')), input.extents.at(dsl::lengthName(name, b)))
+                    : fmt::format("{}/{}", text, input.extents.at(dsl::lengthName(name, b)));
+  }
   for (const auto &[name, value] : input.scalars)
     text += fmt::format(", {}={}", name, value);
   return text;
@@ -85,6 +94,8 @@ static std::vector<double> widen(const HostTensor &tensor) {
 static std::string rowName(std::int64_t row, const dsl::EvaluationOutput &exact, bool isOut) {
   if (row < 0)
     return "";
+  if (exact.rowShape.size() == 2) // rows of all requests
+    return fmt::format("row {}, h={}", row / exact.rowShape[1], row % exact.rowShape[1]);
   std::int64_t heads = exact.rowShape[1], rows = exact.rowShape[2];
   std::int64_t b = row / (heads * rows), rest = row % (heads * rows);
   std::int64_t h = isOut ? rest % heads : rest / rows, qIdx = isOut ? rest / heads : rest % rows;
@@ -109,8 +120,10 @@ static OutputError compare(const std::string &name, const ToleranceQuestion &que
 
 PlanInputs planInputs(const dsl::TypedSpec &spec, const PlanManifest &manifest, const dsl::EvaluationInput &input) {
   PlanInputs inputs;
+  std::set<std::string> extents = extentNames(manifest);
   for (const auto &[name, value] : input.extents)
-    inputs.values[name] = static_cast<double>(value);
+    if (!dsl::isInSequence(spec.properties) || extents.contains(name)) // there lengths are known that a plan has no use for
+      inputs.values[name] = static_cast<double>(value);
   for (const auto &[name, value] : input.scalars)
     inputs.values[name] = value;
   for (const auto &[name, tensor] : input.tensors)
@@ -132,7 +145,8 @@ Result<CheckRecord> compareOutputs(const dsl::TypedSpec &spec, const dsl::Evalua
     std::vector<double> actual = widen(isSwapped(spec, name) ? swapRowsAndHeads(tensor) : tensor);
     ToleranceQuestion question;
     if (name == "out") {
-      question = {actual, exact.out, exact.emulatedOut, exact.outNoise, static_cast<std::size_t>(exact.outShape.back())};
+      question = {actual, exact.out, exact.emulatedOut, exact.outNoise, static_cast<std::size_t>(exact.outShape.back()),
+                  exact.isAllF32 ? Tolerance::kNumberFloor : Tolerance::kFloor};
     } else if (name == "lse") {
       question = {actual, exact.lse, exact.emulatedLse, exact.lseNoise, 1};
     } else if (name == "max_score") {
@@ -149,7 +163,7 @@ Result<CheckRecord> checkPlan(const Device &device, const Plan &plan, const dsl:
   Result<NamedTensors> outputs = runOnInput(device, plan, spec, input);
   if (!outputs)
     return outputs.status();
-  Result<dsl::EvaluationOutput> exact = dsl::evaluate(spec, input, {.emulateKernel = true});
+  Result<dsl::EvaluationOutput> exact = dsl::evaluate(spec, input, {.emulateKernel = true, .tf32 = plan.manifest().tf32});
   if (!exact)
     return exact.status();
   return compareOutputs(spec, input, *outputs, *exact);

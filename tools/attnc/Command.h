@@ -37,6 +37,7 @@ struct SpecOptions {
   std::string schedule;
   std::vector<std::string> defines;
   bool checked = false;
+  bool tf32 = false;
 
   void addTo(CLI::App &command);
   /// Reads the file and checks the options.

@@ -1,6 +1,7 @@
 #include "attn/Device.h"
 #include "runtime/core/Config.h"
 #include "tools/attnc/Command.h"
+#include "tools/attnc/RequestLengths.h"
 #include "tools/attnc/TensorFile.h"
 
 #include <CLI/CLI.hpp>
@@ -23,6 +24,7 @@ void SpecOptions::addTo(CLI::App &command) {
   command.add_option("--schedule", schedule, "override parts of the schedule: block_m=128,block_n=64,stages=2,warps=4")->type_name("NAME=N,…");
   command.add_option("-D,--define", defines, "fix a parameter, extent or `any` when compiling")->allow_extra_args(false)->type_name("NAME=VALUE");
   command.add_flag("--checked", checked, "trap on indices out of range");
+  command.add_flag("--tf32", tf32, "round f32 operands of matrix products to tf32: a third of their cost, errors of 2^-11");
 }
 
 void SpecOptions::suit(const Device &device) {
@@ -101,6 +103,7 @@ Result<driver::CompileRequest> SpecOptions::request() const {
   request.target = target;
   request.schedule = schedule;
   request.checked = checked;
+  request.tf32 = tf32;
   for (const std::string &define : defines) {
     std::size_t equals = define.find('=');
     if (equals == std::string::npos || equals == 0)
@@ -123,7 +126,7 @@ Result<driver::CompileRequest> SpecOptions::request() const {
 }
 
 void ShapeOption::addTo(CLI::App &command) {
-  command.add_option("--shape", text, "extents and scalar parameters by name: batch=2,q_len=77,kv_len=130,radius=3")->type_name("NAME=N,…");
+  command.add_option("--shape", text, "extents and scalar parameters by name: batch=2,q_len=77,kv_len=130,radius=3; lengths by request: q_len=5/1/7")->type_name("NAME=N,…");
 }
 
 /// A decimal number, `inf`, `-inf`, `true` or `false`.
@@ -145,6 +148,11 @@ Result<std::map<std::string, double>> ShapeOption::parse() const {
     at = comma + 1;
     std::size_t equals = item.find('=');
     std::string name = item.substr(0, equals);
+    if (equals != std::string::npos && item.find('/', equals) != std::string::npos) {
+      if (Status status = addLengths(name, item.substr(equals + 1), values); !status)
+        return Status(status.code(), fmt::format("--shape: {}", status.message()));
+      continue;
+    }
     std::optional<double> value = equals == std::string::npos ? std::nullopt : parseNumber(item.substr(equals + 1));
     if (name.empty() || !value)
       return Status(StatusCode::InvalidArgument, fmt::format("--shape: `{}` is not name=number", item));

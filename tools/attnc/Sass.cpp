@@ -179,7 +179,7 @@ SassProduct productOf(const SassInstruction &instruction) {
   std::vector<unsigned> shape = shapeOf(instruction.opcode);
   if (shape.size() != 3)
     return {};
-  double macs = double(shape[0]) * shape[1] * shape[2];
+  double macs = double(shape[0]) * shape[1] * shape[2] * (instruction.opcode.find("TF32") != std::string::npos ? 2 : 1);
   if (!instruction.opcode.starts_with("HGMMA") && !instruction.opcode.starts_with("QGMMA") && !instruction.opcode.starts_with("IGMMA"))
     return {.macs = macs, .sharedBytes = 0};
   const double elementBytes = shape[2] == 16 ? 2 : shape[2] == 32 ? 1 : 4;

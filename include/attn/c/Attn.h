@@ -136,6 +136,7 @@ typedef struct AttnCompileOptions {
   size_t define_count;
   int32_t checked;
   int32_t no_disk_cache;
+  int32_t tf32;
 } AttnCompileOptions;
 
 /* From the text of a specification; ATTN_UNSUPPORTED in the library without a compiler. `options` may be null. */

@@ -20,21 +20,44 @@ static Fragment make(FragmentLayout layout, int warps, int rows, int columns, in
 /// How often each (row, column) is held.
 static std::map<std::pair<int, int>, int> holders(const Fragment &fragment, int warps) {
   std::map<std::pair<int, int>, int> count;
+  int ofPart = warps / fragment.partCount();
   for (int warp = 0; warp < warps; ++warp)
     for (int lane = 0; lane < 32; ++lane)
       for (int index = 0; index < fragment.registers(); ++index)
-        for (int part = 0; part < fragment.packing(); ++part) {
-          FragmentPosition at = fragment.position(index, part);
-          ++count[{at.row.evaluate(warp, lane), at.column.evaluate(warp, lane)}];
+        for (int element = 0; element < fragment.packing(); ++element) {
+          FragmentPosition at = fragment.position(index, element);
+          ++count[{at.row.evaluate(warp % ofPart, lane, warp / ofPart), at.column.evaluate(warp % ofPart, lane, warp / ofPart)}];
         }
   return count;
+}
+
+TEST(Fragments, ColumnsInParts) {
+  for (auto [warps, parts, rows, columns, bits] : {std::tuple{8, 2, 64, 512, 32}, std::tuple{8, 2, 64, 64, 16}, std::tuple{16, 4, 128, 96, 32}}) {
+    std::string error;
+    auto fragment = Fragment::make(FragmentLayout::Acc, warps, rows, columns, bits, &error, parts);
+    ASSERT_TRUE(fragment) << error;
+    EXPECT_TRUE(fragment->fillsAllWarps());
+    EXPECT_EQ(fragment->columnsOfPart(), columns / parts);
+    auto count = holders(*fragment, warps);
+    EXPECT_EQ(count.size(), static_cast<std::size_t>(rows * columns));
+    for (auto [at, times] : count)
+      EXPECT_EQ(times, 1) << at.first << ", " << at.second;
+  }
+  std::string error;
+  auto rows = Fragment::make(FragmentLayout::Row, 8, 64, 1, 32, &error, 2);
+  ASSERT_TRUE(rows) << error;
+  for (auto [at, times] : holders(*rows, 8))
+    EXPECT_EQ(times, 8) << "four lanes of each part";
+  EXPECT_FALSE(Fragment::make(FragmentLayout::Acc, 8, 64, 96, 32, &error, 3));
+  EXPECT_FALSE(Fragment::make(FragmentLayout::Acc, 8, 64, 24, 32, &error, 2));
 }
 
 TEST(Fragments, EveryElementOnce) {
   for (auto [layout, warps, rows, columns, bits] :
        {std::tuple{FragmentLayout::Acc, 4, 128, 64, 32}, std::tuple{FragmentLayout::Acc, 4, 64, 40, 32},
         std::tuple{FragmentLayout::Acc, 8, 128, 128, 16}, std::tuple{FragmentLayout::Acc, 1, 16, 8, 16},
-        std::tuple{FragmentLayout::Lhs, 4, 128, 64, 16}, std::tuple{FragmentLayout::Lhs, 2, 32, 16, 16}}) {
+        std::tuple{FragmentLayout::Lhs, 4, 128, 64, 16}, std::tuple{FragmentLayout::Lhs, 2, 32, 16, 16},
+        std::tuple{FragmentLayout::Lhs, 4, 128, 24, 32}}) {
     Fragment fragment = make(layout, warps, rows, columns, bits);
     EXPECT_TRUE(fragment.fillsAllWarps());
     auto count = holders(fragment, warps);
@@ -116,6 +139,6 @@ TEST(Fragments, RefusesWhatDoesNotFit) {
   EXPECT_EQ(error, "12 columns: expects a multiple of 8");
   EXPECT_FALSE(Fragment::make(FragmentLayout::Lhs, 4, 64, 24, 16, &error));
   EXPECT_EQ(error, "24 columns: expects a multiple of 16");
-  EXPECT_FALSE(Fragment::make(FragmentLayout::Lhs, 4, 64, 32, 32, &error));
-  EXPECT_EQ(error, "32-bit elements in a left operand: expects 16-bit ones");
+  EXPECT_FALSE(Fragment::make(FragmentLayout::Lhs, 4, 64, 32, 1, &error));
+  EXPECT_EQ(error, "1-bit elements in a left operand: expects 16 or 32");
 }

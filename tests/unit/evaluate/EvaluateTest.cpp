@@ -267,11 +267,12 @@ TEST_F(EvaluateTest, RefusesWhatDoesNotFit) {
 
 static ToleranceAnswer compareOut(const EvaluationOutput &output, const std::vector<double> &actual) {
   return compareWithTolerance({actual, output.out, output.emulatedOut, output.outNoise,
-                               static_cast<std::size_t>(output.outShape.back())});
+                               static_cast<std::size_t>(output.outShape.back()),
+                               output.isAllF32 ? Tolerance::kNumberFloor : Tolerance::kFloor});
 }
 
 TEST_F(EvaluateTest, ToleranceFitsAnotherBlocking) {
-  for (std::string dtype : {"bf16", "f16"})
+  for (std::string dtype : {"bf16", "f16", "f32"})
     for (std::string extra : {"", "query = rope(query, q_pos); key = rope(key, kv_pos)", "score = softcap(score, 5)"}) {
       const TypedSpec *spec = analyzed("attention t { head_dim: 64; mask = causal(); dtype: " + dtype + "; " + extra + " }");
       ASSERT_TRUE(spec);
@@ -300,6 +301,23 @@ TEST_F(EvaluateTest, ToleranceSeesOneWrongMaskElement) {
     ToleranceAnswer answer = compareOut(*output, other->emulatedOut);
     EXPECT_FALSE(answer.isWithin);
     EXPECT_EQ(answer.worstRow, 20);
+  }
+}
+
+/// What f32 is allowed is far below what tf32 does to it, and tf32 has a bar of its own.
+TEST_F(EvaluateTest, ToleranceTellsTf32FromF32) {
+  for (std::string extra : {"", "query = rope(query, q_pos); key = rope(key, kv_pos)", "score = softcap(score, 5)"}) {
+    const TypedSpec *spec = analyzed("attention t { head_dim: 64; mask = causal(); dtype: f32; " + extra + " }");
+    ASSERT_TRUE(spec);
+    EvaluationInput input = random(*spec, {{{"batch", 1}, {"q_len", 33}, {"kv_len", 300}, {"q_heads", 2}}, {}, {}});
+    Result<EvaluationOutput> single = evaluate(*spec, input, {.emulateKernel = true});
+    Result<EvaluationOutput> rounded = evaluate(*spec, input, {.emulateKernel = true, .tf32 = true});
+    Result<EvaluationOutput> other = evaluate(*spec, input, {.emulateKernel = true, .emulatedBlock = 16, .tf32 = true});
+    ASSERT_TRUE(single && rounded && other);
+    EXPECT_TRUE(single->isAllF32);
+    EXPECT_FALSE(rounded->isAllF32);
+    EXPECT_GT(compareOut(*single, rounded->emulatedOut).worstRatio, 10) << extra;
+    EXPECT_TRUE(compareOut(*rounded, other->emulatedOut).isWithin) << extra << ": " << compareOut(*rounded, other->emulatedOut).problem;
   }
 }
 

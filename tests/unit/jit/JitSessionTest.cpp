@@ -97,8 +97,9 @@ TEST_F(JitSessionTest, WhatChangesTheCodeChangesTheKey) {
   ASSERT_TRUE(session.compile(*device, "a", {.schedule = "stages=3"}));
   ASSERT_TRUE(session.compile(*device, "a", {.defines = {{"n", "1"}}}));
   ASSERT_TRUE(session.compile(*device, "a", {.checked = true}));
+  ASSERT_TRUE(session.compile(*device, "a", {.tf32 = true}));
   ASSERT_TRUE(session.compile(*device, "a", {.attention = "other"}));
-  EXPECT_EQ(compiled, 5);
+  EXPECT_EQ(compiled, 6);
 }
 
 TEST_F(JitSessionTest, OtherProcessesFindItOnDiskUnlessTheirVersionDiffers) {

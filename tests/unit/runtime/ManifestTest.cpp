@@ -59,6 +59,16 @@ TEST(Manifest, RoundTrips) {
   EXPECT_EQ(plan->kernels[0].blocksPerMultiprocessor, 0u);
 }
 
+TEST(Manifest, SaysWhereF32IsRounded) {
+  PlanManifest plan = example();
+  EXPECT_EQ(toJson(plan).find("tf32"), std::string::npos);
+  plan.tf32 = true;
+  std::string error;
+  auto read = parseManifest(toJson(plan), &error);
+  ASSERT_TRUE(read) << error;
+  EXPECT_TRUE(read->tf32);
+}
+
 TEST(Manifest, BlocksThatTakeTilesCountThemAlongOneDimension) {
   PlanManifest plan = example();
   plan.kernels[0].grid = {size("batch * ceildiv(q_len, 128)"), size("1"), size("1")};

@@ -62,6 +62,16 @@ TEST(Float, TiesGoToEven) {
   EXPECT_EQ(roundTo(ElementType::F16, 1 + std::ldexp(1.0, -11) + std::ldexp(1.0, -40)), 1 + std::ldexp(1.0, -10));
 }
 
+TEST(Float, Tf32KeepsElevenBitsAndRoundsTiesAway) {
+  EXPECT_EQ(roundToTf32(2047), 2047);
+  EXPECT_EQ(roundToTf32(2049), 2050);
+  EXPECT_EQ(roundToTf32(-2049), -2050);
+  EXPECT_EQ(roundToTf32(2048.9f), 2048);
+  EXPECT_EQ(roundToTf32(0x1.fffp10f), 2048);
+  EXPECT_EQ(roundToTf32(std::numeric_limits<float>::infinity()), std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(std::isnan(roundToTf32(std::bit_cast<float>(0x7fffffffU))));
+}
+
 TEST(Float, EndsOfTheRange) {
   EXPECT_EQ(roundTo(ElementType::F16, 65519.99), 65504);
   EXPECT_EQ(roundTo(ElementType::F16, 65520), kInfinity);

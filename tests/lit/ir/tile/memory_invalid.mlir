@@ -144,9 +144,9 @@ func.func @await_type(%i: i32) {
 
 // -----
 // keep_finite (C1)
-func.func @keep_finite(%b: !tile.buffer<64x32xf32, #tile.smem<0>>, %p: i1) {
-  // expected-error @below {{'tile.keep_finite' op expects f16 or bf16, but got 'f32'}}
-  %found = tile.keep_finite %b if %p : !tile.buffer<64x32xf32, #tile.smem<0>>
+func.func @keep_finite(%b: !tile.buffer<64x32xi32, #tile.smem<0>>, %p: i1) {
+  // expected-error @below {{'tile.keep_finite' op expects f16, bf16 or f32, but got 'i32'}}
+  %found = tile.keep_finite %b if %p : !tile.buffer<64x32xi32, #tile.smem<0>>
   return
 }
 

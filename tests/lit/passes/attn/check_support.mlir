@@ -12,27 +12,56 @@ func.func @supported(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.
 // -----
 !q = !attn.tensor<[rows, 8, 64], f16>   !kv = !attn.tensor<[keys, 2, 64], f16>   !cu = !attn.tensor<["batch + 1"], i32>
 func.func @ragged(%query: !q, %key: !kv, %value: !kv, %cu: !cu) -> !q attributes {attn.plan} {
-  // expected-error @below {{layout `ragged` is not supported on sm_80 yet}}
   %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) ragged(%cu, %cu : !cu, !cu) {log2} -> !q
     score { ^point(%q: vector<64xf32>, %k: vector<64xf32>): %s = attn.dot %q, %k : vector<64xf32>   attn.yield %s : f32 }
   return %out : !q
 }
 
 // -----
+!q = !attn.tensor<[rows, 8, 64], f16>   !kv = !attn.tensor<[pages, 48, 2, 64], f16>   !cu = !attn.tensor<["batch + 1"], i32>
+!pages = !attn.tensor<[batch, columns], i32>   !lens = !attn.tensor<[batch], i32>
+func.func @pages(%query: !q, %key: !kv, %value: !kv, %cu: !cu, %pages: !pages, %lens: !lens) -> !q attributes {attn.plan} {
+  // expected-error @below {{pages of 48 rows are not supported on sm_80 yet: a power of two is}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) paged(%cu, %pages, %lens : !cu, !pages, !lens)
+    {log2, page_size = 48} -> !q
+    score { ^point(%q: vector<64xf32>, %k: vector<64xf32>): %s = attn.dot %q, %k : vector<64xf32>   attn.yield %s : f32 }
+  return %out : !q
+}
+
+// -----
 !q = !attn.tensor<[batch, q_len, 8, 64], f32>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f32>
-func.func @dtype(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
-  // expected-error @below {{dtype `f32` is not supported on sm_80 yet}}
+func.func @single(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
   %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {log2} -> !q
     score { ^point(%q: vector<64xf32>, %k: vector<64xf32>): %s = attn.dot %q, %k : vector<64xf32>   attn.yield %s : f32 }
   return %out : !q
 }
 
 // -----
-!q = !attn.tensor<[batch, q_len, 8, 64], f16>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f16>
-func.func @direct(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
-  // expected-error @below {{weights other than `softmax` are not supported on sm_80 yet}}
-  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {weights = #attn<weights direct>} -> !q
+!q = !attn.tensor<[batch, q_len, 8, 64], f64>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f64>
+func.func @dtype(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  // expected-error @below {{dtype `f64` is not supported on sm_80 yet}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {log2} -> !q
     score { ^point(%q: vector<64xf32>, %k: vector<64xf32>): %s = attn.dot %q, %k : vector<64xf32>   attn.yield %s : f32 }
+  return %out : !q
+}
+
+// -----
+!q = !attn.tensor<[batch, q_len, 8, 64], f16>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f16>   !lse = !attn.tensor<[batch, 8, q_len], f32>
+func.func @direct(%query: !q, %key: !kv, %value: !kv) -> (!q, !lse) attributes {attn.plan} {
+  // expected-error @below {{`lse` is of a softmax, but the weights are none}}
+  %out, %lse = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {weights = #attn<weights direct>} -> !q, !lse
+    score { ^point(%q: vector<64xf32>, %k: vector<64xf32>): %s = attn.dot %q, %k : vector<64xf32>   attn.yield %s : f32 }
+  return %out, %lse : !q, !lse
+}
+
+// -----
+!q = !attn.tensor<[batch, q_len, 8, 64], f16>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f16>
+func.func @random_mask(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  %seed = arith.constant 7 : i32   %half = arith.constant 0.5 : f32
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {log2} -> !q
+    score { ^point(%q: vector<64xf32>, %k: vector<64xf32>): %s = attn.dot %q, %k : vector<64xf32>   attn.yield %s : f32 }
+    // expected-error @below {{`dropout` in `mask` is not supported on sm_80 yet}}
+    mask { %u = attn.random %seed, %seed   %v = arith.cmpf oge, %u, %half : f32   attn.yield %v : i1 }
   return %out : !q
 }
 
@@ -41,7 +70,29 @@ func.func @direct(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.pla
 func.func @suffix_sum(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
   %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {log2} -> !q
     score { ^point(%q: vector<64xf32>, %k: vector<64xf32>): %s = attn.dot %q, %k : vector<64xf32>
-      // expected-error @below {{`suffix_sum` is not supported on sm_80 yet}}
       %t = attn.suffix_sum %s : f32   attn.yield %t : f32 }
+  return %out : !q
+}
+
+// -----
+// Products with 128 rows are kept for a tile of queries; more are not, where scores choose among them.
+!q = !attn.tensor<[batch, q_len, 8, 64], f16>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f16>   !t = !attn.tensor<[129, 64], f16>
+func.func @many_rows(%query: !q, %key: !kv, %value: !kv, %table: !t) -> !q attributes {attn.plan} {
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {log2} -> !q
+    score { ^point(%q: vector<64xf32>, %k: vector<64xf32>): %s = attn.dot %q, %k : vector<64xf32>
+      %i = arith.fptosi %s : f32 to i32   %row = attn.load %table[%i] : !t -> vector<64xf32>
+      // expected-error @below {{`dot` with a row that scores choose from more than 128 rows, or from a number not known when compiling, is not supported on sm_80 yet}}
+      %t = attn.dot %q, %row : vector<64xf32>   attn.yield %t : f32 }
+  return %out : !q
+}
+
+// -----
+!q = !attn.tensor<[batch, q_len, 8, 64], f16>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f16>   !t = !attn.tensor<[16, 64], f16>
+func.func @row_of_key(%query: !q, %key: !kv, %value: !kv, %table: !t) -> !q attributes {attn.plan} {
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {log2} -> !q
+    score { ^point(%q: vector<64xf32>, %k: vector<64xf32>): %s = attn.dot %q, %k : vector<64xf32>
+      %i = arith.fptosi %s : f32 to i32   %row = attn.load %table[%i] : !t -> vector<64xf32>
+      // expected-error @below {{`dot` of a key with a row of a table that scores choose is not supported on sm_80 yet}}
+      %t = attn.dot %k, %row : vector<64xf32>   attn.yield %t : f32 }
   return %out : !q
 }
