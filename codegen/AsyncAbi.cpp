@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace attn::codegen {
 
@@ -72,9 +73,14 @@ static TensorMapLayout mapOf(tile::BufferType buffer, unsigned rank, unsigned al
   return map;
 }
 
+std::int64_t pageRowsOfCopy(tile::FillOp fill) {
+  return std::gcd(fill.getRing().getType().getShape()[0], *fill.getTensor().getType().getStaticSize(1));
+}
+
 TensorMapLayout tensorMapOf(tile::FillOp fill) {
   tile::BufferType buffer = fill.getRing().getType().getBufferType();
-  return mapOf(buffer, fill.getTensor().getType().getRank(), fill.getDim(), static_cast<std::uint32_t>(buffer.getShape()[0]),
+  std::int64_t rows = fill.getPages() ? pageRowsOfCopy(fill) : buffer.getShape()[0];
+  return mapOf(buffer, fill.getTensor().getType().getRank(), fill.getDim(), static_cast<std::uint32_t>(rows),
                static_cast<std::uint32_t>(fill.getPack().value_or(1)));
 }
 
@@ -105,7 +111,9 @@ std::optional<std::string> whyNoTensorMap(tile::FillOp fill) {
     return reason;
   if (buffer.getShape()[0] > kMaxBoxRows)
     return fmt::format("a tensor map copies at most {} rows, but the entry has {}", kMaxBoxRows, buffer.getShape()[0]);
-  if (fill.getLimit())
+  if (fill.getPages() && pageRowsOfCopy(fill) % 8 != 0)
+    return fmt::format("a copy of {} rows of a page is no whole pattern of the swizzle", pageRowsOfCopy(fill));
+  if (fill.getLimit() && !fill.getPages())
     return "a tensor map knows no `limit`";
   if (auto pack = fill.getPack(); pack && buffer.getShape()[0] % *pack != 0)
     return fmt::format("{} heads do not divide the {} rows of an entry", *pack, buffer.getShape()[0]);

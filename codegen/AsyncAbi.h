@@ -44,6 +44,10 @@ inline constexpr std::uint32_t kStoreRows = 16;
 /// the last beside the rows' own dimension.
 unsigned packedDimension(unsigned indices, unsigned along);
 
+/// Rows that a copy from pages moves: those of a page that lie in one block of rows. The blocks begin at multiples of
+/// their length.
+std::int64_t pageRowsOfCopy(tile::FillOp fill);
+
 bool isTensorMapFill(tile::FillOp fill);
 bool isTensorMapStore(tile::StoreOp store);
 /// The tensor map of a fill or store by the tensor memory accelerator: a copy moves one swizzled panel, or a warp's rows of

@@ -98,10 +98,10 @@ static void findDependence(Region &ranges, TileClasses &classes) {
   });
 }
 
-/// The number of heads in dimension 2 of a tensor of a plan.
+/// The number of heads of a tensor of a plan.
 static std::int64_t headsOf(ir::AttnTensorType type, const RegionInputs &inputs) {
   auto extent = [&](std::string_view name) { return inputs.extent(name); };
-  return type.getRank() == 4 ? type.getSize(2).evaluate(extent).value_or(1) : 1;
+  return type.getSize(type.getRank() - 2).evaluate(extent).value_or(1);
 }
 
 namespace {
@@ -113,11 +113,16 @@ public:
       : session(request), values(values), tensor(tensor) {}
   Status lower();
 
+  /// Whether requests have lengths of their own.
+  bool hasOwnLengths() const { return values.contains("q_len.0") || values.contains("kv_len.0"); }
+
   ir::OnlineAttentionOp attention;
   RegionInputs inputs;
   std::int64_t qHeads = 1, kvHeads = 1, batch = 1;
 
 private:
+  std::optional<std::int64_t> ofRequest(std::string_view name) const;
+
   Session session;
   const std::map<std::string, double> &values;
   const TensorLookup &tensor;
@@ -125,6 +130,23 @@ private:
 };
 
 } // namespace
+
+/// Lengths by request stand under names of their own (dsl/RequestRows.h), from which the starts follow.
+std::optional<std::int64_t> LoweredAttention::ofRequest(std::string_view name) const {
+  auto length = [&](std::string_view extent, std::int64_t b) {
+    auto found = values.find(fmt::format("{}.{}", extent, b));
+    return found == values.end() ? std::nullopt : std::optional(static_cast<std::int64_t>(found->second));
+  };
+  if (name == "q_len" || name == "kv_len")
+    return length(name, inputs.b);
+  if (name != "q_start" && name != "kv_start")
+    return std::nullopt;
+  std::string_view extent = name == "q_start" ? "q_len" : "kv_len";
+  std::int64_t start = 0;
+  for (std::int64_t b = 0; b < inputs.b; ++b)
+    start += length(extent, b).value_or(static_cast<std::int64_t>(valueIn(values, extent).value_or(0)));
+  return start;
+}
 
 Status LoweredAttention::lower() {
   Result<OwningOpRef<ModuleOp>> lowered = session.lower(Stage::Attn);
@@ -135,6 +157,10 @@ Status LoweredAttention::lower() {
   if (!attention)
     return Status(StatusCode::Unsupported, "there is no attention over key ranges to classify");
   inputs = regionInputs(attention, values, tensor);
+  inputs.extent = [this, otherwise = inputs.extent](std::string_view name) {
+    std::optional<std::int64_t> own = ofRequest(name);
+    return own ? own : otherwise(name);
+  };
   qHeads = headsOf(attention.getQueryType(), inputs);
   kvHeads = headsOf(attention.getKeyType(), inputs);
   batch = inputs.extent("batch").value_or(1);
@@ -167,6 +193,7 @@ Result<TileClasses> classifyTiles(const CompileRequest &request, const std::map<
 
   Region &ranges = lowered.attention.getRanges();
   findDependence(ranges, classes);
+  classes.dependsOnRequest |= lowered.hasOwnLengths();
   // Query heads that share tiles are counted once.
   std::int64_t pack = std::max<std::int64_t>(1, scheduleEntry(schedule, "pack"));
   classes.copies = (classes.dependsOnRequest ? 1 : lowered.batch) * (classes.dependsOnHead ? 1 : lowered.qHeads / pack);
@@ -228,6 +255,7 @@ Result<VisiblePoints> countVisiblePoints(const CompileRequest &request, const st
   TileClasses dependence; // of the mask, which may differ between heads where the ranges do not
   findDependence(lowered.attention.getRanges(), dependence);
   findDependence(mask, dependence);
+  dependence.dependsOnRequest |= lowered.hasOwnLengths();
   std::vector<const std::vector<TileRanges> *> heads = {&classes->tiles};
   for (const std::vector<TileRanges> &other : classes->others)
     heads.push_back(&other);

@@ -18,6 +18,9 @@ class ArchLowering;
 /// `kernelParams`. Fails after a diagnostic.
 llvm::LogicalResult lowerKernel(mlir::func::FuncOp kernel, const ArchLowering &arch);
 
+/// Puts what stands behind each `tile.skip_work` in a branch, and erases it.
+void guardSkippedWork(mlir::func::FuncOp kernel);
+
 /// Moves pure operations of a kernel's entry block that are used behind its last loop of sums only to their first use.
 void sinkBehindLoops(mlir::Block &block);
 

@@ -1,6 +1,8 @@
 // The dialect itself: its types with their text form, and the checks of the attributes it puts on plans.
 #include "ir/attn/AttnDialect.h"
 
+#include "ir/attn/LayoutAttributes.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -298,6 +300,14 @@ LogicalResult AttnDialect::verifyRegionArgAttribute(Operation *op, unsigned, uns
     if (value && value.getType() == type)
       return success();
     return op->emitOpError() << "expects `attn.default` of type " << type << ", but got " << attribute.getValue();
+  }
+  if (name == kMostStepAttr)
+    return isa<StringAttr>(attribute.getValue()) ? success() : op->emitOpError("expects `attn.most_step` as a size expression");
+  if (name == kCountedByAttr) {
+    auto pair = dyn_cast<ArrayAttr>(attribute.getValue());
+    if (pair && pair.size() == 2 && isa<StringAttr>(pair[0]) && isa<IntegerAttr>(pair[1]))
+      return success();
+    return op->emitOpError("expects `attn.counted_by` as a name and a number");
   }
   return op->emitOpError() << "expects no attribute `" << name << "` on an argument";
 }

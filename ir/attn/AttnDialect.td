@@ -29,7 +29,9 @@ def Attn_Dialect : Dialect {
       * `attn.ascending`: each row of the tensor ascends (repeated from the type, which is what counts);
       * `attn.bool`: a tensor of i8 whose bytes are booleans;
       * `attn.positive`: a scalar that is > 0 (softmax_scale given at launch);
-      * `attn.default = 8 : i32`: the value of a scalar that is not given at launch.
+      * `attn.default = 8 : i32`: the value of a scalar that is not given at launch;
+      * `attn.most_step = "q_len"`: each number is at most that much above the one before it: lengths in prefix sums;
+      * `attn.counted_by = ["kv_lens", 64]`: of row b the first ceil(kv_lens[b] / 64) numbers count, others may be anything.
     On a result: `attn.name = "out"`.
 
     On a `cmpi`: `attn.fact = i`, the condition surely holds on the key ranges `facts[i]` of `attn.yield_ranges`.

@@ -37,6 +37,16 @@ void Expressions::findDependence(Value value, bool &onRow, bool &onKey) {
     findDependence(operand, onRow, onKey);
 }
 
+/// Whether there is a key head for each query head.
+static bool hasOwnKeyHeads(Operation *op) {
+  auto attention = dyn_cast<ir::AttentionOp>(op);
+  if (!attention)
+    return false;
+  ir::AttnTensorType query = attention.getQueryType(), key = attention.getKeyType();
+  auto queryHeads = query.getConstantSize(query.getRank() - 2), keyHeads = key.getConstantSize(key.getRank() - 2);
+  return queryHeads && queryHeads == keyHeads;
+}
+
 /// Attributes of a plan's argument; null if `value` is none.
 static DictionaryAttr argumentAttributes(Value value) {
   auto argument = dyn_cast<BlockArgument>(value);
@@ -168,8 +178,10 @@ Linear Expressions::linearOf(Value value) {
             return this->key();
           if (index.getKind() == ir::IndexKind::q_idx)
             return atom({.kind = Atom::Kind::Row, .onRow = true});
-          // One name for all ops that read the same head.
-          return atom({.kind = Atom::Kind::Symbol, .value = value, .name = stringifyIndexKind(index.getKind()).str()});
+          // One name for all ops that read the same head; a query head's own key head is that head.
+          bool isOwn = index.getKind() == ir::IndexKind::kv_head && hasOwnKeyHeads(attention);
+          ir::IndexKind kind = isOwn ? ir::IndexKind::h : index.getKind();
+          return atom({.kind = Atom::Kind::Symbol, .value = value, .name = stringifyIndexKind(kind).str()});
         })
         .Case([&](ir::SizeOp size) { return extent(size.getName()); })
         .Case([&](ir::LoadOp load) {

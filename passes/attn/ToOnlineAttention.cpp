@@ -21,7 +21,9 @@ namespace attn {
 /// The state of `op`: one entry a query row, an accumulator as long as a value row.
 static ir::AttnStateType stateTypeOf(ir::AttentionOp op) {
   ir::AttnTensorType query = op.getQueryType();
-  SmallVector<Attribute> sizes{query.getSizes()[0], query.getSizes()[2], query.getSizes()[1]};
+  SmallVector<Attribute> sizes(query.getSizes().drop_back());
+  if (sizes.size() == 3) // [batch, rows, heads]; in sequence [rows, heads]
+    std::swap(sizes[1], sizes[2]);
   return ir::AttnStateType::get(op.getContext(), sizes, op.getValueRowLength(), {});
 }
 

@@ -10,6 +10,7 @@
 #include "mlir/IR/Builders.h"
 
 #include <cstdint>
+#include <memory>
 
 namespace attn {
 
@@ -22,10 +23,16 @@ enum Dependence : uint8_t {
   kOnData = 16,    ///< rows of query, key, value, products of them
 };
 
+class RowPlaces;
+
 class KernelScope {
 public:
   /// `plan` is read, `kernel` is written: its arguments are the plan's, then the outputs.
   KernelScope(mlir::func::FuncOp plan, mlir::func::FuncOp kernel);
+  ~KernelScope();
+
+  /// Where rows of the plan's attention lie.
+  RowPlaces &rows() { return *rowPlaces; }
 
   /// The dependences of a value of a region or of the plan's top level.
   uint8_t dependence(mlir::Value value);
@@ -35,6 +42,12 @@ public:
   mlir::Value tensor(mlir::Value planTensor) const { return values.lookup(planTensor); }
   /// The value of an extent; null after a message if no tensor has it as a size.
   mlir::Value size(llvm::StringRef name, mlir::Location location);
+  /// In the work tile: the extent of the request at hand.
+  void bindSize(llvm::StringRef name, mlir::Value value) { sizes[name] = value; }
+  /// The kernel's argument for an extent that is passed as a number; null if there is none.
+  mlir::Value extentArgument(llvm::StringRef name);
+  /// The size of a tensor of the kernel: a constant, or the value of its extent.
+  mlir::Value sizeOf(mlir::Value tensor, unsigned dim, mlir::Location location);
   mlir::Value constant(int32_t value);
   mlir::Value real(float value);
 
@@ -54,8 +67,13 @@ public:
   /// leave the padding of the values out.
   int64_t sumColumns(int64_t channels) const;
 
+  /// Whether matrix units read shared memory by themselves.
+  bool hasOwnMatrixUnits() const { return columnGranule > 16; }
+
   /// The value of a uniform scalar; null after a message.
   mlir::Value uniform(mlir::Value value);
+  /// b · q_heads: what numbers the heads of a request, together with h.
+  mlir::Value headsBefore(mlir::Location location);
 
   /// One element of a parameter. An index that may be out of range gives 0: the language forbids it only where the
   /// element counts, and tiles reach beyond the last row.
@@ -66,7 +84,8 @@ public:
   bool isChecked() const;
   /// That the indices of a read are in range, but for those of the row and key at hand, which count only where these
   /// exist; null where nothing can be out of range.
-  mlir::Value readHolds(mlir::OpBuilder &builder, ir::LoadOp load, mlir::ValueRange indices);
+  /// `except`: a dimension whose index is not looked at.
+  mlir::Value readHolds(mlir::OpBuilder &builder, ir::LoadOp load, mlir::ValueRange indices, std::optional<unsigned> except = {});
 
   mlir::OpBuilder entry;   ///< before the work loop
   mlir::OpBuilder work;    ///< in the work tile, before its loops
@@ -76,6 +95,7 @@ private:
   bool isOwnPosition(ir::LoadOp load, unsigned dim);
   mlir::Value indexHolds(mlir::OpBuilder &builder, ir::LoadOp load, unsigned dim, mlir::Value index);
   mlir::Value lowerBound(ir::LowerBoundOp op);
+  bool isOfRequest(llvm::StringRef extent) const;
 
   mlir::func::FuncOp kernel;
   llvm::DenseMap<mlir::Value, mlir::Value> values;
@@ -86,6 +106,7 @@ private:
   mlir::Value indices[5];
   int64_t columnGranule = 16;
   mlir::Type queryType, keyType;   ///< of the plan's first attention, for the extents that bound b, h, kv_head
+  std::unique_ptr<RowPlaces> rowPlaces;
 };
 
 /// A copy of a scalar or elementwise operation with other operands, its result scalar.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -129,8 +130,19 @@ template <typename Visit> static Status forEachRow(const TensorView &tensor, con
   }
 }
 
+/// Numbers of row `row` that count; all unless the tensor's rows are counted. `counts` is null where the host cannot see it.
+static std::int64_t countedNumbers(const TensorArgument &expected, const TensorView &tensor, const std::byte *counts, std::int64_t row) {
+  const std::int64_t all = tensor.shape()[tensor.shape().rank() - 1];
+  if (expected.countedBy.empty())
+    return all;
+  if (!counts)
+    return 0;
+  const std::int64_t length = readAs<std::int32_t>(counts + row * static_cast<std::int64_t>(sizeof(std::int32_t)));
+  return std::clamp<std::int64_t>((length + expected.countUnit - 1) / expected.countUnit, 0, all);
+}
+
 static Status checkPromises(const TensorArgument &expected, const TensorView &tensor, const std::byte *data,
-                            const BoundArguments &bound) {
+                            const std::byte *counts, const BoundArguments &bound) {
   double lo = -HUGE_VAL, hi = HUGE_VAL;
   if (expected.range) {
     auto low = expected.range->lo.evaluate(bound.lookup()), high = expected.range->hi.evaluate(bound.lookup());
@@ -140,9 +152,13 @@ static Status checkPromises(const TensorArgument &expected, const TensorView &te
     lo = static_cast<double>(*low);
     hi = static_cast<double>(*high);
   }
-  const std::int64_t count = tensor.shape()[tensor.shape().rank() - 1];
+  double mostStep = HUGE_VAL;
+  if (expected.mostStep)
+    if (auto step = expected.mostStep->evaluate(bound.lookup()))
+      mostStep = static_cast<double>(*step);
   return forEachRow(tensor, data, [&](const std::byte *row, std::span<const std::int64_t> outer) -> Status {
     double previous = -HUGE_VAL;
+    const std::int64_t count = countedNumbers(expected, tensor, counts, outer.empty() ? 0 : outer[0]);
     for (std::int64_t i = 0; i < count; ++i) {
       double value = readElement(tensor.type(), row + i * unitBytes(tensor.type()));
       std::string separator = outer.empty() ? "" : ", ";
@@ -152,6 +168,9 @@ static Status checkPromises(const TensorArgument &expected, const TensorView &te
       if (expected.ascending && value < previous)
         return refuse(fmt::format("`{}` must ascend, but {} at [{}{}{}] follows {}", expected.name, value,
                                   fmt::join(outer, ", "), separator, i, previous));
+      if (i > 0 && value - previous > mostStep)
+        return refuse(fmt::format("`{}`: {} at [{}{}{}] is {} above the one before it, but `{}` is {}", expected.name, value,
+                                  fmt::join(outer, ", "), separator, i, value - previous, expected.mostStep->text(), mostStep));
       previous = value;
     }
     return {};
@@ -169,10 +188,17 @@ Status checkMemory(const PlanManifest &manifest, const BoundArguments &bound, De
     if (!data)
       return data.status().withContext(fmt::format("`{}`", expected.name));
     bool promises = expected.role == ArgumentRole::Input && expected.type != ElementType::Bit &&
-                    (expected.range || expected.ascending);
+                    (expected.range || expected.ascending || expected.mostStep);
     if (!checkValues || !*data || !promises)
       continue;
-    if (Status status = checkPromises(expected, tensor, *data, bound); !status)
+    const std::byte *counts = nullptr;
+    if (!expected.countedBy.empty()) {
+      const TensorView &lengths = bound.tensors[static_cast<std::size_t>(manifest.tensor(expected.countedBy) - manifest.tensors.data())];
+      if (auto size = lengths.spanBytes(); size && *size > 0)
+        if (Result<const std::byte *> seen = device.hostView(lengths.address(), *size))
+          counts = *seen;
+    }
+    if (Status status = checkPromises(expected, tensor, *data, counts, bound); !status)
       return status;
   }
   return {};

@@ -34,6 +34,8 @@ std::vector<std::string> extentsOf(const PlanManifest &manifest) {
   for (const TensorArgument &tensor : manifest.tensors) {
     std::for_each(tensor.dims.begin(), tensor.dims.end(), collect);
     collectRange(tensor.range);
+    if (tensor.mostStep)
+      collect(*tensor.mostStep);
   }
   for (const ScalarArgument &scalar : manifest.scalars)
     collectRange(scalar.range);

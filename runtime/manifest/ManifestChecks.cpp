@@ -38,6 +38,16 @@ static std::string checkTensor(const TensorArgument &tensor, std::size_t index) 
   return {};
 }
 
+/// Counted rows are those of a matrix, and their numbers of i32 stand in a vector.
+static std::string checkCounts(const PlanManifest &plan, const TensorArgument &tensor, std::size_t index) {
+  if (tensor.countedBy.empty())
+    return {};
+  const TensorArgument *counts = plan.tensor(tensor.countedBy);
+  if (!counts || counts->dims.size() != 1 || counts->type != ElementType::I32 || tensor.dims.size() != 2 || tensor.countUnit == 0)
+    return fmt::format("/tensors/{}/countedBy: `{}` cannot count the numbers of `{}`", index, tensor.countedBy, tensor.name);
+  return {};
+}
+
 static std::string checkScalar(const ScalarArgument &scalar, std::size_t index) {
   if (scalar.type != ElementType::I32 && scalar.type != ElementType::F32 && scalar.type != ElementType::Bool)
     return fmt::format("/scalars/{}/type: expects i32, f32 or bool, but got {}", index, spelling(scalar.type));
@@ -136,6 +146,9 @@ std::string findInconsistency(const PlanManifest &plan) {
     return wrong;
   for (std::size_t i = 0; i < plan.tensors.size(); ++i)
     if (std::string wrong = checkTensor(plan.tensors[i], i); !wrong.empty())
+      return wrong;
+  for (std::size_t i = 0; i < plan.tensors.size(); ++i)
+    if (std::string wrong = checkCounts(plan, plan.tensors[i], i); !wrong.empty())
       return wrong;
   for (std::size_t i = 0; i < plan.scalars.size(); ++i)
     if (std::string wrong = checkScalar(plan.scalars[i], i); !wrong.empty())

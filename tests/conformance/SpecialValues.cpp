@@ -77,7 +77,10 @@ static void fillTableRows(dsl::EvaluationInput &input) {
 static void fillPastLengths(dsl::EvaluationInput &input) {
   const HostTensor &lengths = input.tensors.find("lengths")->second;
   for (const char *name : {"key", "value"}) {
-    HostTensor &tensor = input.tensors.find(name)->second;
+    auto found = input.tensors.find(name);
+    if (found == input.tensors.end()) // values may be a part of keys
+      continue;
+    HostTensor &tensor = found->second;
     for (std::int64_t b = 0; b < tensor.shape[0]; ++b)
       for (auto row = static_cast<std::int64_t>(lengths.get(b)); row < tensor.shape[1]; ++row)
         fillRows(tensor, b, row, row % 2 == 0 ? kNaN : kInfinity);

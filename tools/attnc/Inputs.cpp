@@ -1,5 +1,6 @@
 #include "tools/attnc/Inputs.h"
 
+#include "dsl/RequestRows.h"
 #include "support/NearestName.h"
 
 #include <CLI/CLI.hpp>
@@ -33,19 +34,33 @@ static Status checkWhole(const std::string &name, double value, std::string_view
                 fmt::format("--shape: `{}` is {}; {} is a whole number from {:.0f} to {:.0f}", name, value, what, lowest, highest));
 }
 
-/// Every extent that sizes, grids or kernel parameters speak of.
-static std::set<std::string> extentNames(const PlanManifest &manifest) {
+std::set<std::string> extentNames(const PlanManifest &manifest) {
   std::set<std::string> names;
   auto add = [&](const SizeExpr &size) {
     for (const auto &name : size.names())
       names.emplace(name);
   };
-  for (const TensorArgument &tensor : manifest.tensors)
+  auto addRange = [&](const std::optional<ValueRange> &range) {
+    if (range) {
+      add(range->lo);
+      add(range->hi);
+    }
+  };
+  for (const TensorArgument &tensor : manifest.tensors) {
     for (const SizeExpr &dim : tensor.dims)
       add(dim);
-  for (const KernelManifest &kernel : manifest.kernels)
+    addRange(tensor.range);
+  }
+  for (const KernelManifest &kernel : manifest.kernels) {
     for (const SizeExpr &size : kernel.grid)
       add(size);
+    for (const KernelParam &param : kernel.params)
+      if (param.kind == KernelParam::Kind::Extent)
+        if (auto size = SizeExpr::parse(param.name))
+          add(*size);
+  }
+  for (const ScalarArgument &scalar : manifest.scalars)
+    addRange(scalar.range);
   for (const ScalarArgument &scalar : manifest.scalars)
     names.erase(scalar.name);
   return names;
@@ -54,7 +69,16 @@ static std::set<std::string> extentNames(const PlanManifest &manifest) {
 Status checkValues(const std::map<std::string, double> &values, const PlanManifest &manifest) {
   constexpr double kLowest = std::numeric_limits<std::int32_t>::min(), kHighest = std::numeric_limits<std::int32_t>::max();
   std::set<std::string> extents = extentNames(manifest);
+  const bool isInSequence = manifest.tensor("cu_seqlens_q") != nullptr;
+  if (isInSequence)
+    extents.insert({"q_len", "kv_len"});
   for (const auto &[name, value] : values) {
+    if (dsl::isLengthName(name)) {
+      if (isInSequence)
+        continue;
+      return Status(StatusCode::InvalidArgument,
+                    fmt::format("--shape: `{}` differs by request, which layouts `ragged` and `paged` have alone", name.substr(0, name.find('.'))));
+    }
     auto scalar = std::find_if(manifest.scalars.begin(), manifest.scalars.end(),
                                [&](const ScalarArgument &candidate) { return candidate.name == name; });
     Status status;

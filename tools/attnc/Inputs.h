@@ -16,6 +16,9 @@ namespace attn::tools {
 /// negative, i32 and bool scalars in range.
 Status checkValues(const std::map<std::string, double> &values, const PlanManifest &manifest);
 
+/// Every extent that sizes, grids, promises or kernel parameters speak of.
+std::set<std::string> extentNames(const PlanManifest &manifest);
+
 struct InputOption {
   std::vector<std::string> items;
   bool cast = false;

@@ -1,6 +1,7 @@
 #include "tools/attnc/PlanRun.h"
 
 #include "attn/Stream.h"
+#include "tools/attnc/RequestLengths.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -39,6 +40,11 @@ static Status bindDim(const SizeExpr &size, std::int64_t actual, const std::stri
     extents.emplace(std::string(*name), actual);
     return {};
   }
+  if (size.kind() == SizeExpr::Kind::Add && size.rhs().constant()) // `batch + 1`
+    if (auto shifted = size.lhs().asName(); shifted && !extents.contains(std::string(*shifted))) {
+      extents.emplace(std::string(*shifted), actual - *size.rhs().constant());
+      return {};
+    }
   std::optional<std::int64_t> wanted = size.evaluate([&](std::string_view key) -> std::optional<std::int64_t> {
     auto found = extents.find(std::string(key));
     return found == extents.end() ? std::nullopt : std::optional(found->second);
@@ -207,8 +213,10 @@ static std::vector<Argument> launchArguments(const PlanManifest &manifest, const
   return arguments;
 }
 
-Result<PlanLaunch> PlanLaunch::prepare(const Device &device, const Plan &plan, const PlanInputs &inputs, MemoryOrder order) {
+Result<PlanLaunch> PlanLaunch::prepare(const Device &device, const Plan &plan, const PlanInputs &given, MemoryOrder order) {
   const PlanManifest &manifest = plan.manifest();
+  PlanInputs inputs = given;
+  addLongestLengths(manifest, inputs);
   Result<std::map<std::string, std::int64_t>> extents = bindExtents(manifest, inputs);
   if (!extents)
     return extents.status();

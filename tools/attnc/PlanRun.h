@@ -50,7 +50,7 @@ struct DeviceTensor {
 class PlanLaunch {
 public:
   /// Copies the inputs in and makes room for the outputs.
-  static Result<PlanLaunch> prepare(const Device &device, const Plan &plan, const PlanInputs &inputs,
+  static Result<PlanLaunch> prepare(const Device &device, const Plan &plan, const PlanInputs &given,
                                     MemoryOrder order = MemoryOrder::Contiguous);
 
   Status enqueue(const Stream &stream, bool checkValues = true) const;
