@@ -1,9 +1,12 @@
 // Reductions along columns, and the end of a softmax. A row's columns lie in the registers of four lanes: registers are
-// combined first, in their order, then the lanes at xor distances 1 and 2.
+// combined first, in their order, then the lanes at xor distances 1 and 2, then the parts that columns are cut into.
 #include "codegen/nvvm/RowReduction.h"
 
 #include "codegen/nvvm/MathAlgorithms.h"
 #include "codegen/nvvm/Patterns.h"
+#include "ir/tile/TileLayouts.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 namespace attn::codegen {
 
@@ -48,8 +51,8 @@ public:
     if (!mlir::isa<tile::AccAttr>(input.getLayout()) || isSmallFloat(input.getElementType()))
       return op.emitOpError("reduces 32-bit elements in layout `acc`, but got ") << input;
     bool partial = mlir::isa<tile::RowPartialAttr>(op.getResult().getType().getLayout());
-    if (partial && op.getKind() != tile::ReduceKind::add)
-      return op.emitOpError("only sums have a layout of four summands");
+    if (!partial && tile::partsOf(input.getLayout()) > 1)
+      return op.emitOpError("of columns in parts gives what each part holds, but got ") << op.getResult().getType();
     Emitter e = emitter(rewriter, op);
     llvm::SmallVector<Value> rows = reduceRegisters(e, op.getKind(), fragmentOf(input), adaptor.getInput());
     for (auto [row, init] : llvm::zip(rows, adaptor.getInit())) {
@@ -59,6 +62,53 @@ public:
     }
     rewriter.replaceOpWithMultiple(op, {rows});
     return mlir::success();
+  }
+};
+
+/// Over the quad by shuffles, over parts through the scratch, where part p's values of rows are row p.
+class CombinePattern : public TilePattern<tile::CombineOp> {
+public:
+  using TilePattern::TilePattern;
+
+  mlir::LogicalResult matchAndRewrite(tile::CombineOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    Emitter e = emitter(rewriter, op);
+    Fragment fragment = fragmentOf(op.getInput().getType());
+    if (fragment.partCount() != static_cast<int>(kernel.parts()) || !fragment.fillsAllWarps())
+      return op.emitOpError("expects rows for all warps of the kernel's parts, but got ") << op.getInput().getType();
+    llvm::SmallVector<Value> rows(adaptor.getInput());
+    for (Value &row : rows)
+      row = reduceQuad(e, op.getKind(), row);
+    if (fragment.partCount() > 1)
+      exchange(e, op, fragment, adaptor.getScratch().front(), rows);
+    rewriter.replaceOpWithMultiple(op, {rows});
+    return mlir::success();
+  }
+
+private:
+  void exchange(Emitter &e, tile::CombineOp op, const Fragment &fragment, Value scratch, llvm::MutableArrayRef<Value> rows) const {
+    tile::BufferType type = op.getScratch().getType();
+    auto place = [&](Value part, int slot) {
+      ThreadForm form = fragment.rowOf(slot);
+      Value row = e.iadd(kernel.threadPart(form), e.i32(form.constant));
+      return kernel.sharedPointer(e, e.iadd(kernel.elementOffset(e, type, {part, row}), scratch));
+    };
+    {
+      Value speaks = e.ieq(kernel.quadLane(), e.i32(0));
+      auto guard = mlir::scf::IfOp::create(e.builder, e.location, speaks, /*withElseRegion=*/false);
+      mlir::OpBuilder::InsertionGuard restore(e.builder);
+      e.builder.setInsertionPointToStart(guard.thenBlock());
+      for (auto [slot, row] : llvm::enumerate(rows))
+        e.store(row, place(kernel.part(), static_cast<int>(slot)), 4);
+    }
+    if (kernel.hasRoles())
+      e.syncNamedBarrier(e.i32(roleBarrier(kernel.range().role)), kernel.threads());
+    else
+      e.barrier();
+    for (auto [slot, row] : llvm::enumerate(rows))
+      for (unsigned part = 0; part < kernel.parts(); ++part) {
+        Value other = e.load(e.f32Type(), place(e.i32(part), static_cast<int>(slot)), 4);
+        row = part == 0 ? other : combine(e, op.getKind(), row, other);
+      }
   }
 };
 
@@ -85,7 +135,7 @@ public:
 } // namespace
 
 void populateReducePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
-  patterns.add<ReducePattern, FinishPattern>(converter, kernel);
+  patterns.add<ReducePattern, CombinePattern, FinishPattern>(converter, kernel);
 }
 
 } // namespace attn::codegen

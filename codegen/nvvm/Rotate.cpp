@@ -36,6 +36,8 @@ public:
       return op.emitOpError("expects layout `acc`, but got ") << op.getInput().getType();
     Emitter e = emitter(rewriter, op);
     Fragment fragment = fragmentOf(op.getInput().getType());
+    if (fragment.partCount() > 1)
+      return op.emitOpError("turns pairs that lie in one part, but got ") << op.getInput().getType();
     ElementExpander expander(kernel, e, rewriter, &op.getBody());
     bind(op, fragment, expander);
     expander.lowerChecks(fragment);

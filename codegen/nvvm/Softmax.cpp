@@ -28,10 +28,15 @@ public:
     Value scale = adaptor.getScale().front();
     bool partialSums = mlir::isa<tile::RowPartialAttr>(op.getRowSum().getType().getLayout());
 
-    llvm::SmallVector<Value> rowMax = reduceRegisters(e, tile::ReduceKind::max, fragment, adaptor.getScores());
+    llvm::SmallVector<Value> blockMax(adaptor.getBlockMax());
+    if (blockMax.empty()) {
+      blockMax = reduceRegisters(e, tile::ReduceKind::max, fragment, adaptor.getScores());
+      for (Value &value : blockMax)
+        value = reduceQuad(e, tile::ReduceKind::max, value);
+    }
     llvm::SmallVector<RowStep> rows;
     for (int slot = 0; slot < fragment.rowSlots(); ++slot)
-      rows.push_back(advance(e, op, reduceQuad(e, tile::ReduceKind::max, rowMax[slot]), adaptor.getRowMax()[slot], scale));
+      rows.push_back(advance(e, op, blockMax[slot], adaptor.getRowMax()[slot], scale));
 
     llvm::SmallVector<Value> probs = exponentials(e, op, fragment, adaptor.getScores(), rows, scale);
     llvm::SmallVector<Value> sums = reduceRegisters(e, tile::ReduceKind::add, fragment, probs);

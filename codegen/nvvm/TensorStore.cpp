@@ -28,11 +28,14 @@ void storeByTensorMap(KernelContext &kernel, Emitter &e, tile::StoreOp store, Va
   auto tensor = store.getTensor().getType();
   TensorMapLayout map = tensorMapOf(store);
   Value tensorMap = kernel.roles().maps.lookup(store);
-  std::int64_t rows = type.getShape()[0], rowsOfWarps = std::int64_t(kStoreRows) * kernel.warps();
+  std::int64_t rows = type.getShape()[0], rowsOfWarps = std::int64_t(kStoreRows) * kernel.rowWarps();
   std::int64_t columns = std::min(type.getShape()[1], tensor.getStaticSize(tensor.getRank() - 1).value_or(type.getShape()[1]));
+  std::int64_t parts = kernel.parts(), ofPart = type.getShape()[1] / parts;
+  buffer = kernel.atColumnsOfPart(e, type, buffer, ofPart);
   e.syncWarp(); // the lane speaks for what the others have written
   byOneLane(kernel, e, [&] {
-    Value ownRow = e.imul(kernel.uniformWarp(), e.i32(kStoreRows));
+    Value ownRow = e.imul(kernel.uniformRowWarp(), e.i32(kStoreRows));
+    Value ownColumn = parts > 1 ? e.imul(kernel.part(), e.i32(ofPart)) : e.i32(0);
     for (std::int64_t first = 0; first < rows; first += rowsOfWarps) {
       Value row = e.iadd(ownRow, e.i32(first));
       mlir::OpBuilder::InsertionGuard restore(e.builder);
@@ -46,8 +49,8 @@ void storeByTensorMap(KernelContext &kernel, Emitter &e, tile::StoreOp store, Va
       for (std::uint32_t dim : llvm::ArrayRef(map.dims).drop_front())
         coordinates.push_back(dim == store.getDim() ? e.iadd(indices[dim].front(), query) : indices[dim].front());
       Value place = e.iadd(e.imul(row, e.i32(map.swizzle)), buffer);
-      for (std::int64_t column = 0, panel = 0; column < columns; column += map.box[0], ++panel) {
-        coordinates[0] = e.i32(column);
+      for (std::int64_t column = 0, panel = 0; column < std::min(columns, ofPart); column += map.box[0], ++panel) {
+        coordinates[0] = e.iadd(ownColumn, e.i32(column));
         e.storeTensor(kernel.sharedPointer(e, place, panel * rows * map.swizzle), tensorMap, coordinates);
       }
     }

@@ -35,6 +35,7 @@ namespace attn::tile {
 inline constexpr llvm::StringLiteral kKernelAttr = "tile.kernel";
 inline constexpr llvm::StringLiteral kWarpsAttr = "tile.warps";
 inline constexpr llvm::StringLiteral kStagesAttr = "tile.stages";
+inline constexpr llvm::StringLiteral kPartsAttr = "tile.parts";
 inline constexpr llvm::StringLiteral kSharedBytesAttr = "tile.shared_bytes";
 /// On a kernel's argument: it is written, not read.
 inline constexpr llvm::StringLiteral kOutputAttr = "tile.output";

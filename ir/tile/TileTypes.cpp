@@ -159,9 +159,12 @@ static LogicalResult verifyFragment(EmitError emitError, ArrayRef<int64_t> shape
     return emitError() << "expects a layout of rank " << shape.size() << ", but got " << layout;
   if (warpsOf(layout) == 0)
     return emitError() << "expects at least one warp in " << layout;
+  int64_t parts = partsOf(layout);
+  if (parts == 0 || warpsOf(layout) % parts != 0)
+    return emitError() << "expects parts that divide the warps in " << layout;
   if (shape[0] % 16 != 0)
     return emitError() << "expects a multiple of 16 rows in " << layout << ", but got " << shape[0];
-  int64_t columnStep = isa<LhsAttr>(layout) ? 16 : isa<AccAttr>(layout) ? 8 : 1;
+  int64_t columnStep = parts * (isa<LhsAttr>(layout) ? 16 : isa<AccAttr>(layout) ? 8 : 1);
   if (shape.size() == 2 && shape[1] % columnStep != 0)
     return emitError() << "expects a multiple of " << columnStep << " columns in " << layout << ", but got " << shape[1];
   return success();
@@ -182,6 +185,8 @@ static LogicalResult verifyShared(EmitError emitError, ArrayRef<int64_t> shape, 
   }
   if (smem.getPitch() != 0 && int64_t(smem.getPitch()) < shape.back())
     return emitError() << "expects a pitch of at least " << shape.back() << ", but got " << smem.getPitch();
+  if (smem.getQuads() && (shape.size() != 1 || element.getIntOrFloatBitWidth() != 32))
+    return emitError() << "expects one dimension of 32-bit elements in quads";
   return success();
 }
 

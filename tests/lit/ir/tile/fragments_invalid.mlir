@@ -189,3 +189,39 @@ func.func @wait(%x: !tile.inflight<64x64xf32>) {
   %y = tile.wait %x : !tile.inflight<64x64xf32> -> !tile.frag<64x32xf32>
   return
 }
+
+// -----
+// softmax_step (C2)
+!S = !tile.frag<64x64xf32, #tile.acc<8, parts = 2>>   !R = !tile.frag<64xf32, #tile.row<8, parts = 2>>
+func.func @softmax_step_in_parts(%x: !S, %m: !R, %l: !R, %c: f32) {
+  // expected-error @below {{'tile.softmax_step' op expects `block_max` beside scores in parts}}
+  %m1, %l1, %a, %p = tile.softmax_step %x, %m, %l scale %c : !S, !R, !R
+  return
+}
+
+// -----
+// softmax_step (C2)
+!S = !tile.frag<64x64xf32>   !R = !tile.frag<64xf32>
+func.func @softmax_step_block_max(%x: !S, %m: !R, %l: !R, %b: !tile.frag<32xf32>, %c: f32) {
+  // expected-error @below {{expects `block_max` of type '!tile.frag<64xf32>', but got '!tile.frag<32xf32>'}}
+  %m1, %l1, %a, %p = tile.softmax_step %x, %m, %l scale %c block_max %b : !tile.frag<32xf32> : !S, !R, !R
+  return
+}
+
+// -----
+// combine (C1)
+!R = !tile.frag<64xf32, #tile.row<8, parts = 2>>
+func.func @combine_layouts(%x: !R, %s: !tile.buffer<2x64xf32, #tile.smem<0>>) {
+  // expected-error @below {{expects f32 values in layout `row_partial` and a result in `row`, but got}}
+  %y = tile.combine add %x, %s : !R, !tile.buffer<2x64xf32, #tile.smem<0>> -> !R
+  return
+}
+
+// -----
+// combine (C2)
+!L = !tile.frag<64xf32, #tile.row_partial<8, parts = 2>>   !R = !tile.frag<64xf32, #tile.row<8, parts = 2>>
+func.func @combine_scratch(%x: !L, %s: !tile.buffer<64xf32, #tile.smem<0>>) {
+  // expected-error @below {{expects a plain scratch of 2x64xf32, but got}}
+  %y = tile.combine add %x, %s : !L, !tile.buffer<64xf32, #tile.smem<0>> -> !R
+  return
+}

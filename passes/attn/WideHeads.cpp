@@ -1,0 +1,120 @@
+// See WideHeads.h.
+#include "passes/attn/WideHeads.h"
+
+#include "passes/WideRows.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+#include <numeric>
+
+using namespace mlir;
+
+namespace attn {
+
+static constexpr int64_t kMostHeadDim = 576, kMostHeadDimV = 512;
+
+bool isWide(ir::AttentionOp op) { return areWide(op.getHeadDim(), op.getValueRowLength()); }
+
+bool isValueInKey(ir::AttentionOp op) {
+  return valueInKey(op.getKey(), op.getKeyRegion(), op.getValue(), op.getValueRegion()).has_value();
+}
+
+//===----------------------------------------------------------------------===//
+// Support
+//===----------------------------------------------------------------------===//
+
+static LogicalResult checkLengths(ir::AttentionOp op, const GpuTarget &target) {
+  auto check = [&](int64_t length, int64_t most, StringRef name) -> LogicalResult {
+    if (length % 8 == 0 && length <= most)
+      return success();
+    return op.emitError() << "`" << name << "` is " << length << ", but " << StringRef(target.name) << " takes multiples of 8 up to " << most;
+  };
+  if (failed(check(op.getHeadDim(), kMostHeadDim, "head_dim")))
+    return failure();
+  return check(op.getValueRowLength(), kMostHeadDimV, "head_dim_v");
+}
+
+static int64_t longestRow(Region &region) {
+  int64_t longest = 0;
+  auto see = [&](Type type) {
+    if (auto row = dyn_cast<VectorType>(type))
+      longest = std::max(longest, row.getNumElements());
+  };
+  llvm::for_each(region.getArgumentTypes(), see);
+  region.walk([&](Operation *inner) { llvm::for_each(inner->getResultTypes(), see); });
+  return longest;
+}
+
+/// Rows are computed by kernels in front, which hold all channels of a row in the registers of a quad.
+static LogicalResult checkComputedRows(ir::AttentionOp op, function_ref<LogicalResult(Operation *, const Twine &)> refuse) {
+  for (auto [operand, name] : {std::pair<Value, StringRef>{op.getQuery(), "query"}, {op.getKey(), "key"}, {op.getValue(), "value"}})
+    if (auto transform = operand.getDefiningOp<ir::TransformOp>(); transform && longestRow(transform.getRow()) > kChannelsOfPart)
+      return refuse(transform, "computing rows of `" + name + "` with more than " + Twine(kChannelsOfPart) + " channels is");
+  bool valueIsComputed = !op.getValueRegion().empty() && !isValueInKey(op);
+  for (auto [isLeft, name] : {std::pair<bool, StringRef>{!op.getQueryRegion().empty(), "query"}, {!op.getKeyRegion().empty(), "key"}, {valueIsComputed, "value"}})
+    if (isLeft) // FuseProducers has left it in the kernel
+      return refuse(op, "computing rows of `" + name + "` in the kernel is");
+  return success();
+}
+
+LogicalResult checkWideHeads(ir::AttentionOp op, const GpuTarget &target) {
+  if (!isWide(op))
+    return success();
+  if (failed(checkLengths(op, target)))
+    return failure();
+  auto refuse = [&](Operation *where, const Twine &what) -> LogicalResult {
+    return where->emitError() << what << " not supported beside `head_dim` " << op.getHeadDim() << " and `head_dim_v` "
+                              << op.getValueRowLength() << " on " << StringRef(target.name) << " yet";
+  };
+  Type element = op.getQueryType().getElementType();
+  if (!element.isF16() && !element.isBF16())
+    return refuse(op, "a dtype other than `f16` and `bf16` is");
+  if (op.getWeights() != ir::Weights::softmax)
+    return refuse(op, "weights other than `softmax` are");
+  SmallVector<ir::DotOp> dots;
+  Operation *sum = nullptr;
+  op.getScore().walk([&](Operation *inner) {
+    if (auto dot = dyn_cast<ir::DotOp>(inner))
+      dots.push_back(dot);
+    else if (isa<ir::SuffixSumOp>(inner))
+      sum = inner;
+  });
+  if (sum)
+    return refuse(sum, "`suffix_sum` is");
+  if (dots.size() > 1)
+    return refuse(dots[1], "a second `dot` in `score` is");
+  for (ir::DotOp dot : dots)
+    if (!isa<BlockArgument>(dot.getLhs()) || !isa<BlockArgument>(dot.getRhs()))
+      return refuse(dot, "a `dot` with a row of a table is");
+  WalkResult result = op.getOut().walk([&](ir::RotateOp rotate) {
+    (void)refuse(rotate, "`rotate` in `out` is");
+    return WalkResult::interrupt();
+  });
+  return result.wasInterrupted() ? failure() : checkComputedRows(op, refuse);
+}
+
+//===----------------------------------------------------------------------===//
+// What tiles need
+//===----------------------------------------------------------------------===//
+
+int64_t wideSharedBytes(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target) {
+  constexpr int64_t kElementBytes = 2, kPitch = 8;
+  bool areKept = target.mmaFamily == MmaFamily::Wgmma, inKey = isValueInKey(op);
+  int64_t sums = wideSumColumns(op.getValueRowLength(), schedule.parts);
+  int64_t columns = wideRowColumns(static_cast<int64_t>(llvm::alignTo(op.getHeadDim(), 32)), sums, inKey, areKept);
+  int64_t elements = schedule.blockM * columns + schedule.stages * schedule.blockN * (columns + (inKey ? 0 : sums));
+  elements += schedule.blockM * (schedule.blockN + kPitch);
+  if (areKept && sums > columns) // the staging of the result, which does not fit on the query
+    elements += schedule.blockM * sums;
+  return kElementBytes * elements + 4 * schedule.parts * schedule.blockM;
+}
+
+int64_t wideLoopRegisters(ir::AttentionOp op, const ir::Schedule &schedule) {
+  int64_t sums = wideSumColumns(op.getValueRowLength(), schedule.parts);
+  return (schedule.blockN / 2 + schedule.blockN / 4 + sums / 2) / schedule.parts;
+}
+
+int64_t packOfWide(int64_t groupSize, int64_t blockM) { return std::gcd(std::max<int64_t>(groupSize, 1), blockM); }
+
+} // namespace attn

@@ -1,0 +1,26 @@
+// Attentions with rows of more than 256 channels (passes/WideRows.h): what of the language they take, and what their tiles need.
+#pragma once
+
+#include "ir/attn/AttnDialect.h"
+#include "ir/attn/Schedule.h"
+#include "support/GpuTarget.h"
+
+namespace attn {
+
+bool isWide(ir::AttentionOp op);
+/// Whether value rows are the first channels of stored key rows, so that one buffer serves both.
+bool isValueInKey(ir::AttentionOp op);
+
+/// Refuses, located, what tiles with columns in parts do not take; nothing for other attentions.
+mlir::LogicalResult checkWideHeads(ir::AttentionOp op, const GpuTarget &target);
+
+/// Bytes of shared memory of a schedule with parts: query, keys, values, probabilities, and what parts exchange.
+int64_t wideSharedBytes(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target);
+/// Registers a thread that scores, probs and acc take for 16 rows.
+int64_t wideLoopRegisters(ir::AttentionOp op, const ir::Schedule &schedule);
+
+/// How many query heads of a key head share a tile if nothing else is asked for: as many as a tile has rows for. Rows that
+/// are (query, head) need two more registers, of which tiles in parts have enough, and keys of 1 KiB are read once for them.
+int64_t packOfWide(int64_t groupSize, int64_t blockM);
+
+} // namespace attn

@@ -1,0 +1,78 @@
+// RUN: attn-opt %s --pass-pipeline='builtin.module(func.func(attn-fuse-producers,attn-check-support{target=sm_90a},attn-select-schedule{target=sm_90a}))' --split-input-file --verify-diagnostics
+// Rows of more than 256 channels: values that are a part of their key stay there, heads share tiles, columns are in parts.
+
+!q = !attn.tensor<[batch, q_len, 128, 576], bf16>
+!k = !attn.tensor<[batch, kv_len, 1, 576], bf16>
+!v = !attn.tensor<[batch, kv_len, 1, 512], bf16>
+!o = !attn.tensor<[batch, q_len, 128, 512], bf16>
+func.func @latent(%query: !q, %key: !k) -> !o attributes {attn.plan} {
+  %value = attn.transform %key over key : !k -> !v row { ^row(%x: vector<576xf32>):
+    %y = vector.extract_strided_slice %x {offsets = [0], sizes = [512], strides = [1]} : vector<576xf32> to vector<512xf32>
+    attn.yield %y : vector<512xf32> }
+  // expected-remark @below {{fusion: the transform of `value` moves into the kernel}}
+  // expected-remark @below {{fusion: `value` is read as a part of `key`, which is copied once for both}}
+  // expected-remark @below {{fusion: rows of `value` are transformed in the kernel}}
+  // expected-remark @below {{schedule: block_m 64, block_n 64, stages 2, warps 8: two warpgroups have half of the 512 columns each}}
+  // expected-remark @below {{schedule: 64 query heads of a key head share tiles, 1 queries each}}
+  // expected-remark @below {{schedule: scores and sums are cut by column into 2 parts, each of which 4 warps hold}}
+  %out = attn.attention query(%query : !q) key(%key : !k) value(%value : !v) -> !o
+  return %out : !o
+}
+
+// -----
+
+// Values of their own: one stage, for all of them lie in shared memory.
+!q = !attn.tensor<[batch, q_len, 8, 576], f16>
+!k = !attn.tensor<[batch, kv_len, 8, 576], f16>
+!v = !attn.tensor<[batch, kv_len, 8, 512], f16>
+!o = !attn.tensor<[batch, q_len, 8, 512], f16>
+func.func @own_values(%query: !q, %key: !k, %value: !v) -> !o attributes {attn.plan} {
+  // expected-remark @below {{schedule: block_m 64, block_n 64, stages 1, warps 8: keys are copied while values are multiplied}}
+  // expected-remark @below {{schedule: scores and sums are cut by column into 2 parts}}
+  %out = attn.attention query(%query : !q) key(%key : !k) value(%value : !v) -> !o
+  return %out : !o
+}
+
+// -----
+
+// Queries are rotated by a kernel in front: a thread has but some of a row's channels here.
+!q = !attn.tensor<[batch, q_len, 8, 64], f16>
+!k = !attn.tensor<[batch, kv_len, 8, 64], f16>
+!v = !attn.tensor<[batch, kv_len, 8, 512], f16>
+!o = !attn.tensor<[batch, q_len, 8, 512], f16>
+func.func @computed_queries(%query: !q, %key: !k, %value: !v) -> !o attributes {attn.plan} {
+  %rows = attn.transform %query over query : !q -> !q row { ^row(%x: vector<64xf32>):
+    %y = arith.addf %x, %x : vector<64xf32>
+    attn.yield %y : vector<64xf32> }
+  // expected-remark @below {{fusion: the transform of `query` moves into the kernel}}
+  // expected-remark @below {{fusion: rows of `query` are transformed once for all tiles, by a kernel before this one}}
+  // expected-remark @below {{schedule: block_m 64, block_n 64, stages 2, warps 8: shorter rows leave room for two stages}}
+  // expected-remark @below {{schedule: scores and sums are cut by column into 2 parts}}
+  %out = attn.attention query(%rows : !q) key(%key : !k) value(%value : !v) -> !o
+  return %out : !o
+}
+
+// -----
+
+!q = !attn.tensor<[batch, q_len, 8, 640], f16>
+!k = !attn.tensor<[batch, kv_len, 8, 640], f16>
+func.func @too_long(%query: !q, %key: !k, %value: !k) -> !q attributes {attn.plan} {
+  // expected-error @below {{`head_dim` is 640, but sm_90a takes multiples of 8 up to 576}}
+  %out = attn.attention query(%query : !q) key(%key : !k) value(%value : !k) -> !q
+  return %out : !q
+}
+
+// -----
+
+!q = !attn.tensor<[batch, q_len, 8, 320], f16>
+!k = !attn.tensor<[batch, kv_len, 8, 320], f16>
+func.func @long_computed_rows(%query: !q, %key: !k, %value: !k) -> !q attributes {attn.plan} {
+  %rows = attn.transform %key over key : !k -> !k row { ^row(%x: vector<320xf32>):
+    %y = arith.addf %x, %x : vector<320xf32>
+    // expected-error @below {{computing rows of `key` with more than 256 channels is not supported beside `head_dim` 320 and `head_dim_v` 320 on sm_90a yet}}
+    attn.yield %y : vector<320xf32> }
+  // expected-remark @below {{fusion: the transform of `key` moves into the kernel}}
+  // expected-remark @below {{fusion: rows of `key` are transformed once for all tiles, by a kernel before this one}}
+  %out = attn.attention query(%query : !q) key(%rows : !k) value(%value : !k) -> !q
+  return %out : !q
+}
