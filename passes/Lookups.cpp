@@ -6,7 +6,6 @@
 
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/TypeSwitch.h"
-#include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
 #include <limits>
@@ -61,6 +60,13 @@ bool Lookup::sharesProducts(const Lookup &other) const {
   return true;
 }
 
+bool Lookup::isCopied(Type element) const {
+  auto read = ir::LoadOp(load);
+  auto table = cast<ir::AttnTensorType>(read.getTensor().getType());
+  int64_t bytes = cast<VectorType>(read.getType()).getNumElements() * element.getIntOrFloatBitWidth() / 8;
+  return table.getElementType() == element && bytes % 16 == 0 && table.getRank() <= 5;
+}
+
 std::optional<Lookup> findLookup(ir::DotOp dot, unsigned queryFeatures) {
   Lookup lookup{dot, {}};
   bool hasQuery = false;
@@ -103,15 +109,6 @@ SmallVector<Lookup> findLookupTables(Region &score, unsigned queryFeatures) {
       found.push_back(*lookup);
   });
   return found;
-}
-
-int64_t lookupBytes(Region &score, unsigned queryFeatures, int64_t blockM, int64_t elementBytes) {
-  int64_t bytes = 0;
-  for (const Lookup &lookup : findLookupTables(score, queryFeatures)) {
-    int64_t channels = cast<VectorType>(ir::LoadOp(lookup.load).getType()).getNumElements();
-    bytes += blockM * lookup.pitch() * 4 + lookup.columns() * static_cast<int64_t>(llvm::alignTo(channels, 32)) * elementBytes;
-  }
-  return bytes;
 }
 
 //===----------------------------------------------------------------------===//

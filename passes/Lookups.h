@@ -20,6 +20,9 @@ struct Lookup {
   mlir::Value index() const { return ir::LoadOp(load).getIndices()[dim]; }
   /// Whether the same products serve both.
   bool sharesProducts(const Lookup &other) const;
+  /// Whether the table's rows are operands of that type as they lie in memory: for copies of 16 bytes, and for tensor maps
+  /// of at most five dimensions.
+  bool isCopied(mlir::Type element) const;
   /// Columns of the products of a tile: whole tiles of 16 rows.
   int64_t columns() const { return (rows + 15) / 16 * 16; }
   /// Elements from one row of the products to the next: reads of one column by the eight rows of a warp's access meet
@@ -39,9 +42,5 @@ bool dependsOnScores(mlir::Value value);
 
 /// Whether an index is surely one of `rows` rows, whatever the point.
 bool isWithin(mlir::Value index, int64_t rows);
-
-/// Bytes of shared memory that the lookups of a score take in tiles of `blockM` queries: products, and tables as operands of
-/// `elementBytes` a number.
-int64_t lookupBytes(mlir::Region &score, unsigned queryFeatures, int64_t blockM, int64_t elementBytes);
 
 } // namespace attn

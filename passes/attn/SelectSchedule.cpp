@@ -14,6 +14,7 @@
 #include "passes/attn/ChunkedForm.h"
 #include "passes/attn/BalanceUnits.h"
 #include "passes/attn/IndexUses.h"
+#include "passes/attn/LookupBudget.h"
 #include "passes/attn/WideHeads.h"
 #include "support/GpuTarget.h"
 
@@ -126,14 +127,6 @@ static int64_t scoreRegisters(ir::AttentionOp op) {
 
 static unsigned queryFeatures(ir::AttentionOp op) { return static_cast<unsigned>(op.getQueryFeatureTypes().size()); }
 
-/// Whether `inner` is a row of a table that no point reads itself: products with it are looked up.
-static bool isOfLookup(ir::AttentionOp op, Operation *inner) {
-  return isa<ir::LoadOp>(inner) && !inner->use_empty() && llvm::all_of(inner->getUsers(), [&](Operation *user) {
-    auto dot = dyn_cast<ir::DotOp>(user);
-    return dot && findLookup(dot, queryFeatures(op));
-  });
-}
-
 /// A counter and a key of Philox, and the words of two tiles of columns.
 static constexpr int64_t kRandomRegisters = 16;
 
@@ -165,7 +158,7 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Sc
                       distances.kindOf(inner->getResult(0)) == PointKind::Shared &&
                       llvm::any_of(operationsBehind(inner->getResult(0)), [](Operation *each) { return isa<ir::SizeOp, ir::LoadOp>(each); });
     if (onDistance)
-      hasStrip |= isDivision || isa<ir::LoadOp>(inner) || isFunction(inner);
+      hasStrip |= isBesideProducts ? inner->getResult(0).getType().isF32() : isDivision || isa<ir::LoadOp>(inner) || isFunction(inner);
     else if (onKey && isa<ir::LoadOp>(inner))
       registers += onQuery ? 40 : 12;
     else if (onKey && (isDivision || isa<arith::CmpFOp>(inner) || (isBesideProducts && isFunction(inner))))
@@ -178,7 +171,7 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Sc
   if (isBesideProducts && registers > 0) // what is kept from key to key, once there is any
     registers += 20;
   if (hasStrip) // with roles the producer builds it with registers of the consumers
-    registers += isBesideProducts && schedule.warps == 8 ? 16 : 8;
+    registers += isBesideProducts && schedule.warps == 8 ? 12 : 8;
   if (!isBesideProducts && factorOfLaunch)
     registers += 4;
   return registers;
@@ -210,12 +203,12 @@ static int64_t rowRegisters(Region &region) {
   return computes ? 96 : 0;
 }
 
-/// Products of queries and keys beside the first, and sums over keys: scores of their own.
+/// Products of queries and keys beside the first: scores of their own.
 static int64_t furtherProducts(ir::AttentionOp op) {
-  int64_t products = 0, sums = 0;
+  int64_t products = 0;
   op.getScore().walk([&](ir::DotOp dot) { products += !findLookup(dot, queryFeatures(op)) && !findRelativeProduct(dot, queryFeatures(op)); });
-  op.getScore().walk([&](ir::SuffixSumOp) { ++sums; });
-  return std::max<int64_t>(products - 1, 0) + sums;
+  int64_t weights = op.getScore().empty() ? 1 : ir::yieldedBy(op.getScore()).size(); // and the number of each key whose sum divides
+  return std::max<int64_t>(products - 1, weights - 1);
 }
 
 /// Registers for 16 rows of queries while products with a row a diagonal are made, with 16 columns more than scores have and
@@ -232,7 +225,7 @@ static int64_t diagonalRegisters(ir::AttentionOp op, const ir::Schedule &schedul
 }
 
 /// Addresses and lanes of diagonals.
-static constexpr int64_t kDiagonalRegisters = 24;
+static constexpr int64_t kDiagonalRegisters = 40;
 
 /// Registers while a block of keys or values that the kernel changes is in them, beside acc; 0 where it changes none.
 static int64_t changedRowRegisters(ir::AttentionOp op, Region &region, int64_t length, const ir::Schedule &schedule) {
@@ -242,24 +235,36 @@ static int64_t changedRowRegisters(ir::AttentionOp op, Region &region, int64_t l
   return acc + llvm::divideCeil(schedule.blockN, 16 * schedule.warps) * length / 2 + 8; // and numbers of the rows
 }
 
+/// Registers through the loop for 16 rows of a result that is stored wider than the operands, where no mask divides the loop:
+/// ptxas 13.0 was seen to spill without them.
+static int64_t storeRegisters(ir::AttentionOp op, MmaFamily family) {
+  Value out = op.getOutput("out");
+  bool isWider = out && cast<ir::AttnTensorType>(out.getType()).getElementType().isF32() && !isFloat32(op);
+  return family == MmaFamily::MmaSync && isWider && op.getMask().empty() ? 1 : 0;
+}
+
 /// Registers a thread that scores, probs and acc take, or the rows of queries before.
 static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule, MmaFamily family) {
   int64_t rowSlots = schedule.slabs();
   auto half = [](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 16)) / 2; };
   int64_t loop = isWide(op) ? wideLoopRegisters(op, schedule)
                             : schedule.blockN / 2 + schedule.blockN / 4 + half(op.getValueRowLength());
-  loop += diagonalRegisters(op, schedule);
+  loop += diagonalRegisters(op, schedule) + lookupRegisters(op, schedule, family == MmaFamily::Wgmma);
   if (isFloat32(op)) // probs as two numbers each, a block's sums and operands for some columns of values
     loop += schedule.blockN / 4 + 24;
   loop += furtherProducts(op) * (schedule.blockN / 2 + 8) + pointRegisters(op, family, schedule);
   if (family == MmaFamily::Wgmma && schedule.warps > 8)
     loop += scoreRegisters(op);
-  loop += producerRegisters(op, family, schedule);
+  loop += storeRegisters(op, family);
   int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim()) + rowRegisters(op.getQueryRegion());
   for (Type feature : op.getQueryFeatureTypes())
     before = std::max(before, op.getQueryRegion().empty() ? 0 : half(cast<VectorType>(feature).getNumElements()));
   int64_t diagonals = hasRelativeRows(op) ? kDiagonalRegisters : 0;
-  return std::max({rowSlots * std::max(loop, before) + diagonals, changedRowRegisters(op, op.getKeyRegion(), op.getHeadDim(), schedule),
+  int64_t keys = changedRowRegisters(op, op.getKeyRegion(), op.getHeadDim(), schedule);
+  if (family == MmaFamily::Wgmma && keys > 0) // beside the probs of the block before, and numbers that are read for the rows
+    keys += rowSlots * schedule.blockN / 4 + half(op.getHeadDim());
+  return producerRegisters(op, family, schedule) +
+         std::max({rowSlots * std::max(loop, before) + diagonals, tableRegisters(op, schedule), keys,
                    changedRowRegisters(op, op.getValueRegion(), op.getValueRowLength(), schedule) + rowSlots * schedule.blockN / 4});
 }
 
@@ -287,7 +292,7 @@ static int64_t predictShared(ir::AttentionOp op, const ir::Schedule &schedule, c
     return wideSharedBytes(op, schedule, target) + rawBytes(op, schedule);
   int64_t elementBytes = ir::featureType(op).getIntOrFloatBitWidth() / 8;
   return predictShared(schedule, op.getHeadDim(), op.getStoredValueLength(), elementBytes) +
-         lookupBytes(op.getScore(), queryFeatures(op), schedule.blockM, elementBytes) +
+         lookupBytes(op, schedule) +
          schedule.stages * relativeRowBytes(op, schedule.blockM, schedule.blockN) + stateBytes(op, schedule) + rawBytes(op, schedule);
 }
 

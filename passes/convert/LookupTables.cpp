@@ -1,6 +1,7 @@
 // See LookupTables.h. With R rows of the table, in whole tiles of 16, the others 0:
 //
-//   %t = tile.map { %r = tile.row  %c = tile.col  tile.param %table[%h, %r, %c] }     R x head_dim
+//   %t = tile.load %table[%h, 0] along 1                                              R x head_dim
+//     or tile.map { %r = tile.row  %c = tile.col  tile.param %table[%h, %r, %c] }     where its numbers are of another type
 //   %p = tile.dot %q, trans %t                                                        block_m x R
 //   tile.write %p, %products
 //   scf.for … { tile.map … { … %s = tile.at %products[%row, %index] … } }
@@ -31,6 +32,13 @@ Value LookupTables::tableOperand(const Lookup &lookup, KernelScope &kernel, OpBu
     Value &place = places.emplace_back();
     if (dim != lookup.dim && !(place = kernel.uniform(index)))
       return {};
+  }
+  // The other indices are in range, or the rows are read one number at a time, 0 where one is not.
+  if (lookup.isCopied(element) && !kernel.readHolds(builder, load, places, lookup.dim)) {
+    places[lookup.dim] = kernel.constant(0);
+    auto rows = tile::FragType::get(builder.getContext(), {lookup.columns(), columns}, element, {});
+    return tile::LoadOp::create(builder, location, rows, kernel.tensor(load.getTensor()), places,
+                                builder.getI32IntegerAttr(static_cast<int32_t>(lookup.dim)), Value(), IntegerAttr());
   }
   auto type = tile::FragType::get(builder.getContext(), {lookup.columns(), columns}, builder.getF32Type(), {});
   auto map = tile::MapOp::create(builder, location, type, ValueRange());

@@ -3,15 +3,12 @@
 !q = !attn.tensor<[batch, q_len, 8, 64], f16>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f16>   !lse = !attn.tensor<[batch, 8, q_len], f32>   !st = !attn.state<[batch, 8, q_len], 64>
 !rel = !attn.tensor<[8, 33, 64], f16>
 
-// Shaw's keys, a table a head: 33 rows in tiles of 16, those beyond 0; rows of products 4 words apart from 48.
+// Shaw's keys, a table a head: 33 rows in tiles of 16, those beyond 0; four words lie between rows of products.
 // CHECK-LABEL: func.func @shaw
 // CHECK: %[[PRODUCTS:.*]] = tile.alloc : !buffer_64x48xf32
 // CHECK: ^work(%b: i32, %h: i32, %t: i32):
 // CHECK: %[[Q:.*]] = tile.load %arg0
-// CHECK: %[[ROWS:.*]] = tile.map
-// CHECK: %[[EXISTS:.*]] = arith.cmpi ult, %[[ROW:.*]], %c33_i32
-// CHECK: tile.param %arg3[%h, %[[ROW]], %{{.*}}] if %[[EXISTS]]
-// CHECK: %[[TABLE:.*]] = tile.convert %[[ROWS]]
+// CHECK: %[[TABLE:.*]] = tile.load %arg3[%h, %c0_i32] along 1 : {{.*}} -> !frag_48x64xf16
 // CHECK: %[[P:.*]] = tile.dot %[[Q]], trans %[[TABLE]],
 // CHECK: tile.write %[[P]], %[[PRODUCTS]]
 // CHECK: scf.for
@@ -32,10 +29,14 @@ func.func @shaw(%query: !q, %key: !kv, %value: !kv, %rel_k: !rel) -> (!q, !lse) 
     ranges { ^tile(%first: i32, %last: i32): %n = attn.size kv_len   attn.yield_ranges visit [%zero, %n] full [%zero, %n] }
   %out, %lse = attn.finalize %s1 : !st -> !q, !lse   return %out, %lse : !q, !lse }
 
-!table = !attn.tensor<[16, 64], f16>
-// CoPE at one row: the gates' sums go through the loop, hidden keys add 0; the index is cut off where it may be anything.
+!table = !attn.tensor<[16, 64], f32>
+// CoPE at one row, of a table of other numbers: the gates' sums go through the loop, hidden keys add 0; the index is cut off where it may be anything.
 // CHECK-LABEL: func.func @counted
 // CHECK: %[[PRODUCTS:.*]] = tile.alloc : !buffer_64x16xf32
+// CHECK: %[[ROWS:.*]] = tile.map
+// CHECK: %[[EXISTS:.*]] = arith.cmpi ult, %[[ROW:.*]], %c16_i32
+// CHECK: tile.param %arg3[%[[ROW]], %{{.*}}] if %[[EXISTS]]
+// CHECK: %[[TABLE:.*]] = tile.convert %[[ROWS]]
 // CHECK: scf.for {{.*}} iter_args(%{{.*}}, %{{.*}}, %{{.*}}, %[[CARRY:[a-z0-9]+]] = %{{.*}})
 // CHECK: %[[S:.*]] = tile.dot
 // CHECK: %[[GATES:.*]] = scf.if
