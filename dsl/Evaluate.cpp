@@ -235,7 +235,7 @@ void RowEvaluator::collect(std::int64_t qIdx) {
     if (emulates) {
       entry.argument = static_cast<float>(entry.argument);
       entry.magnitude = evaluator.takeProductMagnitude() * program.softmaxScale;
-      entry.rounding = std::sqrt(evaluator.takeProductVariance()) * program.softmaxScale;
+      entry.rounding = std::hypot(std::sqrt(evaluator.takeProductVariance()) * program.softmaxScale, evaluator.tangentRounding());
     }
     if (roots.by >= 0)
       entry.by = roots.by == roots.argument ? entry.argument : evaluator.scalar(roots.by);

@@ -207,6 +207,19 @@ double ExprEvaluator::checkI32(const Node &node, double value) {
   return value;
 }
 
+static constexpr double kTangentStep = 0x1p-20; ///< of a tanh in a score (docs/numerics.md)
+
+double ExprEvaluator::tangentRounding() {
+  double sum = 0;
+  for (const auto &factors : program.tangents) {
+    double rounding = kTangentStep / 2;
+    for (auto [node, divides] : factors)
+      rounding *= divides ? 1 / scalar(node) : scalar(node);
+    sum += std::fabs(rounding);
+  }
+  return sum;
+}
+
 double ExprEvaluator::unary(const Node &node, UnaryOp op, double x) {
   switch (op) {
   case UnaryOp::Neg:
@@ -232,7 +245,7 @@ double ExprEvaluator::unary(const Node &node, UnaryOp op, double x) {
   case UnaryOp::Cos:
     return std::cos(x);
   case UnaryOp::Tanh:
-    return emulates && node.isTangentOfScore ? std::nearbyint(std::tanh(x) * 0x1p20) * 0x1p-20 : std::tanh(x);
+    return emulates && node.isTangentOfScore ? std::nearbyint(std::tanh(x) / kTangentStep) * kTangentStep : std::tanh(x);
   case UnaryOp::Sqrt:
     return std::sqrt(x);
   case UnaryOp::Rsqrt:

@@ -50,6 +50,12 @@ public:
     std::size_t width() const { return expr->type.isVector() ? static_cast<std::size_t>(expr->type.length) : 1; }
   };
 
+  /// What multiplies a tanh on its way to the score, or divides it.
+  struct Factor {
+    std::int32_t node;
+    bool divides;
+  };
+
   /// With `tf32`, products of f32 round their operands so.
   EvaluationProgram(const TypedSpec &spec, bool tf32);
 
@@ -59,6 +65,7 @@ public:
   bool tf32;
   std::vector<Node> nodes;
   std::size_t storageSize = 0, keptSize = 0;
+  std::vector<std::vector<Factor>> tangents;                       ///< of the score, `isTangentOfScore`
   ElementType probsRounding = ElementType::F32;                    ///< what emulation rounds a row of probs to
 
   // Bound before evaluation.
@@ -74,7 +81,7 @@ public:
 private:
   std::int32_t add(const TypedExpr *expr);
   void markRoundings();
-  void markTangents(const TypedExpr *summand);
+  void markTangents(const TypedExpr *summand, std::vector<Factor> factors);
   std::unordered_map<const TypedExpr *, std::int32_t> indices;
 };
 
@@ -103,6 +110,8 @@ public:
   double takeProductMagnitude() { return std::exchange(productMagnitude, 0); }
   /// The largest variance that the rounding of computed operands gives a product since it was last taken.
   double takeProductVariance() { return std::exchange(productVariance, 0); }
+  /// How far the score here may be off because tanh has an absolute accuracy in it.
+  double tangentRounding();
   /// `b=0, h=1, q_idx=3, kv_idx=2`.
   std::string describePoint() const;
 

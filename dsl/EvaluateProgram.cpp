@@ -98,19 +98,25 @@ void EvaluationProgram::markRoundings() {
     mark(term.vector, multipliedAs(properties.valueDtype, probsRounding));
 }
 
-/// A tanh that reaches the score by sums and factors alone (docs/numerics.md).
-void EvaluationProgram::markTangents(const TypedExpr *summand) {
-  bool isSum = summand->kind == ExprKind::Binary && (summand->binary == BinaryOp::Add || summand->binary == BinaryOp::Sub);
-  bool isProduct = summand->kind == ExprKind::Binary && (summand->binary == BinaryOp::Mul || summand->binary == BinaryOp::Div);
-  if (summand->kind == ExprKind::Unary && summand->unary == UnaryOp::Tanh)
+/// Finds each tanh that reaches the score by sums and factors alone (docs/numerics.md).
+void EvaluationProgram::markTangents(const TypedExpr *summand, std::vector<Factor> factors) {
+  bool isBinary = summand->kind == ExprKind::Binary;
+  if (summand->kind == ExprKind::Unary && summand->unary == UnaryOp::Tanh) {
     nodes[indexOf(summand)].isTangentOfScore = true;
-  else if (isSum || (summand->kind == ExprKind::Unary && summand->unary == UnaryOp::Neg))
+    tangents.push_back(std::move(factors));
+  } else if ((isBinary && (summand->binary == BinaryOp::Add || summand->binary == BinaryOp::Sub)) ||
+             (summand->kind == ExprKind::Unary && summand->unary == UnaryOp::Neg)) {
     for (const TypedExpr *operand : summand->operands)
-      markTangents(operand);
-  else if (isProduct)
-    for (const TypedExpr *operand : summand->operands)
-      if (operand->domain.isPoint())
-        markTangents(operand);
+      markTangents(operand, factors);
+  } else if (isBinary && (summand->binary == BinaryOp::Mul || summand->binary == BinaryOp::Div)) {
+    const TypedExpr *left = summand->operands[0], *right = summand->operands[1];
+    if (summand->binary == BinaryOp::Mul && right->domain.isPoint())
+      std::swap(left, right);
+    if (right->domain.isPoint() || !left->domain.isPoint())
+      return;
+    factors.push_back({indexOf(right), summand->binary == BinaryOp::Div});
+    markTangents(left, std::move(factors));
+  }
 }
 
 EvaluationProgram::EvaluationProgram(const TypedSpec &spec, bool tf32) : spec(spec), tf32(tf32) {
@@ -120,7 +126,7 @@ EvaluationProgram::EvaluationProgram(const TypedSpec &spec, bool tf32) : spec(sp
       add(root);
   markRoundings();
   if (spec.weights.kind == WeightKind::Softmax)
-    markTangents(spec.weights.argument);
+    markTangents(spec.weights.argument, {});
   auto keep = [&](std::int32_t index) {
     Node &node = nodes[index];
     if (node.isKept || node.level != Level::Column || (!isComputed(*node.expr) && !node.isRounded))

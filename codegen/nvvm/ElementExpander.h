@@ -12,9 +12,12 @@
 
 #include "codegen/nvvm/KernelContext.h"
 
+#include "ir/tile/RandomOps.h"
+
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 
+#include <array>
 #include <functional>
 #include <map>
 #include <tuple>
@@ -22,7 +25,10 @@
 
 namespace mlir {
 class ConversionPatternRewriter;
+namespace arith {
+class DivFOp;
 }
+} // namespace mlir
 
 namespace attn::codegen {
 
@@ -72,6 +78,7 @@ public:
 
 private:
   using Key = std::tuple<const void *, int, int>;
+  using RandomWords = std::array<mlir::Value, 4>;
   struct FragmentBinding {
     tile::FragType type;
     Fragment fragment;
@@ -92,7 +99,11 @@ private:
   mlir::Value computeFloatOfInteger(mlir::Operation *op, Slot slot);
   mlir::Value computeParam(tile::ParamOp op, Slot slot);
   mlir::Value computeAt(tile::AtOp op, Slot slot);
+  mlir::Value computeOfQuad(tile::AtOp op, IntegerForm place, Slot slot);
   mlir::Value computeLookup(tile::LookupOp op, Slot slot);
+  mlir::Value computeReciprocal(mlir::arith::DivFOp op, Slot slot);
+  mlir::Value computeRandom(tile::RandomOp op, Slot slot);
+  RandomWords generateRandom(tile::RandomOp op, Slot first);
   mlir::Value paramPointer(const TensorView &view, llvm::ArrayRef<IntegerForm> indices, std::int64_t &constantBytes);
   mlir::Value baseOf(const IntegerForm &form);
   mlir::Value clampToPositions(mlir::Value value);
@@ -106,12 +117,15 @@ private:
   llvm::DenseMap<mlir::Value, FragmentBinding> fragments;
   llvm::DenseMap<mlir::Value, IndexBinding> indices;
   IndexBinding rowBinding, columnBinding;
+  int columnSlots = 0; ///< of the bound fragments
   llvm::DenseMap<mlir::Value, Domain> domains;
   std::map<Key, mlir::Value> values;
   std::map<Key, IntegerForm> forms;
   std::map<std::vector<std::pair<const void *, std::int64_t>>, mlir::Value> bases, sums;
   std::map<std::vector<const void *>, mlir::Value> pointers;
   std::map<std::tuple<const void *, const void *, std::int64_t>, mlir::Value> loads;
+  std::map<Key, RandomWords> randoms; ///< by operation, row slot and pair of column tiles
+  std::map<Key, llvm::SmallVector<mlir::Value>> quads; ///< by operation, slab and column tile
   llvm::DenseMap<mlir::Value, mlir::Value> floatBases, clamped;
 };
 

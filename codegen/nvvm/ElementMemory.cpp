@@ -116,6 +116,22 @@ Value ElementExpander::computeLookup(tile::LookupOp op, Slot slot) {
   return e.loadInvariant(op.getResult().getType(), e.offset(table, 4 * place.constant), 4);
 }
 
+/// Rows of a slab are 8 apart, columns of a tile 1: what a thread has there lies in one word, read for all four.
+Value ElementExpander::computeOfQuad(tile::AtOp op, IntegerForm place, Slot slot) {
+  int part = slot.row % 2 * 2 + slot.column % 2;
+  auto &words = quads[{op.getOperation(), slot.row / 2, slot.column / 2}];
+  if (words.empty()) {
+    place.constant += tile::kQuadsBefore - tile::kQuadSteps[part];
+    Value buffer = rewriter.getRemappedValue(op.getBuffer()), base = baseOf(place);
+    std::vector<const void *> key{buffer.getAsOpaquePointer(), base ? base.getAsOpaquePointer() : nullptr};
+    Value &start = pointers[key];
+    if (!start)
+      start = kernel.sharedPointer(e, base ? e.iadd(buffer, e.imul(base, e.i32(tile::kQuadBytes))) : buffer);
+    words = e.loadWords(e.offset(start, place.constant * tile::kQuadBytes), 4);
+  }
+  return e.bitcast(words[part], op.getType());
+}
+
 Value ElementExpander::computeAt(tile::AtOp op, Slot slot) {
   tile::BufferType type = op.getBuffer().getType();
   Value buffer = rewriter.getRemappedValue(op.getBuffer());
@@ -127,19 +143,26 @@ Value ElementExpander::computeAt(tile::AtOp op, Slot slot) {
     return Value();
   Value pointer;
   std::int64_t constant = 0;
+  if (type.getSmem().getQuads())
+    return computeOfQuad(op, places.front(), slot);
   if (type.getSmem().getSwizzle() == 0) {
-    IntegerForm place = places.back();
-    if (places.size() == 2)
-      place = place.plus(places[0], tile::rowPitch(type.getShape(), type.getElementType(), type.getSmem()));
-    constant = place.constant * bytes;
-    Value base = baseOf(place);
-    std::vector<const void *> key{buffer.getAsOpaquePointer(), base ? base.getAsOpaquePointer() : nullptr};
-    Value &start = pointers[key];
-    if (!start) {
-      Value offset = base ? e.iadd(buffer, e.imul(base, e.i32(bytes))) : buffer;
-      start = kernel.sharedPointer(e, offset);
+    // The row's part stands by itself: a computed column is then added to what all elements of the row share.
+    std::vector<const void *> key{buffer.getAsOpaquePointer()};
+    Value &whole = pointers[key];
+    if (!whole)
+      whole = kernel.sharedPointer(e, buffer);
+    pointer = whole;
+    for (auto [dimension, place] : llvm::enumerate(places)) {
+      bool isRow = dimension + 1 < places.size();
+      std::int64_t stride = bytes * (isRow ? tile::rowPitch(type.getShape(), type.getElementType(), type.getSmem()) : 1);
+      constant += place.constant * stride;
+      Value base = baseOf(place);
+      key.push_back(base ? base.getAsOpaquePointer() : nullptr);
+      Value &start = pointers[key];
+      if (!start)
+        start = base ? e.offset(pointer, e.imul(base, e.i32(stride))) : pointer;
+      pointer = start;
     }
-    pointer = start;
   } else {
     Value indices[] = {materialize(places[0]), materialize(places[1])};
     pointer = kernel.sharedPointer(e, e.iadd(buffer, kernel.elementOffset(e, type, indices)));

@@ -41,17 +41,17 @@ template <class Ops> auto doubles(Ops &o) {
 
 template <class Ops, class V> V exp2(Ops &o, V x) { return o.ex2(x); }
 
-/// 2^x on the FMA units, for finite x ≤ 126; 0 below -126. Balances the special function unit (`emulate`).
+/// 2^x on the FMA units, for x ≤ 126; 0 below -126.5, NaN for NaN. Balances the special function unit (`emulate`). A number
+/// beside 1.5 · 2^23 is rounded to an integer, whose low bits, 127 more than its own, then are an exponent.
 template <class Ops, class V> V exp2OnFma(Ops &o, V x) {
-  // (2^f - 1)/f on [-1/2, 1/2], 7.8e-9
-  static constexpr std::array<double, 6> c = {0.69314718602622878106, 0.24022650760568126945,  0.055503571142190778186,
-                                              0.0096180825572778514913, 0.0013390863364671234381, 0.00015453162945120690177};
-  V clamped = o.fmax(x, o.f32(-126.0));
-  V n = o.rint(clamped);
-  V f = o.fsub(clamped, n);
-  V p = o.fma(polynomial(o, f, singles(o), c), f, o.f32(1.0));
-  V scaled = o.asFloat(o.iadd(o.asInt(p), o.shl(o.toInt(n), o.i32(23))));
-  return o.select(o.flt(x, o.f32(-126.0)), o.f32(0.0), scaled);
+  // (2^f - 1)/f on [-1/2, 1/2]; 2^f: 1.3e-7
+  static constexpr std::array<double, 6> c = {1.0, 0.69314718055994530942, 0.2402218932624969213,
+                                              0.055503652125207946596, 0.0096737138061573348088, 0.0013388569616435059224};
+  static constexpr double beside = 0x1.8p23 + 127;
+  V clamped = o.maximum(x, o.f32(-127.0));
+  V integer = o.fadd(clamped, o.f32(beside));
+  V f = o.fsub(clamped, o.fsub(integer, o.f32(beside)));
+  return o.fmul(polynomial(o, f, singles(o), c), o.asFloat(o.shl(o.asInt(integer), o.i32(23))));
 }
 
 /// e^x: the rounding error of x·log2 e is put back to first order.
@@ -65,6 +65,22 @@ template <class Ops, class V> V exp(Ops &o, V x) {
 }
 
 template <class Ops, class V> V sigmoid(Ops &o, V x) { return o.rcp(o.fadd(exp(o, o.fneg(x)), o.f32(1.0))); }
+
+/// -1/(1 + e), e ≥ 0, to 2^-24 of 1: `tanh` as 1 + 2 · this, where its absolute error counts.
+template <class Ops, class V> V negatedLogistic(Ops &o, V e) { return o.rcp(o.fneg(o.fadd(e, o.f32(1.0)))); }
+
+/// The same of four by one reciprocal: that of their product, which must be a number of f32. So what is beyond 2^30 counts as that;
+/// a NaN spreads.
+template <class Ops, class V> std::array<V, 4> negatedLogistics(Ops &o, std::array<V, 4> e) {
+  V one = o.f32(1.0);
+  for (V &each : e)
+    each = o.minimum(each, o.f32(0x1p30));
+  V a = o.fadd(e[0], one), c = o.fadd(e[2], one);
+  V ab = o.fma(a, e[1], a), cd = o.fma(c, e[3], c);
+  V all = o.rcp(o.fneg(o.fmul(ab, cd)));
+  V ofAb = o.fmul(all, cd), ofCd = o.fmul(all, ab);
+  return {o.fma(ofAb, e[1], ofAb), o.fmul(ofAb, a), o.fma(ofCd, e[3], ofCd), o.fmul(ofCd, c)};
+}
 
 /// Odd polynomial near 0, 1 - 2/(e^2x + 1) beyond.
 template <class Ops, class V> V tanh(Ops &o, V x) {

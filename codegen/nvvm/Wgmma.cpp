@@ -69,13 +69,14 @@ public:
   }
   void setLeft(tile::BufferType buffer, Value offset) {
     leftDescriptor.emplace(buffer, /*depthAlongRows=*/true);
+    Value base = descriptor(*leftDescriptor, offset);
     Value group = kernel.warpgroup();
     unsigned groups = kernel.rowWarps() / 4;
     Value rows = kernel.atEntry(fmt::format("rows of warpgroup {}", leftDescriptor->offset(kRows, 0)), [&](Emitter &entry) {
       Value ofPart = kernel.parts() > 1 ? entry.urem(group, entry.i32(groups)) : group;
-      return entry.imul(ofPart, entry.i32(leftDescriptor->offset(kRows, 0)));
+      return entry.zeroExtend(entry.imul(ofPart, entry.i32(leftDescriptor->offset(kRows, 0))), entry.i64Type());
     });
-    left = addOperands(descriptor(*leftDescriptor, offset, groups > 1 || kernel.parts() == 1 ? rows : Value()), "l");
+    left = addOperands(groups > 1 || kernel.parts() == 1 ? e.iadd(base, rows) : base, "l");
   }
   void setRight(tile::BufferType buffer, Value offset, bool transposed) {
     rightDescriptor.emplace(buffer, /*depthAlongRows=*/transposed);
@@ -108,14 +109,11 @@ private:
     return first;
   }
 
-  /// The descriptor of the buffer at `offset` in shared memory, `more` units of 16 bytes on. Added to the low half, so that the
-  /// high one stays a constant: ptxas then steps it by one uniform instruction instead of two.
-  Value descriptor(const MatrixDescriptor &form, Value offset, Value more = {}) {
+  /// The descriptor of the buffer at `offset` in shared memory.
+  Value descriptor(const MatrixDescriptor &form, Value offset) {
     Value shared = kernel.sharedBase();
     Value base = kernel.atEntry("shared address", [&](Emitter &entry) { return entry.addressOf(shared); });
     Value units = e.lshr(e.iadd(base, offset), e.i32(4));
-    if (more)
-      units = e.iadd(units, more);
     return e.ior(e.zeroExtend(units, e.i64Type()), e.i64(static_cast<std::int64_t>(form.constantBits())));
   }
 

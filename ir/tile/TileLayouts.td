@@ -81,7 +81,7 @@ def Tile_SmemAttr : Tile_Attr<"Smem", "smem"> {
   let parameters = (ins "unsigned":$swizzle, DefaultValuedParameter<"unsigned", "0">:$pitch,
                         DefaultValuedParameter<"bool", "false">:$quads);
   let builders = [AttrBuilder<(ins "unsigned":$swizzle, "unsigned":$pitch), [{ return $_get($_ctxt, swizzle, pitch, false); }]>];
-  let assemblyFormat = "`<` $swizzle (`,` `pitch` `=` $pitch^)? (`,` `quads` `=` $quads^)? `>`";
+  let assemblyFormat = "`<` $swizzle (`quads` `=` $quads^)? (`,` `pitch` `=` $pitch^)? `>`";
   let genVerifyDecl = 1;
 }
 

@@ -7,15 +7,21 @@
 // Factors at the root of the score that are constants merge into one; a factor given at launch meets log2(e) once,
 // outside the region. A single factor at the root costs nothing, for AttnToTile makes it the `scale` of the softmax step.
 // So a sum is not multiplied out, and the product's own constant comes out of it where the other summand has a factor that
-// is the same for all points, which takes it in (ALiBi: a product an element less):
+// is the same for all points, which takes it in (ALiBi: a product an element less), or is read once a diagonal (T5):
 //
 //   s · c + slope · |d|      →     (s + (slope / c) · |d|) · c
+//
+// A `tanh` that is the score but for sums and constant factors (softcap) becomes a reciprocal and a shift (LogisticScores.h):
+//
+//   c · tanh x               →     -1/(1 + 2^(x · 2 log2 e)) · 2c + c
 //
 // An absent `score` is written out. Region `init` (a sink's logit) follows.
 //
 // Guarantees: every softmax `attn.attention` has a `score` region and `log2`. Idempotent: `log2` marks what is done.
 #include "ir/attn/AttnDialect.h"
+#include "passes/Distances.h"
 #include "passes/Passes.h"
+#include "passes/attn/LogisticScores.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -54,34 +60,65 @@ static bool isSameForPoints(Value value, Region &region) {
     return !isa<BlockArgument>(value) || !region.isAncestor(value.getParentRegion());
   if (auto index = dyn_cast<ir::IndexOp>(op))
     return index.getKind() != ir::IndexKind::q_idx && index.getKind() != ir::IndexKind::kv_idx;
-  return !isa<ir::DotOp>(op) && op->getNumRegions() == 0 &&
+  return !isa<ir::DotOp, ir::SuffixSumOp, ir::RandomOp>(op) && op->getNumRegions() == 0 &&
          llvm::all_of(op->getOperands(), [&](Value operand) { return isSameForPoints(operand, region); });
 }
 
-/// Rewrites s · c ± u · w, c > 0 a constant of moderate size and u the same for all points, to s ± (u / c) · w, and returns c.
+/// Whether a value depends on the distance of query and key alone and costs enough to be computed once a diagonal
+/// (BuildStrips): a factor more is none of a point's.
+static bool isOfDiagonals(Value value, Region &region) {
+  Distances distances(region, [](Operation *op) -> std::optional<PointSteps> {
+    auto index = dyn_cast<ir::IndexOp>(op);
+    if (!index || (index.getKind() != ir::IndexKind::q_idx && index.getKind() != ir::IndexKind::kv_idx))
+      return std::nullopt;
+    return index.getKind() == ir::IndexKind::q_idx ? PointSteps{1, 0} : PointSteps{0, 1};
+  });
+  return distances.kindOf(value) == PointKind::Distance && isa_and_present<ir::LoadOp>(value.getDefiningOp());
+}
+
+/// A summand over a constant, where that costs no product a point: u / c · w for u · w with u the same for all points, or a
+/// number of the diagonal. Null otherwise.
+static Value divided(Value summand, double by, Region &region) {
+  Operation *op = summand.getDefiningOp();
+  if (!op)
+    return {};
+  OpBuilder builder(region.getContext());
+  builder.setInsertionPointAfter(op);
+  Location location = op->getLoc();
+  auto multiplied = [&](Value value) -> Value {
+    Value inverse = arith::ConstantOp::create(builder, location, builder.getF32FloatAttr(static_cast<float>(1.0 / by)));
+    return arith::MulFOp::create(builder, location, value, inverse);
+  };
+  if (isOfDiagonals(summand, region))
+    return multiplied(summand);
+  if (!isa<arith::MulFOp>(op))
+    return {};
+  unsigned same = isSameForPoints(op->getOperand(0), region) ? 0 : 1;
+  if (!isSameForPoints(op->getOperand(same), region) || isSameForPoints(op->getOperand(1 - same), region))
+    return {};
+  Value factor = multiplied(op->getOperand(same));
+  return arith::MulFOp::create(builder, location, factor, op->getOperand(1 - same));
+}
+
+/// Rewrites s · c ± w, c > 0 a constant of moderate size, to s ± (w / c) where `divided` finds that cheap, and returns c.
 static std::optional<double> takeOut(Value &sum, Region &region) {
   Operation *op = sum.getDefiningOp();
   if (!op || !isa<arith::AddFOp, arith::SubFOp>(op))
     return std::nullopt;
   for (unsigned first : {0u, 1u}) {
     auto product = op->getOperand(first).getDefiningOp<arith::MulFOp>();
-    auto other = op->getOperand(1 - first).getDefiningOp<arith::MulFOp>();
-    if (!product || !other || (first == 1 && isa<arith::SubFOp>(op)))
+    std::optional<double> constant = product ? constantOf(product.getRhs()) : std::nullopt;
+    bool hasInverse = constant && *constant > 0x1p-64 && *constant < 0x1p64;
+    if (!hasInverse || (first == 1 && isa<arith::SubFOp>(op)))
       continue;
-    std::optional<double> constant = constantOf(product.getRhs());
-    unsigned same = isSameForPoints(other.getLhs(), region) ? 0 : 1;
-    if (!constant || !(*constant > 0x1p-64) || !(*constant < 0x1p64) || // whose inverse is a number of f32 !product.getLhs().getDefiningOp<ir::DotOp>() ||
-        !isSameForPoints(other->getOperand(same), region) || isSameForPoints(other->getOperand(1 - same), region))
+    Value term = divided(op->getOperand(1 - first), *constant, region);
+    if (!term)
       continue;
     OpBuilder builder(op);
-    Location location = op->getLoc();
-    Value inverse = arith::ConstantOp::create(builder, location, builder.getF32FloatAttr(static_cast<float>(1.0 / *constant)));
-    Value factor = arith::MulFOp::create(builder, location, other->getOperand(same), inverse);
-    Value term = arith::MulFOp::create(builder, location, factor, other->getOperand(1 - same));
     if (isa<arith::AddFOp>(op))
-      sum = arith::AddFOp::create(builder, location, product.getLhs(), term);
+      sum = arith::AddFOp::create(builder, op->getLoc(), product.getLhs(), term);
     else
-      sum = arith::SubFOp::create(builder, location, product.getLhs(), term);
+      sum = arith::SubFOp::create(builder, op->getLoc(), product.getLhs(), term);
     return constant;
   }
   return std::nullopt;
@@ -119,19 +156,34 @@ static Factored factor(Value value, Region &region) {
   return result;
 }
 
+/// All that was peeled off, times a number: outside the region.
+static Value multiply(OpBuilder &outside, Location location, const Factored &parts, double by) {
+  Value scale = arith::ConstantOp::create(outside, location, outside.getF32FloatAttr(static_cast<float>(parts.constant * by)));
+  for (Value uniform : parts.factors)
+    scale = arith::MulFOp::create(outside, location, scale, uniform);
+  for (Value uniform : parts.divisors)
+    scale = arith::DivFOp::create(outside, location, scale, uniform);
+  return scale;
+}
+
 /// Replaces operand 0 of the region's terminator by itself times log2(e).
-static void scaleYield(Operation *attention, Region &region) {
+static void scaleYield(Operation *attention, Region &region, bool isScore) {
   Operation *yield = region.front().getTerminator();
   Factored parts = factor(yield->getOperand(0), region);
   Location loc = yield->getOperand(0).getLoc();
   OpBuilder outside(attention), inside(yield);
-  double constant = parts.constant * std::numbers::log2e;
-  Value scale = arith::ConstantOp::create(outside, loc, outside.getF32FloatAttr(static_cast<float>(constant)));
-  for (Value uniform : parts.factors)
-    scale = arith::MulFOp::create(outside, loc, scale, uniform);
-  for (Value uniform : parts.divisors)
-    scale = arith::DivFOp::create(outside, loc, scale, uniform);
-  yield->setOperand(0, arith::MulFOp::create(inside, loc, parts.rest, scale));
+  ShiftedScore score{parts.rest};
+  if (isScore)
+    score = useLogistic(inside, parts.rest, [&](Value value, double by) {
+      Factored inner = factor(value, region);
+      return std::pair(inner.rest, multiply(outside, loc, inner, by));
+    });
+  double weight = score.rest == parts.rest ? 1.0 : takeConstantFactor(score.rest);
+  Value scale = multiply(outside, loc, parts, weight * std::numbers::log2e);
+  Value result = arith::MulFOp::create(inside, loc, score.rest, scale);
+  if (score.shift != 0)
+    result = arith::AddFOp::create(inside, loc, result, multiply(outside, loc, parts, score.shift * std::numbers::log2e));
+  yield->setOperand(0, result);
 }
 
 /// Writes out the default score: dot(query, key) / sqrt(head_dim).
@@ -155,9 +207,9 @@ struct FoldScale final : impl::FoldScaleBase<FoldScale> {
         return;
       if (op.getScore().empty())
         writeScore(op);
-      scaleYield(op, op.getScore());
+      scaleYield(op, op.getScore(), /*isScore=*/true);
       if (!op.getInit().empty())
-        scaleYield(op, op.getInit());
+        scaleYield(op, op.getInit(), /*isScore=*/false);
       op.setLog2(true);
     });
   }

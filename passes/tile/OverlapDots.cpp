@@ -36,8 +36,6 @@ namespace attn {
 #define GEN_PASS_DEF_OVERLAPDOTS
 #include "passes/Passes.h.inc"
 
-static constexpr float kRescaleAbove = 8; ///< in log2 units
-
 namespace {
 
 class SkewedLoop {
@@ -320,23 +318,10 @@ Value SkewedLoop::landValues(Value inFlight, Value entry) {
   return landed;
 }
 
-/// Whether the last maximum is used to finish the sums only, be it after a shift.
-static bool servesSumsAlone(Value rowMax) {
-  return llvm::all_of(rowMax.getUsers(), [](Operation *user) {
-    return isa<tile::FinishOp>(user) || (isa<tile::MapOp>(user) && servesSumsAlone(user->getResult(0)));
-  });
-}
-
-/// Whether the running maximum serves the sums alone, which then may count from a smaller one.
+/// Whether the sums may count from a smaller maximum, and weights be larger than 1.
 bool SkewedLoop::maximumIsOwn() {
   bool isMultiplied = pack.getInput() != step.getProbs();
-  if (isMultiplied && pack.getType().getElementType().isF16())
-    return false;
-  auto yield = cast<scf::YieldOp>(loop.getBody()->getTerminator());
-  for (auto [yielded, result] : llvm::zip(yield.getOperands(), loop.getResults()))
-    if (yielded == step.getNewRowMax() && !servesSumsAlone(result))
-      return false;
-  return llvm::all_of(step.getNewRowMax().getUsers(), [&](Operation *user) { return user == yield; });
+  return maximumServesSumsAlone(step, loop) && !(isMultiplied && pack.getType().getElementType().isF16());
 }
 
 void SkewedLoop::rescaleRarely(IRMapping &mapping) {

@@ -84,3 +84,23 @@ func.func @f() attributes {tile.target = #tile.target<"sm_80">} { return }
 // warps are counted in i32
 // expected-error @below {{expects `tile.warps` as an i32 on a kernel function}}
 func.func @f() attributes {tile.kernel, tile.warps = 4 : i64} { return }
+
+// -----
+// parts are as many warps each
+// expected-error @below {{expects parts that divide the warps in #tile.acc<8, parts = 3>}}
+func.func private @f(!tile.frag<64x96xf32, #tile.acc<8, parts = 3>>)
+
+// -----
+// and as many columns, in the instruction's steps
+// expected-error @below {{expects a multiple of 16 columns in #tile.acc<8, parts = 2>, but got 24}}
+func.func private @f(!tile.frag<64x24xf32, #tile.acc<8, parts = 2>>)
+
+// -----
+// quads are rows of words
+// expected-error @below {{expects quads with swizzle 0 and without a pitch}}
+func.func private @f(!tile.buffer<64x64xf32, #tile.smem<128 quads = true>>)
+
+// -----
+// and one row of numbers of 32 bits
+// expected-error @below {{expects one dimension of 32-bit elements in quads}}
+func.func private @f(!tile.buffer<64xf16, #tile.smem<0 quads = true>>)

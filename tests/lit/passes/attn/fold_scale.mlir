@@ -18,15 +18,26 @@ func.func @default(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.pl
   return %out : !q
 }
 
-// 50 · tanh(s / 50): the outer factor takes log2(e), the inner constants stay.
+// 50 · tanh(s / 50) = 50 + 100 · r, r = -1/(1 + 2^(s/50 · 2 log2 e)): all constants within meet, as do those at the root, and what is
+// the same for all points is added last.
 // CHECK-LABEL: func.func @softcap
 func.func @softcap(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
   %scale = arith.constant 0.125 : f32
   %cap = arith.constant 50.0 : f32
+  // CHECK-DAG: %[[IN:.*]] = arith.constant 0.00721347{{[0-9]*}} : f32
   // CHECK-DAG: %[[CAP:.*]] = arith.constant 72.134{{[0-9]*}} : f32
-  // CHECK: math.tanh
-  // CHECK-NEXT: %[[T:.*]] = arith.mulf %{{.*}}, %[[CAP]] : f32
-  // CHECK-NEXT: attn.yield %[[T]] : f32
+  // CHECK-DAG: %[[TWICE:.*]] = arith.constant 144.26{{[0-9]*}} : f32
+  // CHECK-DAG: %[[ONE:.*]] = arith.constant 1.000000e+00 : f32
+  // CHECK-DAG: %[[MINUS:.*]] = arith.constant -1.000000e+00 : f32
+  // CHECK: %[[S:.*]] = attn.dot
+  // CHECK-NOT: math.tanh
+  // CHECK: %[[U:.*]] = arith.mulf %[[S]], %[[IN]] : f32
+  // CHECK-NEXT: %[[E:.*]] = math.exp2 %[[U]] : f32
+  // CHECK-NEXT: %[[D:.*]] = arith.addf %[[E]], %[[ONE]] : f32
+  // CHECK-NEXT: %[[R:.*]] = arith.divf %[[MINUS]], %[[D]] fastmath<arcp> : f32
+  // CHECK-NEXT: %[[T:.*]] = arith.mulf %[[R]], %[[TWICE]] : f32
+  // CHECK-NEXT: %[[X:.*]] = arith.addf %[[T]], %[[CAP]] : f32
+  // CHECK-NEXT: attn.yield %[[X]] : f32
   %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
     score { ^point(%q: vector<64xf32>, %k: vector<64xf32>):
       %s = attn.dot %q, %k : vector<64xf32>
@@ -76,6 +87,67 @@ func.func @alibi(%query: !q, %key: !kv, %value: !kv, %slopes: !attn.tensor<[8], 
       %h = attn.index h   %slope = attn.load %slopes[%h] : !attn.tensor<[8], f32> -> f32
       %j = attn.index kv_idx   %d = arith.sitofp %j : i32 to f32
       %b = arith.mulf %slope, %d : f32
+      %x = arith.addf %t, %b : f32
+      attn.yield %x : f32 }
+  return %out : !q
+}
+
+// A capped score beside ALiBi: the tangent is a summand of the score there too.
+// CHECK-LABEL: func.func @softcap_alibi
+func.func @softcap_alibi(%query: !q, %key: !kv, %value: !kv, %slopes: !attn.tensor<[8], f32>) -> !q attributes {attn.plan} {
+  %scale = arith.constant 0.125 : f32
+  %cap = arith.constant 50.0 : f32
+  // CHECK-NOT: math.tanh
+  // CHECK: %[[R:.*]] = arith.divf %{{.*}} fastmath<arcp> : f32
+  // CHECK: %[[T:.*]] = arith.mulf %[[R]], %cst{{[_0-9]*}} : f32
+  // CHECK: %[[X:.*]] = arith.addf %[[T]], %{{.*}} : f32
+  // CHECK: %[[Y:.*]] = arith.mulf %[[X]], %{{.*}} : f32
+  // CHECK: %[[Z:.*]] = arith.addf %[[Y]], %{{.*}} : f32
+  // CHECK: attn.yield %[[Z]] : f32
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+    score { ^point(%q: vector<64xf32>, %k: vector<64xf32>):
+      %s = attn.dot %q, %k : vector<64xf32>
+      %t = arith.mulf %s, %scale : f32
+      %u = arith.divf %t, %cap : f32
+      %w = math.tanh %u : f32
+      %capped = arith.mulf %w, %cap : f32
+      %h = attn.index h   %slope = attn.load %slopes[%h] : !attn.tensor<[8], f32> -> f32
+      %j = attn.index kv_idx   %d = arith.sitofp %j : i32 to f32
+      %b = arith.mulf %slope, %d : f32
+      %x = arith.addf %capped, %b : f32
+      attn.yield %x : f32 }
+  return %out : !q
+}
+
+// Where a tangent is no summand of the score its relative accuracy may count.
+// CHECK-LABEL: func.func @tangent_within
+func.func @tangent_within(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  // CHECK: math.tanh
+  // CHECK-NOT: arcp
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+    score { ^point(%q: vector<64xf32>, %k: vector<64xf32>):
+      %s = attn.dot %q, %k : vector<64xf32>
+      %w = math.tanh %s : f32
+      %x = arith.mulf %w, %s : f32
+      attn.yield %x : f32 }
+  return %out : !q
+}
+
+// A bias that is read once a diagonal takes in the constant there.
+// CHECK-LABEL: func.func @bias_of_distance
+func.func @bias_of_distance(%query: !q, %key: !kv, %value: !kv, %table: !attn.tensor<[n], f32>) -> !q attributes {attn.plan} {
+  %scale = arith.constant 0.125 : f32
+  // CHECK-DAG: %[[INVERSE:.*]] = arith.constant 8.000000e+00 : f32
+  // CHECK: %[[S:.*]] = attn.dot
+  // CHECK: %[[LOADED:.*]] = attn.load
+  // CHECK: %[[B:.*]] = arith.mulf %[[LOADED]], %[[INVERSE]] : f32
+  // CHECK: arith.addf %[[S]], %[[B]] : f32
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+    score { ^point(%q: vector<64xf32>, %k: vector<64xf32>):
+      %s = attn.dot %q, %k : vector<64xf32>
+      %t = arith.mulf %s, %scale : f32
+      %i = attn.index q_idx   %j = attn.index kv_idx   %d = arith.subi %j, %i : i32
+      %b = attn.load %table[%d] : !attn.tensor<[n], f32> -> f32
       %x = arith.addf %t, %b : f32
       attn.yield %x : f32 }
   return %out : !q

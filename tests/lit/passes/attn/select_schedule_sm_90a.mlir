@@ -105,11 +105,11 @@ func.func @mask_of_the_head(%query: !q, %key: !kv, %value: !kv) -> !q attributes
 
 // -----
 
-// A table of distances is read from a strip, which leaves the tile its size; a table of pairs is not.
+// A table of distances is read from a strip, for which the producer needs registers; a table of pairs is not.
 !q = !attn.tensor<[batch, q_len, 8, 128], bf16>
 !kv = !attn.tensor<[batch, kv_len, 2, 128], bf16>
 func.func @tables(%query: !q, %key: !kv, %value: !kv, %near: !attn.tensor<[n], f32>, %pairs: !attn.tensor<[q_len, kv_len], f32>) -> (!q, !q) attributes {attn.plan} {
-  // expected-remark @below {{schedule: block_m 128, block_n 128, stages 2, warps 8}}
+  // expected-remark @below {{schedule: block_m 128, block_n 160, stages 2, warps 8: leaves registers to a producer}}
   %a = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
     score { ^point(%q: vector<128xf32>, %k: vector<128xf32>):
       %s = attn.dot %q, %k : vector<128xf32>
