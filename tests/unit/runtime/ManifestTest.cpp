@@ -15,10 +15,10 @@ static PlanManifest example() {
   plan.target = "sm_80";
   plan.specSource = "attention windowed {\n  head_dim: 64\n}\n";
   plan.tensors = {
-      {"query", ElementType::BF16, ArgumentRole::Input, {size("batch"), size("q_len"), size("q_heads"), size("64")}, {}, false, 16},
-      {"depth", ElementType::I32, ArgumentRole::Input, {size("batch"), size("q_len")}, ValueRange{size("0"), size("kv_len - 1")}, true, 4},
-      {"partial", ElementType::F32, ArgumentRole::Workspace, {size("batch * q_heads"), size("ceildiv(q_len, 64)")}, {}, false, 256},
-      {"out", ElementType::BF16, ArgumentRole::Output, {size("batch"), size("q_len"), size("q_heads"), size("64")}, {}, false, 16}};
+      {"query", ElementType::BF16, ArgumentRole::Input, {size("batch"), size("q_len"), size("q_heads"), size("64")}, {}, false, {}, {}, 1, 16},
+      {"depth", ElementType::I32, ArgumentRole::Input, {size("batch"), size("q_len")}, ValueRange{size("0"), size("kv_len - 1")}, true, size("q_len"), {}, 1, 4},
+      {"partial", ElementType::F32, ArgumentRole::Workspace, {size("batch * q_heads"), size("ceildiv(q_len, 64)")}, {}, false, {}, {}, 1, 256},
+      {"out", ElementType::BF16, ArgumentRole::Output, {size("batch"), size("q_len"), size("q_heads"), size("64")}, {}, false, {}, {}, 1, 16}};
   plan.scalars = {{"window", ElementType::I32, 128, ValueRange{size("1"), size("65536")}},
                   {"sink", ElementType::F32, -std::numeric_limits<double>::infinity(), {}},
                   {"flag", ElementType::Bool, {}, {}}};
@@ -49,6 +49,7 @@ TEST(Manifest, RoundTrips) {
   ASSERT_NE(plan->tensor("depth"), nullptr);
   EXPECT_EQ(plan->tensor("depth")->range->hi, size("kv_len - 1"));
   EXPECT_TRUE(plan->tensor("depth")->ascending);
+  EXPECT_EQ(plan->tensor("depth")->mostStep, size("q_len"));
   EXPECT_EQ(plan->tensor("depth")->alignment, 4u);
   EXPECT_EQ(plan->tensor("nothing"), nullptr);
   EXPECT_EQ(plan->scalars[0].defaultValue, 128);
@@ -57,6 +58,20 @@ TEST(Manifest, RoundTrips) {
   EXPECT_EQ(plan->kernels[0].params[1].dim, 1u);
   EXPECT_EQ(plan->kernels[0].sharedBytes, 98304u);
   EXPECT_EQ(plan->kernels[0].blocksPerMultiprocessor, 0u);
+}
+
+TEST(Manifest, CountsOfRowsStandInAVectorOfI32) {
+  PlanManifest plan = example();
+  plan.tensors[1].countedBy = "lengths";
+  plan.tensors[1].countUnit = 64;
+  std::string error;
+  EXPECT_FALSE(parseManifest(toJson(plan), &error));
+  EXPECT_EQ(error, "manifest: /tensors/1/countedBy: `lengths` cannot count the numbers of `depth`");
+  plan.tensors.push_back({"lengths", ElementType::I32, ArgumentRole::Input, {size("batch")}, {}, false, {}, {}, 1, 4});
+  auto read = parseManifest(toJson(plan), &error);
+  ASSERT_TRUE(read) << error;
+  EXPECT_EQ(read->tensor("depth")->countedBy, "lengths");
+  EXPECT_EQ(read->tensor("depth")->countUnit, 64u);
 }
 
 TEST(Manifest, SaysWhereF32IsRounded) {
