@@ -214,7 +214,9 @@ Value ExprEmitter::emitDropout(const TypedExpr *expr) {
   Value random = ir::RandomOp::create(builder, location, values[2], values[3]);
   Value keeps = arith::CmpFOp::create(builder, location, arith::CmpFPredicate::OGE, random, values[1]);
   Value one = constant(location, 1, values[0].getType()), zero = constant(location, 0, values[0].getType());
-  Value kept = arith::DivFOp::create(builder, location, values[0], arith::SubFOp::create(builder, location, one, values[1]));
+  Value share = arith::SubFOp::create(builder, location, one, values[1]);
+  Value factor = arith::DivFOp::create(builder, location, one, share); // the same for all points
+  Value kept = arith::MulFOp::create(builder, location, values[0], factor);
   return arith::SelectOp::create(builder, location, keeps, kept, zero);
 }
 

@@ -309,7 +309,7 @@ Value AttentionKernel::convert(Value fragment, Type element) {
 Value AttentionKernel::loadRows(const Side &side, const Frame &frame, Value end, tile::FragType type) {
   bool ofQuery = side.rowIndex == ir::IndexKind::q_idx;
   RowAddress at = ofQuery ? scope.rows().queryRows(frame.rowBase, side.head, /*isStored=*/false)
-                          : scope.rows().keyRows(builder, frame.rowBase, side.head, end);
+                          : scope.rows().keyRows(builder, side.tensor, frame.rowBase, side.head, end);
   return tile::LoadOp::create(builder, location, type, side.tensor, at.indices, builder.getI32IntegerAttr(at.dim), at.limit,
                               ofQuery ? packAttr() : IntegerAttr(), at.pages);
 }
@@ -386,8 +386,8 @@ LogicalResult AttentionKernel::writeLoop() {
     rowSum = tile::SplatOp::create(builder, location, cast<tile::FragType>(zeroRow.getType()), llvm::APFloat(1.0f));
   Value acc = zeroAcc;
   if (linear) {
-    acc = linear->startOfAcc(scope, builder, stateTensors[0], queryOperands, stateBlocks, zeroAcc);
     rowSum = linear->startOfRowSum(scope, builder, stateTensors.back(), queryOperands, stateBlocks, zeroRow);
+    acc = linear->startOfAcc(scope, builder, stateTensors[0], queryOperands, stateBlocks, zeroAcc);
     if (!acc || !rowSum)
       return failure();
   }

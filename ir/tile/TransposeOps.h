@@ -1,0 +1,11 @@
+// Operation of the dialect `tile` that turns fragments over. What it means is said in TransposeOps.td.
+#pragma once
+
+#include "ir/tile/TileDialect.h"
+
+// What mlir-tblgen writes does not name all arguments it has.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#define GET_OP_CLASSES
+#include "ir/tile/TransposeOps.h.inc"
+#pragma GCC diagnostic pop
