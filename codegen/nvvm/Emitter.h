@@ -94,6 +94,12 @@ public:
   Value decodeFloat8(Value bits, bool e5m2);
   /// Bytes 2·half and 2·half + 1 of a word of 8-bit floats as a register of two `to` (f16 or bf16); exact.
   Value widenFloat8(mlir::Type from, mlir::Type to, Value word, int half);
+  /// The same where neither is NaN or infinite.
+  Value widenFiniteFloat8(mlir::Type from, mlir::Type to, Value word, int half);
+  /// The same by the instruction that newer targets have, to f16.
+  Value convertFloat8(mlir::Type from, Value word, int half);
+  /// Not 0 if one of the four numbers of a word is NaN or infinite.
+  Value notFiniteFloat8(mlir::Type from, Value word);
   /// Two f32 rounded to nearest even into the lowest 16 bits; what is beyond the numbers of `element` becomes the largest.
   Value packFloat8(mlir::Type element, Value low, Value high);
 
@@ -178,6 +184,7 @@ private:
   Value intrinsic(llvm::StringRef name, mlir::Type result, llvm::ArrayRef<Value> operands);
   Value pureAssembly(llvm::StringRef text, llvm::StringRef constraints, llvm::ArrayRef<Value> operands, mlir::Type result);
   Value narrowToFloat8(mlir::Type element, Value number);
+  Value placeFloat8(Value word, int half);
 };
 
 } // namespace attn::codegen

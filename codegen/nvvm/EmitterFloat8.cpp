@@ -48,19 +48,43 @@ Value Emitter::pureAssembly(llvm::StringRef text, llvm::StringRef constraints, l
       .getRes();
 }
 
-Value Emitter::widenFloat8(mlir::Type from, mlir::Type to, Value word, int half) {
-  // Bytes 2·half and 2·half + 1 as the upper bytes of the two halves.
-  Value placed = intrinsic("llvm.nvvm.prmt", i32Type(), {word, i32(0), i32(half == 0 ? 0x1404 : 0x3424)});
+/// Bytes 2·half and 2·half + 1 as the upper bytes of the two halves.
+Value Emitter::placeFloat8(Value word, int half) {
+  return intrinsic("llvm.nvvm.prmt", i32Type(), {word, i32(0), i32(half == 0 ? 0x1404 : 0x3424)});
+}
+
+Value Emitter::widenFiniteFloat8(mlir::Type from, mlir::Type to, Value word, int half) {
+  Value placed = placeFloat8(word, half);
   if (mlir::isa<mlir::Float8E5M2Type>(from) && to.isF16())
     return placed;
   Widening form = wideningOf(from, to);
   Value magnitude = iand(lshr(placed, i32(form.shift)), i32(form.magnitude));
   Value moved = ior(iand(placed, i32(both(0x8000))), magnitude);
-  Value number = to.isF16() ? pureAssembly("mul.f16x2 $0, $1, $2;", "=r,r,r", {moved, i32(form.factor)}, i32Type())
-                            : pureAssembly("fma.rn.bf16x2 $0, $1, $2, $3;", "=r,r,r,r",
-                                           {moved, i32(form.factor), i32(both(0x8000))}, i32Type());
+  if (to.isF16())
+    return pureAssembly("mul.f16x2 $0, $1, $2;", "=r,r,r", {moved, i32(form.factor)}, i32Type());
+  return pureAssembly("fma.rn.bf16x2 $0, $1, $2, $3;", "=r,r,r,r", {moved, i32(form.factor), i32(both(0x8000))}, i32Type());
+}
+
+Value Emitter::widenFloat8(mlir::Type from, mlir::Type to, Value word, int half) {
+  Value number = widenFiniteFloat8(from, to, word, half);
+  if (mlir::isa<mlir::Float8E5M2Type>(from) && to.isF16())
+    return number;
+  Widening form = wideningOf(from, to);
+  Value magnitude = iand(lshr(placeFloat8(word, half), i32(form.shift)), i32(form.magnitude));
   Value carried = iand(lshr(iadd(magnitude, i32(form.step)), i32(1)), i32(form.carry));
   return ior(number, imul(carried, i32(form.spread)));
+}
+
+Value Emitter::convertFloat8(mlir::Type from, Value word, int half) {
+  Value pair = truncateInt(half == 0 ? word : lshr(word, i32(16)), i16Type());
+  const char *text = mlir::isa<mlir::Float8E4M3FNType>(from) ? "cvt.rn.f16x2.e4m3x2 $0, $1;" : "cvt.rn.f16x2.e5m2x2 $0, $1;";
+  return pureAssembly(text, "=r,h", {pair}, i32Type());
+}
+
+/// From the least magnitude without meaning as a number on, adding what is missing to 128 carries into the sign's bit.
+Value Emitter::notFiniteFloat8(mlir::Type from, Value word) {
+  std::int64_t missing = mlir::isa<mlir::Float8E4M3FNType>(from) ? 0x01010101 : 0x04040404;
+  return iand(iadd(iand(word, i32(0x7f7f7f7f)), i32(missing)), i32(0x80808080));
 }
 
 /// The magnitude of an f32 is rounded in its bits, to even; below the smallest normal number an addition rounds it to a

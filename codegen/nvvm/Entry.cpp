@@ -13,6 +13,7 @@
 
 #include "ir/attn/AttnDialect.h"
 #include "ir/tile/PlanAttributes.h"
+#include "support/GpuTarget.h"
 
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
@@ -261,6 +262,9 @@ static llvm::LogicalResult convertControlFlow(LLVM::LLVMFuncOp function, KernelC
   return mlir::applyFullConversion(function, target, std::move(patterns));
 }
 
+/// From which PTX version on `cvt` takes 8-bit floats, times ten; on sm_89 a later one than that target's lowest.
+static constexpr unsigned kPtxOfFloat8 = 80;
+
 llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
   auto warps = kernel->getAttrOfType<mlir::IntegerAttr>(tile::kWarpsAttr);
   if (!warps)
@@ -278,12 +282,16 @@ llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
   unsigned blockWarps = warpsOfBlock(kernel);
   auto parts = kernel->getAttrOfType<mlir::IntegerAttr>(tile::kPartsAttr);
   bool roundsToTf32 = kernel->hasAttr(tile::kTf32Attr);
+  auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
+  const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
+  bool convertsFloat8 = gpu && gpu->hasFp8 && gpu->ptxVersion >= kPtxOfFloat8;
   KernelFrame frame(kernel, blockWarps);
   frame.build();
   KernelContext context(frame.constantAnchor, frame.entryAnchor, frame.sharedBase, blockWarps);
   context.setPositions(collectPositions(frame.function));
   context.setParts(parts ? static_cast<unsigned>(parts.getInt()) : 1);
   context.setRoundsToTf32(roundsToTf32);
+  context.setConvertsFloat8(convertsFloat8);
   if (isSpecialized) {
     roles->maps = std::move(frame.maps);
     context.setRoles(std::move(*roles));

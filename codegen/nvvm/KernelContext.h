@@ -84,6 +84,9 @@ public:
   const RoleFacts &roles() const { return *roleFacts; }
   /// Whether products of f32 operands round them to tf32.
   void setRoundsToTf32(bool value) { toTf32 = value; }
+  /// Whether the target has instructions that convert 8-bit floats.
+  void setConvertsFloat8(bool value) { float8Instructions = value; }
+  bool convertsFloat8() const { return float8Instructions; }
   bool roundsToTf32() const { return toTf32; }
   /// Says where the values that the current role computes once go: behind its change of registers.
   void setAnchor(mlir::Operation *anchor);
@@ -127,7 +130,7 @@ private:
   WarpRange current;
   unsigned partCount = 1;
   std::optional<RoleFacts> roleFacts;
-  bool toTf32 = false;
+  bool toTf32 = false, float8Instructions = false;
   std::map<std::string, mlir::Value> entryValues;
   llvm::DenseSet<mlir::Value> positions;
 };

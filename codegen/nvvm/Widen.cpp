@@ -51,26 +51,66 @@ public:
 private:
   void widenRow(int first) {
     for (int pass = 0; pass < passes; ++pass) {
-      auto words = e.loadWords(place(from, source, first, pass * lanesPerRow * kNumbers, kNumbers), 4);
-      for (int part : {0, 1}) {
-        llvm::SmallVector<Value> wide;
-        for (int word : {2 * part, 2 * part + 1})
-          for (int half : {0, 1})
-            wide.push_back(e.widenFloat8(from.getElementType(), to.getElementType(), words[word], half));
-        e.storeWords(wide, place(to, target, first, pass * lanesPerRow * kNumbers + part * kNumbers / 2, kNumbers));
-      }
+      int column = pass * lanesPerRow * kNumbers;
+      Value words[4];
+      for (int part : {0, 1})
+        for (auto [i, word] : llvm::enumerate(e.loadWords(place(from, source, first, column, part), 2)))
+          words[2 * part + static_cast<int>(i)] = word;
+      bool isWhole = kernel.convertsFloat8() && to.getElementType().isF16();
+      for (int part : {0, 1})
+        store(words, first, column, part, [&](Value word, int half) {
+          return isWhole ? e.convertFloat8(from.getElementType(), word, half)
+                         : e.widenFiniteFloat8(from.getElementType(), to.getElementType(), word, half);
+        });
+      if (!isWhole && !(mlir::isa<mlir::Float8E5M2Type>(from.getElementType()) && to.getElementType().isF16()))
+        storeNotFinite(words, first, column);
     }
   }
 
-  /// Address of column `column` + `step` · chunk of row `first` + row. If passes keep row % 8, only a constant separates them.
-  Value place(tile::BufferType type, Value buffer, int first, int column, int step) {
+  template <class Widen> void store(llvm::ArrayRef<Value> words, int first, int column, int part, Widen widen) {
+    llvm::SmallVector<Value> wide;
+    for (int word : {2 * part, 2 * part + 1})
+      for (int half : {0, 1})
+        wide.push_back(widen(words[word], half));
+    e.storeWords(wide, place(to, target, first, column, part));
+  }
+
+  /// What is not finite is rare: a chunk with such a number is written again, as a whole.
+  void storeNotFinite(llvm::ArrayRef<Value> words, int first, int column) {
+    Value found;
+    for (Value word : words) {
+      Value of = e.notFiniteFloat8(from.getElementType(), word);
+      found = found ? e.ior(found, of) : of;
+    }
+    auto branch = mlir::scf::IfOp::create(e.builder, e.location, e.icmp(Compare::Ne, found, e.i32(0)), /*withElseRegion=*/false);
+    mlir::OpBuilder::InsertionGuard restore(e.builder);
+    e.builder.setInsertionPointToStart(branch.thenBlock());
+    for (int part : {0, 1})
+      store(words, first, column, part, [&](Value word, int half) {
+        return e.widenFloat8(from.getElementType(), to.getElementType(), word, half);
+      });
+  }
+
+  /// The half of its chunk that a thread takes first. Where a row of results fills all banks twice, the threads of its second
+  /// half and those of every other row begin with the upper one: then neither reads nor writes meet in a bank.
+  Value firstHalf(Emitter &entry) {
+    if (lanesPerRow % 8 != 0)
+      return entry.i32(0);
+    return entry.iand(entry.ixor(entry.lshr(chunk, entry.i32(2)), row), entry.i32(1));
+  }
+
+  /// Address of the 8 numbers that a thread takes as its part `part` of the chunk whose first column is `column` for chunk 0, in row
+  /// `first` + row. If passes keep row % 8, only a constant separates them.
+  Value place(tile::BufferType type, Value buffer, int first, int column, int part) {
     bool isConstant = rowsPerPass % 8 == 0;
     std::int64_t elementBytes = type.getElementType().getIntOrFloatBitWidth() / 8;
     std::int64_t pitch = tile::rowPitch(type.getShape(), type.getElementType(), type.getSmem()) * elementBytes;
-    std::string key = fmt::format("widen place {} {} {} {} {} {} {}", elementBytes, type.getSmem().getSwizzle(), pitch, type.getShape()[0],
-                                  lanesPerRow, isConstant ? 0 : first, column);
+    std::string key = fmt::format("widen place {} {} {} {} {} {} {} {}", elementBytes, type.getSmem().getSwizzle(), pitch,
+                                  type.getShape()[0], lanesPerRow, isConstant ? 0 : first, column, part);
     Value base = kernel.atEntry(key, [&](Emitter &entry) {
-      Value element = entry.iadd(entry.imul(chunk, entry.i32(step)), entry.i32(column));
+      Value half = entry.ixor(firstHalf(entry), entry.i32(part));
+      Value element = entry.iadd(entry.iadd(entry.imul(chunk, entry.i32(kNumbers)), entry.i32(column)),
+                                 entry.imul(half, entry.i32(kNumbers / 2)));
       Value offset = kernel.elementOffset(entry, type, {entry.iadd(row, entry.i32(isConstant ? 0 : first)), element});
       return entry.offset(kernel.sharedBase(), offset);
     });

@@ -12,10 +12,13 @@
 //   attn.attention … key(%key) key { A; B }          →     %r = attn.transform %key over key row { A; B }
 //                                                          attn.attention … key(%r)
 //
-// Values of a masked attention go out as well: a value that is not finite is looked up again (convert/HiddenValues.h), for
-// which it must lie in memory as it is multiplied. It stays if it depends on the query head, makes several vectors, or rows that are no multiple of 8. A transform with
-// another user stays as it is. Of rows with more than 256 channels no region stays in the kernel (WideHeads.h), unless it
-// makes a value the first channels of its key: no row is computed then. Guarantees: the same when run again.
+// What is made of rows in pages lies out of them, [batch, kv_len, heads, dim] of the padded length.
+//
+// Values always go out: one that is not finite is looked up again (convert/HiddenValues.h), for which it must lie in memory
+// as it is multiplied; and beside sums of 256 channels no registers are left to change a block of them. They stay if that
+// depends on the query head, makes several vectors, or rows that are no multiple of 8. A transform with another user stays as
+// it is. Of rows with more than 256 channels no region stays in the kernel (WideHeads.h), unless it makes a value the first
+// channels of its key: no row is computed then. Guarantees: the same when run again.
 #include "ir/attn/AttnDialect.h"
 #include "ir/attn/ProductTypes.h"
 #include "passes/Passes.h"
@@ -75,7 +78,8 @@ static void explain(ir::AttentionOp op) {
   };
   say(op.getQueryRegion(), "query", "once a tile");
   say(op.getKeyRegion(), "key", "each time a tile is visited");
-  say(op.getValueRegion(), "value", "each time a tile is visited");
+  if (!isWide(op) || !isValueInKey(op))
+    say(op.getValueRegion(), "value", "each time a tile is visited");
 }
 
 /// Whether a row region costs more than a few products an element.
@@ -94,9 +98,7 @@ static bool dependsOnQueryHead(Region &region) {
 
 /// Makes a row region a kernel of its own, where that is cheaper or needed.
 static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, StringRef name, ir::RowSide side = ir::RowSide::key) {
-  Type weighted = ir::weightedType(op); // f32 is always looked through (passes/convert/HiddenValues.h)
-  bool isLookedUp = operand.get() == op.getValue() && (!op.getMask().empty() || (weighted && weighted.isF32()));
-  if (region.empty() || !(isExpensive(region) || isLookedUp || isWide(op)))
+  if (region.empty() || !(isExpensive(region) || &operand == &op.getValueMutable() || isWide(op)))
     return;
   auto stays = [&](const Twine &why) {
     remark(op, RemarkCategory::Fusion, ("`" + name + "` has no kernel of its own: " + why).str());
@@ -109,15 +111,17 @@ static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, Str
     return stays("it depends on the query head");
   if (length % 8 != 0)
     return stays("its rows are no multiple of 8 channels");
-  if (!op.getPaged().empty() && side == ir::RowSide::key)
-    return stays("its rows lie in pages, which requests may share");
   OpBuilder builder(op);
   auto stored = cast<ir::AttnTensorType>(operand.get().getType());
   SmallVector<Attribute> sizes(stored.getSizes());
   sizes.back() = ir::sizeAttr(op.getContext(), SizeExpr::number(length));
+  if (!op.getPaged().empty() && side == ir::RowSide::key) { // out of pages, which requests may share
+    sizes[0] = ir::sizeAttr(op.getContext(), SizeExpr::name("batch"));
+    sizes[1] = ir::sizeAttr(op.getContext(), SizeExpr::name("kv_len"));
+  }
   // Changed rows of 8-bit floats are kept as they will be multiplied.
-  Type element = stored.getElementType();
-  if (Type wide = operand.get() == op.getValue() ? ir::weightedType(op) : ir::featureType(op); wide && ir::isFloat8(element))
+  Type element = stored.getElementType(), beside = op.getProbsElementType();
+  if (Type wide = operand.get() == op.getValue() ? ir::productType(beside, element) : ir::featureType(op); wide && ir::isFloat8(element))
     element = wide;
   auto type = ir::AttnTensorType::get(op.getContext(), sizes, element, false);
   auto transform = ir::TransformOp::create(builder, yield->getLoc(), type, operand.get(), side);

@@ -130,6 +130,15 @@ static unsigned queryFeatures(ir::AttentionOp op) { return static_cast<unsigned>
 /// A counter and a key of Philox, and the words of two tiles of columns.
 static constexpr int64_t kRandomRegisters = 16;
 
+/// Whether all that is added to a product of tiles is a function of the distance, with which the product then begins (BuildStrips).
+static bool beginsWithDistance(ir::AttentionOp op, Distances &distances) {
+  if (op.getScore().empty())
+    return false;
+  auto scaled = ir::yieldedBy(op.getScore())[0].getDefiningOp<arith::MulFOp>();
+  auto sum = scaled ? scaled.getLhs().getDefiningOp<arith::AddFOp>() : arith::AddFOp();
+  return sum && sum.getLhs().getDefiningOp<ir::DotOp>() && distances.kindOf(sum.getRhs()) == PointKind::Distance;
+}
+
 /// Registers for 16 rows of queries that the mathematics of a point takes beside its scores: addresses and words of tables
 /// in flight, and what divisions and comparisons of numbers keep. From what ptxas 13.0 was seen to spill with
 /// tests/conformance/Cases.def.
@@ -170,9 +179,12 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Sc
     region->walk(add);
   if (isBesideProducts && registers > 0) // what is kept from key to key, once there is any
     registers += 20;
-  if (hasStrip) // with roles the producer builds it with registers of the consumers
-    registers += isBesideProducts && schedule.warps == 8 ? 12 : 8;
-  if (!isBesideProducts && factorOfLaunch)
+  bool begins = beginsWithDistance(op, distances);
+  if (hasStrip && isBesideProducts && schedule.warps == 8) // the producer builds it with registers of the consumers
+    registers += 12;
+  else if (hasStrip && (isBesideProducts || !begins))
+    registers += 8;
+  if (!isBesideProducts && factorOfLaunch && !begins)
     registers += 4;
   return registers;
 }
@@ -229,7 +241,7 @@ static constexpr int64_t kDiagonalRegisters = 40;
 
 /// Registers while a block of keys or values that the kernel changes is in them, beside acc; 0 where it changes none.
 static int64_t changedRowRegisters(ir::AttentionOp op, Region &region, int64_t length, const ir::Schedule &schedule) {
-  if (region.empty())
+  if (region.empty() || isWide(op)) // of wide rows the kernel computes none
     return 0;
   int64_t acc = schedule.blockM / schedule.warps / 16 * op.getValueRowLength() / 2;
   return acc + llvm::divideCeil(schedule.blockN, 16 * schedule.warps) * length / 2 + 8; // and numbers of the rows
@@ -437,9 +449,15 @@ static int64_t packedRowRegisters(ir::AttentionOp op, int64_t pack) {
   return scoreRegisters(op) > 0 ? 48 : 12;
 }
 
+/// Whether blocks of keys are cut into pieces smaller than their pages and than 64 rows: each is a copy of its own.
+static bool cutsPages(ir::AttentionOp op, const TableRow &row) {
+  return !op.getPaged().empty() && row.family == MmaFamily::Wgmma &&
+         row.schedule.blockN % std::min<int64_t>(static_cast<int64_t>(*op.getPageSize()), 64) != 0;
+}
+
 /// The first row that fits; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
 static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack, int64_t chunked) {
-  std::optional<TableRow> leanest;
+  std::optional<TableRow> leanest, cutting;
   for (TableRow row : kTable) {
     row.schedule.pack = row.isWide ? packOfWide(pack, row.schedule.blockM) : pack;
     row.schedule.chunked = chunked;
@@ -451,14 +469,18 @@ static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, i
                  (row.values == ValuePlace::Own || isValueInKey(op));
     if (!isFor || !fits)
       continue;
+    if (cutsPages(op, row)) {
+      cutting = cutting.value_or(row);
+      continue;
+    }
     int64_t registers = predictRegisters(op, row.schedule, row.family);
     if (registers + packedRowRegisters(op, pack) <= fragmentRegisters(row.family, row.schedule))
       return row;
     if (!leanest || registers < predictRegisters(op, leanest->schedule, row.family))
       leanest = row;
   }
-  if (leanest)
-    return *leanest;
+  if (leanest || cutting)
+    return leanest ? *leanest : *cutting;
   return op.emitOpError() << "no schedule for head_dim " << op.getHeadDim() << " and head_dim_v "
                         << op.getValueRowLength() << " on " << StringRef(target.name);
 }

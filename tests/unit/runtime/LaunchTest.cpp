@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <numeric>
 
 namespace attn {
@@ -111,6 +112,20 @@ TEST_F(LaunchTest, ChecksThatExtentsAgree) {
 TEST_F(LaunchTest, ChecksRangesOfScalars) {
   EXPECT_EQ(refusal({{"x", x()}, {"order", order()}, {"out", out()}, {"scale", 1.0}, {"group", 1}, {"shift", 101}}),
             "`shift`: 101 is out of -8..`cols` = 100");
+}
+
+TEST_F(LaunchTest, ChecksThatScalesArePositive) {
+  std::string manifest = testing::affineManifest();
+  const std::string scale = "{\"name\": \"scale\", \"type\": \"f32\"";
+  manifest.insert(manifest.find(scale) + scale.size(), ", \"positive\": true");
+  auto module = Module::fromPtx(*device, testing::kAffinePtx, manifest);
+  ASSERT_TRUE(module) << module.status().message();
+  plan = *module->plan();
+  auto with = [&](double value) { return refusal({{"x", x()}, {"order", order()}, {"out", out()}, {"scale", value}, {"group", 1}}); };
+  EXPECT_EQ(with(0), "`scale`: 0 is no scale, which is a number above 0");
+  EXPECT_EQ(with(-1.5), "`scale`: -1.5 is no scale, which is a number above 0");
+  EXPECT_EQ(with(std::numeric_limits<double>::infinity()), "`scale`: inf is no scale, which is a number above 0");
+  EXPECT_TRUE(launch({{"x", x()}, {"order", order()}, {"out", out()}, {"scale", 1e-30}, {"group", 1}}));
 }
 
 TEST_F(LaunchTest, ChecksAddressesStridesAndAlignment) {
