@@ -67,19 +67,18 @@ template <class Ops, class V> V exp(Ops &o, V x) {
 template <class Ops, class V> V sigmoid(Ops &o, V x) { return o.rcp(o.fadd(exp(o, o.fneg(x)), o.f32(1.0))); }
 
 /// -1/(1 + e), e ≥ 0, to 2^-24 of 1: `tanh` as 1 + 2 · this, where its absolute error counts.
-template <class Ops, class V> V negatedLogistic(Ops &o, V e) { return o.rcp(o.fneg(o.fadd(e, o.f32(1.0)))); }
+template <class Ops, class V> V negatedLogistic(Ops &o, V e) { return o.rcp(o.fsub(o.f32(-1.0), e)); }
 
 /// The same of four by one reciprocal: that of their product, which must be a number of f32. So what is beyond 2^30 counts as that;
 /// a NaN spreads.
 template <class Ops, class V> std::array<V, 4> negatedLogistics(Ops &o, std::array<V, 4> e) {
-  V one = o.f32(1.0);
   for (V &each : e)
     each = o.minimum(each, o.f32(0x1p30));
-  V a = o.fadd(e[0], one), c = o.fadd(e[2], one);
-  V ab = o.fma(a, e[1], a), cd = o.fma(c, e[3], c);
-  V all = o.rcp(o.fneg(o.fmul(ab, cd)));
+  V a = o.fsub(o.f32(-1.0), e[0]), c = o.fsub(o.f32(-1.0), e[2]);
+  V ab = o.fma(a, e[1], a), cd = o.fma(c, e[3], c); // each below 0, their product above
+  V all = o.rcp(o.fmul(ab, cd));
   V ofAb = o.fmul(all, cd), ofCd = o.fmul(all, ab);
-  return {o.fma(ofAb, e[1], ofAb), o.fmul(ofAb, a), o.fma(ofCd, e[3], ofCd), o.fmul(ofCd, c)};
+  return {o.fma(ofAb, e[1], ofAb), o.fma(ofAb, e[0], ofAb), o.fma(ofCd, e[3], ofCd), o.fma(ofCd, e[2], ofCd)};
 }
 
 /// Odd polynomial near 0, 1 - 2/(e^2x + 1) beyond.

@@ -12,6 +12,7 @@
 #include "passes/RelativeRows.h"
 #include "passes/Remarks.h"
 #include "passes/attn/ChunkedForm.h"
+#include "passes/attn/DiagonalBudget.h"
 #include "passes/attn/BalanceUnits.h"
 #include "passes/attn/IndexUses.h"
 #include "passes/attn/LookupBudget.h"
@@ -223,22 +224,6 @@ static int64_t furtherProducts(ir::AttentionOp op) {
   return std::max<int64_t>(products - 1, weights - 1);
 }
 
-/// Registers for 16 rows of queries while products with a row a diagonal are made, with 16 columns more than scores have and
-/// before probs are; and scores of their own where they are not added to others.
-static int64_t diagonalRegisters(ir::AttentionOp op, const ir::Schedule &schedule) {
-  SmallVector<RelativeProduct> products = findRelativeProducts(op.getScore(), queryFeatures(op));
-  int64_t registers = products.empty() ? 0 : schedule.blockN / 4 + 8;
-  for (RelativeProduct &product : products)
-    if (!product.dot->hasOneUse() || !isa<arith::AddFOp>(*product.dot->user_begin()))
-      registers += schedule.blockN / 2;
-  if (!rowsAddedToValue(op.getWeight()).empty()) // probs by diagonals
-    registers += schedule.blockN / 4 + 4;
-  return registers;
-}
-
-/// Addresses and lanes of diagonals.
-static constexpr int64_t kDiagonalRegisters = 40;
-
 /// Registers while a block of keys or values that the kernel changes is in them, beside acc; 0 where it changes none.
 static int64_t changedRowRegisters(ir::AttentionOp op, Region &region, int64_t length, const ir::Schedule &schedule) {
   if (region.empty() || isWide(op)) // of wide rows the kernel computes none
@@ -253,6 +238,11 @@ static int64_t storeRegisters(ir::AttentionOp op, MmaFamily family) {
   Value out = op.getOutput("out");
   bool isWider = out && cast<ir::AttnTensorType>(out.getType()).getElementType().isF32() && !isFloat32(op);
   return family == MmaFamily::MmaSync && isWider && op.getMask().empty() ? 1 : 0;
+}
+
+/// Addresses of pages, strides and the row of the table, where threads copy beside their products.
+static int64_t pageRegisters(ir::AttentionOp op, MmaFamily family) {
+  return family == MmaFamily::MmaSync && !op.getPaged().empty() ? 16 : 0;
 }
 
 /// Registers a thread that scores, probs and acc take, or the rows of queries before.
@@ -271,11 +261,11 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
   int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim()) + rowRegisters(op.getQueryRegion());
   for (Type feature : op.getQueryFeatureTypes())
     before = std::max(before, op.getQueryRegion().empty() ? 0 : half(cast<VectorType>(feature).getNumElements()));
-  int64_t diagonals = hasRelativeRows(op) ? kDiagonalRegisters : 0;
+  int64_t diagonals = diagonalOperandRegisters(op);
   int64_t keys = changedRowRegisters(op, op.getKeyRegion(), op.getHeadDim(), schedule);
   if (family == MmaFamily::Wgmma && keys > 0) // beside the probs of the block before, and numbers that are read for the rows
     keys += rowSlots * schedule.blockN / 4 + half(op.getHeadDim());
-  return producerRegisters(op, family, schedule) +
+  return producerRegisters(op, family, schedule) + pageRegisters(op, family) +
          std::max({rowSlots * std::max(loop, before) + diagonals, tableRegisters(op, schedule), keys,
                    changedRowRegisters(op, op.getValueRegion(), op.getValueRowLength(), schedule) + rowSlots * schedule.blockN / 4});
 }

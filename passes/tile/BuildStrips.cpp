@@ -195,11 +195,10 @@ struct BuildStrips final : impl::BuildStripsBase<BuildStrips> {
         maps.push_back({map, loop});
     });
     auto count = static_cast<unsigned>(stages.getInt());
-    bool hasProducer = multipliesByWarpgroups(kernel);
     for (auto [map, loop] : maps) {
-      SmallVector<Value> values = StripFinder(map.getBody(), /*takesCheap=*/hasProducer).find();
+      SmallVector<Value> values = StripFinder(map.getBody(), /*takesCheap=*/true).find();
       tile::DotOp dot = values.size() == 1 ? productBeside(map, values.front()) : tile::DotOp();
-      if (hasProducer && !dot)
+      if (!dot)
         values = StripFinder(map.getBody(), /*takesCheap=*/false).find();
       for (Value value : values)
         buildStrip(kernel, loop, map, dot, value, count);

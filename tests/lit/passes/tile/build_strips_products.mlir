@@ -39,8 +39,8 @@ module attributes {tile.target = #tile.target<"sm_80">} {
   // CHECK-LABEL: func.func @scaled
   // CHECK: tile.dot
   // CHECK: tile.map
-  // CHECK: arith.mulf
   // CHECK: tile.at
+  // CHECK: arith.mulf
   func.func @scaled(%table: !table {attn.name = "table"}, %n: i32, %c: f32, %out: !out {attn.name = "out", tile.output}) attributes {tile.kernel, tile.warps = 4 : i32, tile.stages = 1 : i32} {
     %zero = arith.constant 0 : i32   %one = arith.constant 1 : i32   %half = arith.constant 32 : i32
     %none = tile.splat 0.0 : !acc   %q = tile.alloc : !q   %k = tile.alloc : !k
