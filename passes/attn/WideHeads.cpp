@@ -1,6 +1,7 @@
 // See WideHeads.h.
 #include "passes/attn/WideHeads.h"
 
+#include "ir/attn/ProductTypes.h"
 #include "passes/WideRows.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -70,8 +71,15 @@ LogicalResult checkWideHeads(ir::AttentionOp op, const GpuTarget &target) {
   Type element = op.getQueryType().getElementType();
   if (!element.isF16() && !element.isBF16())
     return refuse(op, "a dtype other than `f16` and `bf16` is");
+  Value out = op.getOutput("out");
+  if (out && cast<ir::AttnTensorType>(out.getType()).getElementType().getIntOrFloatBitWidth() != 16) // goes through a buffer
+    return refuse(op, "an `out` of other than 16 bits is");
+  if (isValueInKey(op) && ir::featureType(op) != ir::weightedType(op))
+    return refuse(op, "`value` of `key` beside probs and queries of two types is");
   if (op.getWeights() != ir::Weights::softmax)
     return refuse(op, "weights other than `softmax` are");
+  if (!op.getWeight().empty() && ir::yieldedBy(op.getWeight())[1] != op.getWeight().getArgument(1))
+    return refuse(op.getWeight().front().getTerminator(), "a table added to `value` is");
   SmallVector<ir::DotOp> dots;
   Operation *sum = nullptr;
   op.getScore().walk([&](Operation *inner) {

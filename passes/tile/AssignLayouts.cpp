@@ -19,6 +19,7 @@
 #include "ir/tile/TileLayouts.h"
 #include "ir/tile/TransposeOps.h"
 #include "passes/Passes.h"
+#include "passes/tile/LoopFacts.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -165,6 +166,11 @@ void LayoutAssignment::combineMaximum(tile::SoftmaxStepOp step) {
   Value own = tile::ReduceOp::create(builder, location, tile::ReduceKind::max, step.getScores(), none);
   Value all = tile::CombineOp::create(builder, location, type, tile::ReduceKind::max, own, scratchOf(type));
   step.getBlockMaxMutable().assign(all);
+  // Sums of that many columns are scaled where a row's maximum has grown, not for each block (OverlapDots).
+  auto loop = dyn_cast<scf::ForOp>(step->getParentOp());
+  bool isMultiplied = !llvm::all_of(step.getProbs().getUsers(), [](Operation *user) { return isa<tile::ConvertOp>(user); });
+  if (loop && !isMultiplied && maximumServesSumsAlone(step, loop))
+    step.setLazy(APFloat(kRescaleAbove));
 }
 
 /// A sum over all columns: what each thread has of it, then all.

@@ -30,6 +30,21 @@ bool countsFromZero(scf::ForOp loop) {
          matchPattern(loop.getStep(), m_ConstantInt(&step)) && step.isOne();
 }
 
+/// Whether the last maximum is used to finish the sums only, be it after a shift.
+static bool finishesSums(Value rowMax) {
+  return llvm::all_of(rowMax.getUsers(), [](Operation *user) {
+    return isa<tile::FinishOp>(user) || (isa<tile::MapOp>(user) && finishesSums(user->getResult(0)));
+  });
+}
+
+bool maximumServesSumsAlone(tile::SoftmaxStepOp step, scf::ForOp loop) {
+  auto yield = cast<scf::YieldOp>(loop.getBody()->getTerminator());
+  for (auto [yielded, result] : llvm::zip(yield.getOperands(), loop.getResults()))
+    if (yielded == step.getNewRowMax() && !finishesSums(result))
+      return false;
+  return llvm::all_of(step.getNewRowMax().getUsers(), [&](Operation *user) { return user == yield; });
+}
+
 bool multipliesByWarpgroups(func::FuncOp kernel) {
   auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
   const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;

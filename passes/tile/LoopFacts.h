@@ -29,6 +29,12 @@ bool copiesPagesByMap(tile::FillOp fill);
 /// Whether a scalar costs more than a few instructions: a read of memory, a division, a transcendental function.
 bool isExpensive(mlir::Operation *op);
 
+/// A running sum is brought down only when the maximum that it counts from has grown by more than this, in log2 units: weights
+/// are as large as 2^8 then, of f16's 2^15.
+inline constexpr float kRescaleAbove = 8;
+/// Whether the running maximum of a softmax in `loop` serves its sums alone, which then may count from a smaller one.
+bool maximumServesSumsAlone(tile::SoftmaxStepOp step, mlir::scf::ForOp loop);
+
 /// Copies what `value` is computed from inside `loop`, with the loop's count mapped in `mapping` to another value.
 mlir::Value cloneForIteration(mlir::OpBuilder &builder, mlir::scf::ForOp loop, mlir::Value value,
                               mlir::IRMapping &mapping);

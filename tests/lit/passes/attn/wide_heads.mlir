@@ -11,7 +11,6 @@ func.func @latent(%query: !q, %key: !k) -> !o attributes {attn.plan} {
     attn.yield %y : vector<512xf32> }
   // expected-remark @below {{fusion: the transform of `value` moves into the kernel}}
   // expected-remark @below {{fusion: `value` is read as a part of `key`, which is copied once for both}}
-  // expected-remark @below {{fusion: rows of `value` are transformed in the kernel}}
   // expected-remark @below {{schedule: block_m 64, block_n 64, stages 2, warps 8: two warpgroups have half of the 512 columns each}}
   // expected-remark @below {{schedule: 64 query heads of a key head share tiles, 1 queries each}}
   // expected-remark @below {{schedule: scores and sums are cut by column into 2 parts, each of which 4 warps hold}}
