@@ -43,6 +43,33 @@ module attributes {tile.target = #target} {
     return
   }
 
+  // A place in what each row looks up for itself: the costly index is read from the strip, the rest is the row's own.
+  // CHECK-LABEL: func.func @index_of_distances
+  // CHECK: %[[RING:.*]] = tile.ring : !ring1_95xi32
+  // CHECK: tile.build %[[RING]]
+  // CHECK: arith.divsi
+  // CHECK: tile.yield %{{.*}} : i32
+  // CHECK: %[[STRIP:.*]] = tile.await %[[RING]]
+  // CHECK: %[[INDEX:.*]] = tile.at %[[STRIP]]
+  // CHECK: tile.at %{{.*}}[%row, %[[INDEX]]]
+  func.func @index_of_distances(%q0: i32, %n: i32, %out: !out {attn.name = "out", tile.output}) attributes {tile.kernel, tile.warps = 4 : i32, tile.stages = 1 : i32} {
+    %zero = arith.constant 0 : i32   %one = arith.constant 1 : i32   %half = arith.constant 32 : i32   %seven = arith.constant 7 : i32
+    %x = tile.splat 0.0 : !acc   %products = tile.alloc : !tile.buffer<64x16xf32, #tile.smem<0, pitch = 20>>
+    %r = scf.for %i = %zero to %n step %one iter_args(%s = %x) -> (!acc) : i32 {
+      %k0 = arith.muli %i, %half : i32
+      %y = tile.map %s : (!acc) -> !acc { ^element(%e: f32):
+        %row = tile.row   %col = tile.col
+        %q = arith.addi %q0, %row : i32   %k = arith.addi %k0, %col : i32   %d = arith.subi %k, %q : i32
+        %bucket = arith.divsi %d, %seven : i32
+        %b = tile.at %products[%row, %bucket] : !tile.buffer<64x16xf32, #tile.smem<0, pitch = 20>> -> f32
+        %t = arith.addf %e, %b : f32
+        tile.yield %t : f32 }
+      scf.yield %y : !acc
+    }
+    tile.store %r, %out[%zero, %zero, %zero] along 1 : !acc, !out
+    return
+  }
+
   // CHECK-LABEL: func.func @others
   // CHECK-NOT: tile.ring
   func.func @others(%table: !table {attn.name = "table"}, %q0: i32, %n: i32, %out: !out {attn.name = "out", tile.output}) attributes {tile.kernel, tile.warps = 4 : i32, tile.stages = 1 : i32} {
