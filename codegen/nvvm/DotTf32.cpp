@@ -22,6 +22,7 @@
 
 #include "ir/tile/TileLayouts.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
 namespace attn::codegen {
@@ -101,9 +102,16 @@ private:
         for (int tile = first; tile < first + tilesFrom(first); ++tile)
           for (int part = 0; part < 4; ++part) {
             int index = result.registerOf(slab, tile, 0, 0) + part;
-            sum[index] = e.fadd(sum[index], fresh[index]);
+            sum[index] = addTo(sum[index], fresh[index]);
           }
     }
+  }
+
+  /// An accumulator that has just been scaled is scaled here, by one fma: scaled earlier it would take registers twice.
+  Value addTo(Value accumulator, Value fresh) {
+    if (auto scaled = accumulator.getDefiningOp<mlir::LLVM::FMulOp>())
+      return e.fma(scaled.getLhs(), scaled.getRhs(), fresh);
+    return e.fadd(accumulator, fresh);
   }
 
   /// One of the three for all sums, then the next: no product waits for the one before it.

@@ -56,8 +56,9 @@ Value HiddenValues::seenBy(OpBuilder &builder, Value key) const {
   return map;
 }
 
-/// The number that key `key` gives a row's channel where `counts` holds, rounded as operands are.
-Value HiddenValues::element(ElementScope &place, Value key, Value counts) const {
+/// The number that key `key` has in a channel, rounded as operands are; 0 where `exists`, if given, does not hold. The same for
+/// all rows: it is read once.
+Value HiddenValues::element(ElementScope &place, Value key, Value exists) const {
   OpBuilder &body = place.body();
   Location location = key.getLoc();
   if (row) {
@@ -68,9 +69,9 @@ Value HiddenValues::element(ElementScope &place, Value key, Value counts) const 
       Value rounded = arith::TruncFOp::create(body, location, rowElement, number);
       number = arith::ExtFOp::create(body, location, body.getF32Type(), rounded, arith::FastMathFlagsAttr());
     }
-    return arith::SelectOp::create(body, location, counts, number, scope.real(0.0f));
+    return exists ? arith::SelectOp::create(body, location, exists, number, scope.real(0.0f)).getResult() : number;
   }
-  return scope.rows().element(body, location, tensor, ir::IndexKind::kv_idx, key, head, place.column(), counts);
+  return scope.rows().element(body, location, tensor, ir::IndexKind::kv_idx, key, head, place.column(), exists);
 }
 
 Value HiddenValues::addRow(OpBuilder &builder, Value sums, Value seen, Value key) const {
@@ -85,19 +86,19 @@ Value HiddenValues::addRow(OpBuilder &builder, Value sums, Value seen, Value key
   FragmentMap none;
   ElementScope place(scope, frame, none, map);
   OpBuilder &body = place.body();
-  Value counts = arith::CmpFOp::create(body, location, arith::CmpFPredicate::OGT, sees, scope.real(0.0f));
-  if (channels < type.getColumns()) {
-    Value inside = arith::CmpIOp::create(body, location, arith::CmpIPredicate::slt, place.column(), scope.constant(static_cast<int32_t>(channels)));
-    counts = arith::AndIOp::create(body, location, counts, inside);
-  }
-  Value value = element(place, key, counts);
+  Value exists;
+  if (channels < type.getColumns())
+    exists = arith::CmpIOp::create(body, location, arith::CmpIPredicate::slt, place.column(), scope.constant(static_cast<int32_t>(channels)));
+  Value value = element(place, key, exists);
   if (!value)
     return {};
   Value size = math::AbsFOp::create(body, location, value);
-  Value isFinite = arith::CmpFOp::create(body, location, arith::CmpFPredicate::OLT, size, scope.real(std::numeric_limits<float>::infinity()));
+  Value isNotFinite = arith::CmpFOp::create(body, location, arith::CmpFPredicate::UGE, size, scope.real(std::numeric_limits<float>::infinity()));
+  Value counts = arith::CmpFOp::create(body, location, arith::CmpFPredicate::OGT, sees, scope.real(0.0f));
+  counts = arith::AndIOp::create(body, location, counts, isNotFinite);
   Value total = weightsArePositive ? arith::AddFOp::create(body, location, sum, value).getResult()
                                    : scope.real(std::numeric_limits<float>::quiet_NaN());
-  tile::YieldOp::create(body, location, arith::SelectOp::create(body, location, isFinite, sum, total).getResult());
+  tile::YieldOp::create(body, location, arith::SelectOp::create(body, location, counts, total, sum).getResult());
   return map;
 }
 

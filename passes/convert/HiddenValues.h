@@ -40,7 +40,7 @@ struct HiddenValues {
 
 private:
   mlir::Value seenBy(mlir::OpBuilder &builder, mlir::Value key) const;
-  mlir::Value element(ElementScope &place, mlir::Value key, mlir::Value counts) const;
+  mlir::Value element(ElementScope &place, mlir::Value key, mlir::Value exists) const;
   mlir::Value addRow(mlir::OpBuilder &builder, mlir::Value sums, mlir::Value seen, mlir::Value key) const;
 };
 
