@@ -54,14 +54,16 @@ public:
     Value row = kernel.atEntry("copy row " + std::to_string(shift), [&](Emitter &entry) { return entry.lshr(thread, entry.i32(shift)); });
     Value chunk = kernel.atEntry("copy chunk " + std::to_string(shift),
                                  [&](Emitter &entry) { return entry.iand(thread, entry.i32(lanesPerRow - 1)); });
-    int rows = static_cast<int>(type.getShape()[0]);
+    int rows = static_cast<int>(type.getShape()[0]), together = static_cast<int>(source.rowsTogether(rows));
     Value global = source.pointer(e, row, e.imul(chunk, e.i32(sourceBytes)));
     for (int first = 0; first < rows; first += rowsPerPass) {
       Value here = e.iadd(row, e.i32(first));
       if (chosen) {
         here = chosenIndex(first / rowsPerPass);
         global = source.pointer(e, here, e.imul(chunk, e.i32(sourceBytes)));
-      } else if (first > 0)
+      } else if (first > 0 && (first % together == 0 || together % rowsPerPass != 0)) // other pages
+        global = source.pointer(e, here, e.imul(chunk, e.i32(sourceBytes)));
+      else if (first > 0)
         global = source.pointerBehind(e, global, rowsPerPass, here, e.imul(chunk, e.i32(sourceBytes)));
       if (first + rowsPerPass <= rows) {
         copyRow(here, row, first, chunk, global);

@@ -7,6 +7,8 @@
 
 #include "llvm/Support/MathExtras.h"
 
+#include <numeric>
+
 namespace attn::codegen {
 
 using mlir::Value;
@@ -34,9 +36,13 @@ Value GlobalRows::strideBytes(Emitter &e, unsigned dimension) const { return e.i
 Value GlobalRows::place(Emitter &e, Value row) const { return pack > 1 ? e.udiv(row, e.i32(pack)) : row; }
 
 Value GlobalRows::pointerBehind(Emitter &e, Value pointer, int rows, Value row, Value bytes) const {
-  if (rows % pack != 0 || table)
+  if (rows % pack != 0)
     return this->pointer(e, row, bytes);
   return e.offset(pointer, e.imul(strideBytes(e, dim), e.i64(rows / pack)));
+}
+
+std::int64_t GlobalRows::rowsTogether(std::int64_t rows) const {
+  return table ? std::gcd(rows, *view.type.getStaticSize(1)) : rows;
 }
 
 Value GlobalRows::page(Emitter &e, Value index, Value inside, int otherwise) const {

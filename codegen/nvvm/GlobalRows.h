@@ -17,6 +17,8 @@ public:
   /// From here on the first two indices are those of a request in the page table `pages` and of one of its rows, which lie in
   /// the tensor's pages (`tile.load`).
   void setPages(TensorView pages) { table = std::move(pages); }
+  /// Into how many rows a block of `rows`, which begins at a multiple of them, is cut by pages: all if there are none.
+  std::int64_t rowsTogether(std::int64_t rows) const;
   /// The page of row `index` of the request, read where `inside`, else `otherwise`.
   mlir::Value page(Emitter &e, mlir::Value index, mlir::Value inside, int otherwise) const;
   /// Its row in the page.
@@ -32,7 +34,7 @@ public:
   /// The dimension whose index counts rows.
   unsigned dimension() const { return dim; }
 
-  /// Address `rows` rows behind `pointer`, which is that of row `row` plus `bytes`.
+  /// Address `rows` rows behind `pointer`, which is that of row `row` plus `bytes`; with pages in the same one.
   mlir::Value pointerBehind(Emitter &e, mlir::Value pointer, int rows, mlir::Value row, mlir::Value bytes) const;
   /// Address of row `row` plus `bytes`.
   mlir::Value pointer(Emitter &e, mlir::Value row, mlir::Value bytes) const;

@@ -130,28 +130,45 @@ private:
     }
   }
 
-  /// Rows of one page at a time. Where the request has no more rows a page of -1 lies beyond the tensor: zeros.
+  /// Rows of one page at a time; a loop, for the producer has few registers. Where the request has no more rows a page of -1
+  /// lies beyond the tensor: zeros.
   void copyPages(Emitter &e, tile::FillOp op, Adaptor adaptor, Value buffer, Value barrier) const {
     constexpr std::int64_t kTogether = 4; // pages that are looked up before the first of them is copied
-    tile::BufferType type = op.getRing().getType().getBufferType();
-    TensorMapLayout map = tensorMapOf(op);
     GlobalRows source(TensorView::of(op.getTensor()), adaptor.getIndices(), op.getDim(), adaptor.getLimit().front());
     source.setPages(TensorView::of(op.getPages()));
-    Value first = adaptor.getIndices()[1].front(), head = adaptor.getIndices()[2].front();
-    std::int64_t step = pageRowsOfCopy(op), rows = type.getShape()[0];
-    for (std::int64_t group = 0; group < rows; group += kTogether * step) {
+    std::int64_t step = pageRowsOfCopy(op), rows = op.getRing().getType().getShape()[0], group = kTogether * step;
+    auto copyGroup = [&](Value first, std::int64_t count) {
       llvm::SmallVector<Value> pages;
-      for (std::int64_t row = group; row < std::min(rows, group + kTogether * step); row += step)
-        pages.push_back(source.page(e, e.iadd(first, e.i32(row)), source.isInside(e, e.i32(row)), /*otherwise=*/-1));
-      for (auto [number, page] : llvm::enumerate(pages)) {
-        std::int64_t row = group + static_cast<std::int64_t>(number) * step;
-        Value inPage = source.rowInPage(e, e.iadd(first, e.i32(row)));
-        for (std::int64_t column = 0, panel = 0; column < type.getShape()[1]; column += map.box[0], ++panel) {
-          Value target = kernel.sharedPointer(e, buffer, (panel * rows + row) * map.swizzle);
-          e.copyTensor(target, kernel.roles().maps.lookup(op), {e.i32(column), inPage, head, page}, barrier);
-        }
+      for (std::int64_t i = 0; i < count; ++i) {
+        Value row = e.iadd(first, e.i32(i * step));
+        pages.push_back(source.page(e, e.iadd(adaptor.getIndices()[1].front(), row), source.isInside(e, row), /*otherwise=*/-1));
       }
+      for (auto [i, page] : llvm::enumerate(pages))
+        copyPage(e, op, adaptor, source, e.iadd(first, e.i32(static_cast<std::int64_t>(i) * step)), page, buffer, barrier);
+    };
+    if (rows / group > 1) {
+      auto loop = mlir::scf::ForOp::create(e.builder, e.location, e.i32(0), e.i32(rows / group * group), e.i32(group));
+      mlir::OpBuilder::InsertionGuard restore(e.builder);
+      e.builder.setInsertionPointToStart(loop.getBody());
+      copyGroup(loop.getInductionVar(), kTogether);
+    } else if (rows / group == 1) {
+      copyGroup(e.i32(0), kTogether);
     }
+    if (rows % group != 0)
+      copyGroup(e.i32(rows / group * group), rows % group / step);
+  }
+
+  /// The rows of a block from `row` on that lie in `page`.
+  void copyPage(Emitter &e, tile::FillOp op, Adaptor adaptor, const GlobalRows &source, Value row, Value page, Value buffer,
+                Value barrier) const {
+    tile::BufferType type = op.getRing().getType().getBufferType();
+    TensorMapLayout map = tensorMapOf(op);
+    Value inPage = source.rowInPage(e, e.iadd(adaptor.getIndices()[1].front(), row));
+    Value place = e.iadd(buffer, e.imul(row, e.i32(map.swizzle)));
+    std::int64_t panelBytes = type.getShape()[0] * map.swizzle;
+    for (std::int64_t column = 0, panel = 0; column < type.getShape()[1]; column += map.box[0], ++panel)
+      e.copyTensor(kernel.sharedPointer(e, place, panel * panelBytes), kernel.roles().maps.lookup(op),
+                   {e.i32(column), inPage, adaptor.getIndices()[2].front(), page}, barrier);
   }
 
   /// Every thread of the role copies its part and arrives when that has landed.

@@ -239,7 +239,9 @@ static LogicalResult verifyOperands(AttentionLike op) {
   std::optional<int64_t> kvHeads = key.getConstantSize(keyRank - 2);
   if (queryHeads && kvHeads && *queryHeads % *kvHeads != 0)
     return op.emitOpError() << "expects kv_heads to divide q_heads, but got " << *kvHeads << " and " << *queryHeads;
-  if (key.getSizes().drop_back() != value.getSizes().drop_back())
+  bool differ = op.getPaged().empty() ? key.getSizes().drop_back() != value.getSizes().drop_back() // pages, or made of them
+                                      : key.getSizes()[keyRank - 2] != value.getSizes()[keyRank - 2];
+  if (differ)
     return op.emitOpError() << "expects key and value of equal sizes but for the last, but got " << key << " and "
                             << value;
   if (!op.getRagged().empty() && op.getRagged().size() != 2)
@@ -370,7 +372,11 @@ LogicalResult TransformOp::verifyRegions() {
     length = from.getConstantSize(from.getRank() - 1);
     resultLength = to.getConstantSize(to.getRank() - 1);
   }
-  if (!length || !resultLength || from.getSizes().drop_back() != to.getSizes().drop_back())
+  // Rows in pages become those of requests, which have the padded length.
+  bool leavesPages = length && to.getRank() == 4 && getOver() == RowSide::key && from.getSizes()[2] == to.getSizes()[2] &&
+                     to.getSizes()[0] == sizeAttr(getContext(), SizeExpr::name("batch")) &&
+                     to.getSizes()[1] == sizeAttr(getContext(), SizeExpr::name("kv_len"));
+  if (!length || !resultLength || (!leavesPages && from.getSizes().drop_back() != to.getSizes().drop_back()))
     return emitOpError() << "expects tensors of equal sizes but for the last, which are numbers, but got " << from
                          << " and " << to;
   Domain domain = getOver() == RowSide::query ? Domain::Row : Domain::Column;

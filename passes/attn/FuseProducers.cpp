@@ -70,7 +70,7 @@ static bool fuse(ir::AttentionOp op, OpOperand &operand, Region &region, ir::Row
   return true;
 }
 
-/// Says which rows are transformed in the kernel, and how often.
+/// Says which rows are transformed in the kernel, and how often, and which are widened there.
 static void explain(ir::AttentionOp op) {
   auto say = [&](Region &region, StringRef name, StringRef when) {
     if (!region.empty())
@@ -80,6 +80,14 @@ static void explain(ir::AttentionOp op) {
   say(op.getKeyRegion(), "key", "each time a tile is visited");
   if (!isWide(op) || !isValueInKey(op))
     say(op.getValueRegion(), "value", "each time a tile is visited");
+  auto sayWidened = [&](ir::AttnTensorType tensor, Type product, StringRef name) {
+    Type stored = tensor.getElementType();
+    if (ir::isFloat8(stored) && product)
+      remark(op, RemarkCategory::Fusion, "rows of `" + name + "` lie as " + ir::spell(stored) + " and are multiplied as " + ir::spell(product));
+  };
+  sayWidened(op.getQueryType(), ir::featureType(op), "query");
+  sayWidened(op.getKeyType(), ir::featureType(op), "key");
+  sayWidened(op.getValueType(), ir::weightedType(op), "value");
 }
 
 /// Whether a row region costs more than a few products an element.

@@ -16,6 +16,7 @@
 #include "passes/attn/BalanceUnits.h"
 #include "passes/attn/IndexUses.h"
 #include "passes/attn/LookupBudget.h"
+#include "passes/attn/WeightBudget.h"
 #include "passes/attn/WideHeads.h"
 #include "support/GpuTarget.h"
 
@@ -128,9 +129,6 @@ static int64_t scoreRegisters(ir::AttentionOp op) {
 
 static unsigned queryFeatures(ir::AttentionOp op) { return static_cast<unsigned>(op.getQueryFeatureTypes().size()); }
 
-/// A counter and a key of Philox, and the words of two tiles of columns.
-static constexpr int64_t kRandomRegisters = 16;
-
 /// Whether all that is added to a product of tiles is a function of the distance, with which the product then begins (BuildStrips).
 static bool beginsWithDistance(ir::AttentionOp op, Distances &distances) {
   if (op.getScore().empty())
@@ -156,8 +154,6 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Sc
   auto add = [&](Operation *inner) {
     if (inner->getNumResults() != 1 || isOfLookup(op, inner) || (isa<ir::LoadOp>(inner) && findRelativeRow(inner->getResult(0))))
       return;
-    if (isa<ir::RandomOp>(inner))
-      registers += kRandomRegisters;
     bool onKey = dependsOnIndex(inner->getResult(0), ir::IndexKind::kv_idx);
     bool onQuery = dependsOnIndex(inner->getResult(0), ir::IndexKind::q_idx);
     // What depends on the distance alone will be read from a strip (BuildStrips), where rows are consecutive queries.
@@ -178,6 +174,7 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Sc
   };
   for (Region *region : {&op.getScore(), &op.getMask(), &op.getWeight()})
     region->walk(add);
+  registers += weightRegisters(op);
   if (isBesideProducts && registers > 0) // what is kept from key to key, once there is any
     registers += 20;
   bool begins = beginsWithDistance(op, distances);
@@ -258,6 +255,8 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
   if (family == MmaFamily::Wgmma && schedule.warps > 8)
     loop += scoreRegisters(op);
   loop += storeRegisters(op, family);
+  if (family == MmaFamily::MmaSync)
+    loop += schedule.chunked; // where a tile's state lies
   int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim()) + rowRegisters(op.getQueryRegion());
   for (Type feature : op.getQueryFeatureTypes())
     before = std::max(before, op.getQueryRegion().empty() ? 0 : half(cast<VectorType>(feature).getNumElements()));
@@ -406,6 +405,10 @@ static LogicalResult check(ir::AttentionOp op, const ir::Schedule &schedule, con
   if (!isKnown)
     return op.emitError() << "schedule: `warps` is " << schedule.warps << ", but must be "
                           << (hasRoles ? "4, 8 or 12: whole warpgroups" : "1, 2, 4, 8 or 16");
+  int64_t ofParts = (hasRoles ? 4 : 1) * schedule.parts;
+  if (schedule.warps % ofParts != 0)
+    return op.emitError() << "schedule: `warps` is " << schedule.warps << ", but must be a multiple of " << ofParts << ", as many for each of "
+                          << schedule.parts << " parts of the columns";
   int64_t rows = 16 * schedule.warps / schedule.parts;
   if (schedule.blockM % rows != 0)
     return op.emitError() << "schedule: `block_m` is " << schedule.blockM << ", but must be a multiple of "

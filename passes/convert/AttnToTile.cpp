@@ -9,6 +9,7 @@
 //
 // Requires: ToOnlineAttention. Guarantees: no `attn` op is left; block sizes are the only facts of a target.
 #include "ir/attn/AttnDialect.h"
+#include "ir/attn/LayoutAttributes.h"
 #include "ir/attn/ProductTypes.h"
 #include "ir/tile/PlanAttributes.h"
 #include "ir/tile/TileDialect.h"
@@ -63,6 +64,7 @@ private:
   LogicalResult nameOutputs(func::FuncOp kernel, llvm::StringMap<Value> &outputs);
   Value argumentFor(func::FuncOp kernel, Value planTensor);
   void addExtents(func::FuncOp kernel);
+  void promisePaddedKeys(func::FuncOp kernel);
   ValueRange statesOf(func::FuncOp kernel);
   SmallVector<std::pair<Value, Value>> transformedRows(func::FuncOp kernel);
   LogicalResult convertStates();
@@ -164,6 +166,23 @@ void PlanConversion::addExtents(func::FuncOp kernel) {
                                                                     builder.getDictionaryAttr(attributes), plan.getLoc());
     assert(succeeded(inserted));
   }
+  promisePaddedKeys(kernel);
+}
+
+/// Where an earlier kernel changes keys or values, its grid and what it makes have room for `kv_len` rows of each request.
+void PlanConversion::promisePaddedKeys(func::FuncOp kernel) {
+  if (llvm::none_of(ops.transforms, [](ir::TransformOp transform) { return transform.getOver() == ir::RowSide::key; }))
+    return;
+  bool isPaged = !ops.online.getPaged().empty();
+  auto lengths = dyn_cast<BlockArgument>(isPaged ? ops.online.getPaged()[2] : ops.online.getRagged()[1]);
+  if (!lengths)
+    return;
+  if (!isPaged)
+    return kernel.setArgAttr(lengths.getArgNumber(), ir::kMostStepAttr, builder.getStringAttr("kv_len"));
+  auto bounds = kernel.getArgAttrOfType<ArrayAttr>(lengths.getArgNumber(), ir::AttnDialect::kIn);
+  if (bounds && bounds.size() == 2)
+    kernel.setArgAttr(lengths.getArgNumber(), ir::AttnDialect::kIn,
+                      builder.getStrArrayAttr({"0", ("min(kv_len, " + cast<StringAttr>(bounds[1]).getValue() + ")").str()}));
 }
 
 void PlanConversion::closeKernel(func::FuncOp kernel) {

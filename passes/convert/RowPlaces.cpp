@@ -87,7 +87,12 @@ RowAddress RowPlaces::rowNumbers(Value first, Value head) {
   return queryRows(first, head, /*isStored=*/true);
 }
 
-RowAddress RowPlaces::keyRows(OpBuilder &builder, Value first, Value head, Value end) {
+bool RowPlaces::hasPages(Value tensor) {
+  auto firstSize = [](Value of) { return cast<tile::TileTensorType>(of.getType()).getSizes()[0]; };
+  return isPaged() && firstSize(tensor) == firstSize(scope.tensor(storedRows(attention.getKey())));
+}
+
+RowAddress RowPlaces::keyRows(OpBuilder &builder, Value tensor, Value first, Value head, Value end) {
   Value b = scope.index(ir::IndexKind::b);
   if (!isInSequence())
     return {{b, first, head}, 1, end, {}};
@@ -96,8 +101,10 @@ RowAddress RowPlaces::keyRows(OpBuilder &builder, Value first, Value head, Value
   Value last = length(ir::IndexKind::kv_idx, location);
   if (end)
     last = arith::MinSIOp::create(work, location, end, last);
-  if (isPaged())
+  if (hasPages(tensor))
     return {{b, first, head}, 1, last, scope.tensor(attention.getPaged()[1])};
+  if (isPaged())
+    return {{b, first, head}, 1, end ? last : Value(), {}};
   Value row = arith::AddIOp::create(builder, location, keyStart, first), limit;
   if (end)
     limit = arith::AddIOp::create(work, location, keyStart, last);
@@ -108,9 +115,10 @@ Value RowPlaces::element(OpBuilder &builder, Location location, Value tensor, ir
                          Value channel, Value holds) {
   Value b = scope.index(ir::IndexKind::b);
   SmallVector<Value, 4> place;
-  if (!isInSequence()) {
+  bool ofKeys = rows == ir::IndexKind::kv_idx;
+  if (!isInSequence() || (ofKeys && isPaged() && !hasPages(tensor))) {
     place = {b, row, head, channel};
-  } else if (!hasPages(rows)) {
+  } else if (!ofKeys || !isPaged()) {
     place = {arith::AddIOp::create(builder, location, start(rows), row), head, channel};
   } else {
     auto number = [&](int64_t value) { return scope.constant(static_cast<int32_t>(value)); };

@@ -4,6 +4,8 @@
 //   ragged   [rows, heads, dim]                   rows of request b from cu_seqlens[b] to cu_seqlens[b + 1]
 //   paged    queries as ragged; keys [pages, n, heads, dim]: row i of request b is row i mod n of page page_table[b, i / n]
 //
+// What a kernel in front of the attention makes of rows in pages lies as in bshd, of the padded length.
+//
 // In the last two a request has lengths of its own: `q_len` and `kv_len` of the regions are read in the work tile, and a
 // tensor's rows behind those of the request belong to another one. Rows behind the request's queries are loaded as they
 // are and never stored; rows of keys behind its keys make scores that are masked; rows of values behind them count as 0.
@@ -50,13 +52,14 @@ public:
   RowAddress rowNumbers(mlir::Value first, mlir::Value head);
   /// Of key, value, and what an earlier kernel made of them: `end` is the first row that reads as 0 though the tensor may
   /// have it; null: any row of the tensor may be read, be it the request's or not.
-  RowAddress keyRows(mlir::OpBuilder &builder, mlir::Value first, mlir::Value head, mlir::Value end);
+  RowAddress keyRows(mlir::OpBuilder &builder, mlir::Value tensor, mlir::Value first, mlir::Value head, mlir::Value end);
   /// The number at a row's channel where `holds`, else 0; `holds` implies that the request has the row.
   mlir::Value element(mlir::OpBuilder &builder, mlir::Location location, mlir::Value tensor, ir::IndexKind rows, mlir::Value row,
                       mlir::Value head, mlir::Value channel, mlir::Value holds);
 
 private:
-  bool hasPages(ir::IndexKind rows) { return isPaged() && rows == ir::IndexKind::kv_idx; }
+  /// Whether a tensor of keys or values lies in pages; what a kernel made of such rows does not.
+  bool hasPages(mlir::Value tensor);
   mlir::Value start(ir::IndexKind rows) const { return rows == ir::IndexKind::q_idx ? queryStart : keyStart; }
   mlir::Value padded(llvm::StringRef extent, mlir::Location location);
 

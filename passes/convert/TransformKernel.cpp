@@ -33,6 +33,11 @@ static ir::IndexKind rowsOf(ir::TransformOp op) {
   return op.getOver() == ir::RowSide::key ? ir::IndexKind::kv_idx : ir::IndexKind::q_idx;
 }
 
+/// Whether the rows of pages are laid out by request.
+static bool leavesPages(Value source, Value result) {
+  return cast<tile::TileTensorType>(source.getType()).getSizes()[0] != cast<tile::TileTensorType>(result.getType()).getSizes()[0];
+}
+
 /// The body for rows from `firstRow` on of head `head`.
 static LogicalResult writeRows(KernelScope &scope, OpBuilder &builder, ir::TransformOp op, Value source, Value result,
                                Value head, Value firstRow) {
@@ -42,7 +47,11 @@ static LogicalResult writeRows(KernelScope &scope, OpBuilder &builder, ir::Trans
   Frame frame{kRows, paddedLength(scope, argument), rowsOf(op), firstRow, {}};
   bool ofKeys = frame.rowIndex == ir::IndexKind::kv_idx;
   Value end = ofKeys && scope.rows().isInSequence() ? scope.rows().length(frame.rowIndex, location) : Value();
-  RowAddress at = ofKeys ? scope.rows().keyRows(builder, firstRow, head, end) : scope.rows().queryRows(firstRow, head, /*isStored=*/true);
+  RowAddress at = ofKeys ? scope.rows().keyRows(builder, source, firstRow, head, end)
+                         : scope.rows().queryRows(firstRow, head, /*isStored=*/true);
+  RowAddress to = at;
+  if (leavesPages(source, result)) // all rows of the padded length: those that are not there are made of 0
+    to = {{scope.index(ir::IndexKind::b), firstRow, head}, 1, {}, {}};
   IntegerAttr alongRows = builder.getI32IntegerAttr(at.dim);
   StoredRow stored{source, head};
   Value loaded;
@@ -57,7 +66,7 @@ static LogicalResult writeRows(KernelScope &scope, OpBuilder &builder, ir::Trans
   if (!rows)
     return failure();
   rows = convert(builder, location, rows, cast<tile::TileTensorType>(result.getType()).getElementType());
-  tile::StoreOp::create(builder, location, rows, result, at.indices, alongRows, at.limit, IntegerAttr(), StringAttr());
+  tile::StoreOp::create(builder, location, rows, result, to.indices, builder.getI32IntegerAttr(to.dim), to.limit, IntegerAttr(), StringAttr());
   return success();
 }
 
@@ -90,7 +99,7 @@ LogicalResult writeTransformKernel(func::FuncOp plan, func::FuncOp kernel, ir::T
   auto anchor = arith::ConstantIntOp::create(scope.work, location, 0, 32);
   scope.work.setInsertionPoint(anchor);
   OpBuilder builder = OpBuilder::atBlockEnd(body);
-  if (scope.rows().isInSequence()) {
+  if (scope.rows().isInSequence() && !leavesPages(source, result)) {
     Value length = scope.rows().length(rowsOf(op), location);
     Value isPast = arith::CmpIOp::create(scope.work, location, arith::CmpIPredicate::sge, firstRow, length);
     tile::SkipWorkOp::create(builder, location, isPast);

@@ -499,6 +499,16 @@ static void placeFences(tile::RoleOp role) {
       builder.setInsertionPointAfter(op);
       tile::FenceOp::create(builder, op->getLoc(), tile::FenceKind::async_proxy);
     }
+    auto isCopied = [](Value ring) { // by threads, whose copies tensor cores do not see by themselves
+      return llvm::any_of(ring.getUsers(), [](Operation *user) {
+        auto fill = dyn_cast<tile::FillOp>(user);
+        return fill && fill.getVia() == "cp_async";
+      });
+    };
+    if (auto await = dyn_cast<tile::AwaitOp>(op); await && isCopied(await.getRing()) && multiplied.contains(storageOf(await.getResult()))) {
+      builder.setInsertionPointAfter(op);
+      tile::FenceOp::create(builder, op->getLoc(), tile::FenceKind::async_proxy);
+    }
     auto isTouched = [&](Operation *ring) { return llvm::any_of(touched, [&](Operation *storage) { return meet(ring, storage); }); };
     auto isBuilt = [](Value ring) { // by threads, who need no fence
       return llvm::any_of(ring.getUsers(), [](Operation *user) { return isa<tile::BuildOp>(user); });
