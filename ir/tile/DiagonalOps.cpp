@@ -61,6 +61,8 @@ LogicalResult DiagonalDotOp::verify() {
            << getOperand().getType() << ", " << getDiagonals().getType() << " and " << result;
   if (rows % 16 != 0 || columns % 16 != 0 || operand[1] % 16 != 0) // (C3)
     return emitOpError("expects R, C and K multiples of 16, but got ") << rows << ", " << columns << " and " << operand[1];
+  if (getAcc() && getAcc().getType() != result) // (C4)
+    return emitOpError("expects ") << result << " to add to, but got " << getAcc().getType();
   return success();
 }
 

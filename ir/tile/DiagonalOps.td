@@ -39,20 +39,21 @@ def Tile_DiagonalDotOp : Tile_Op<"diagonal_dot", [DeclareOpInterfaceMethods<Memo
 
         result[r, c] = Σ_k rows[r, k] · D[c - r + R - 1, k]              (`columns`: columns[c, k] instead of rows[r, k])
 
-    Operands are fragments before AssignLayouts, then buffers.
+    plus what stands in `acc`, if that is given. Operands are fragments before AssignLayouts, then buffers.
 
     Constraints: (C1) the operand is R x K, with `columns` C x K; `diagonals` (R + C) x K. (C2) both have one element
-    type, the result is f32. (C3) R, C and K are multiples of 16.
+    type, the result is f32. (C3) R, C and K are multiples of 16. (C4) `acc` has the result's type.
     ```mlir
     %x = tile.diagonal_dot %q, %rel : !tile.buffer<128x64xf16, #tile.smem<128>>, !tile.buffer<192x64xf16, #tile.smem<128>> -> !S
-    %y = tile.diagonal_dot columns %k, %rel : !tile.buffer<64x64xf16, #tile.smem<128>>, !tile.buffer<192x64xf16, #tile.smem<128>> -> !S
+    %y = tile.diagonal_dot columns %k, %rel plus %x : !tile.buffer<64x64xf16, #tile.smem<128>>, !tile.buffer<192x64xf16, #tile.smem<128>>, !S -> !S
     ```
   }];
   let arguments = (ins AnyTypeOf<[Tile_Frag, Tile_Buffer]>:$operand, AnyTypeOf<[Tile_Frag, Tile_Buffer]>:$diagonals,
-                       UnitAttr:$columns);
+                       Optional<Tile_Frag>:$acc, UnitAttr:$columns);
   let results = (outs Tile_Frag:$result);
   let assemblyFormat = [{
-    (`columns` $columns^)? $operand `,` $diagonals attr-dict `:` type($operand) `,` type($diagonals) `->` type($result)
+    (`columns` $columns^)? $operand `,` $diagonals (`plus` $acc^)? attr-dict
+    `:` type($operand) `,` type($diagonals) (`,` type($acc)^)? `->` type($result)
   }];
   let hasVerifier = 1;
 }

@@ -45,9 +45,10 @@ private:
     mlir::Value invariant;   ///< written before the loop: the term, or the operand made of `rows`
     RelativeRow relative;    ///< of products with rows that diagonals choose
   };
+  static bool isRelative(const Product &product) { return product.form == Form::RelativeToQuery || product.form == Form::RelativeToKey; }
   mlir::LogicalResult classify(ir::DotOp dot, KernelScope &kernel);
-  mlir::Value relativeProduct(const Product &product, KernelScope &kernel, mlir::OpBuilder &builder, mlir::Value operand,
-                              mlir::Value firstKey, tile::FragType type);
+  mlir::LogicalResult writeRelative(const Product &product, KernelScope &kernel, mlir::OpBuilder &builder, mlir::Value operand,
+                                    mlir::Value firstKey, tile::FragType type, FragmentMap &results) const;
   mlir::Value operandOf(const Product &product, KernelScope &kernel, mlir::OpBuilder &builder, const Frame &frame,
                         mlir::Type element);
 

@@ -15,8 +15,8 @@ func.func @fragments(%q: !Q, %k: !tile.frag<64x64xf16>, %p: !P, %o: !S, %rel: !r
   %t = tile.tabulate { ^at(%r: i32, %c: i32): %s = arith.addi %r, %c : i32   %v = arith.sitofp %s : i32 to f32   tile.yield %v : f32 } : !D
   // CHECK: tile.diagonal_dot %{{.*}}, %[[ROWS]] : !frag_128x64xf16, !frag_192x64xf16 -> !frag_128x64xf32
   %x = tile.diagonal_dot %q, %d : !Q, !D -> !S
-  // CHECK: tile.diagonal_dot columns %{{.*}}, %[[TABLE]] : !frag_64x64xf16, !frag_192x64xf16 -> !frag_128x64xf32
-  %y = tile.diagonal_dot columns %k, %t : !tile.frag<64x64xf16>, !D -> !S
+  // CHECK: tile.diagonal_dot columns %{{.*}}, %[[TABLE]] plus %{{.*}} : !frag_64x64xf16, !frag_192x64xf16, !frag_128x64xf32 -> !frag_128x64xf32
+  %y = tile.diagonal_dot columns %k, %t plus %x : !tile.frag<64x64xf16>, !D, !S -> !S
   // CHECK: tile.diagonal_sum %{{.*}}, %[[ROWS]], %{{.*}} : !frag_128x64xf16, !frag_192x64xf16 -> !frag_128x64xf32
   %z = tile.diagonal_sum %p, %d, %o : !P, !D -> !S
   return %x, %y, %z : !S, !S, !S

@@ -60,6 +60,14 @@ func.func @half_steps(%q: !tile.frag<128x24xf16>, %d: !tile.frag<192x24xf16>) {
 }
 
 // -----
+// diagonal_dot (C4)
+func.func @sum_of_another_tile(%q: !tile.frag<128x64xf16>, %d: !tile.frag<192x64xf16>, %s: !tile.frag<128x32xf32>) {
+  // expected-error @below {{expects '!tile.frag<128x64xf32>' to add to, but got '!tile.frag<128x32xf32>'}}
+  %x = tile.diagonal_dot %q, %d plus %s : !tile.frag<128x64xf16>, !tile.frag<192x64xf16>, !tile.frag<128x32xf32> -> !tile.frag<128x64xf32>
+  return
+}
+
+// -----
 // diagonal_sum (C1)
 func.func @too_few_columns(%p: !tile.frag<128x64xf16>, %d: !tile.frag<192x32xf16>, %o: !tile.frag<128x64xf32>) {
   // expected-error @below {{expects R x C, (R + C) x N and R x N}}

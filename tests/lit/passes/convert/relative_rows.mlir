@@ -9,13 +9,13 @@
 // CHECK: %[[K:.*]] = tile.load %arg1
 // CHECK: %[[ROWS:.*]] = tile.load %arg3[%h, %c0_i32] along 1 : !tensor2 -> !frag_128x64xf16 rows {
 // CHECK-NEXT: ^bb0(%[[X:.*]]: i32):
-// CHECK-NEXT: %[[COLUMN:.*]] = arith.addi %[[X]], %c-63_i32
+// CHECK-NEXT: %[[COLUMN:.*]] = arith.subi %[[X]], %c63_i32
 // CHECK-NEXT: %[[KEY:.*]] = arith.addi %{{.*}}, %[[COLUMN]]
 // CHECK-NEXT: %[[DISTANCE:.*]] = arith.subi %{{.*}}, %[[KEY]]
-// CHECK: tile.diagonal_dot %{{.*}}, %[[ROWS]] : !frag_64x64xf16, !frag_128x64xf16 -> !frag_64x64xf32
+// CHECK: %[[X1:.*]] = tile.diagonal_dot %{{.*}}, %[[ROWS]] : !frag_64x64xf16, !frag_128x64xf16 -> !frag_64x64xf32
 // CHECK: %[[TABLE:.*]] = tile.tabulate {
 // CHECK: tile.param %arg4[%{{.*}}, %{{.*}}] if
-// CHECK: tile.diagonal_dot columns %[[K]], %[[TABLE]]
+// CHECK: tile.diagonal_dot columns %[[K]], %[[TABLE]] plus %[[X1]]
 func.func @both_sides(%query: !q, %key: !kv, %value: !kv, %rel: !rel, %wide: !wide) -> (!q, !lse) attributes {attn.plan} {
   %c = arith.constant 0.180336878 : f32   %zero = arith.constant 0 : i32
   %s0 = attn.identity : !st   %s1 = attn.online_attention %s0 : !st query(%query : !q) key(%key : !kv) value(%value : !kv)
@@ -31,7 +31,7 @@ func.func @both_sides(%query: !q, %key: !kv, %value: !kv, %rel: !rel, %wide: !wi
 // A row added to values: the weights by diagonals. What is not finite is taken out, noted, and added behind the loop.
 // CHECK-LABEL: func.func @values
 // CHECK: %[[LOOP:.*]]:4 = scf.for {{.*}} iter_args(%{{.*}}, %{{.*}}, %{{.*}}, %[[NOTE:[a-z0-9]+]] = %{{.*}})
-// CHECK: %[[O:.*]] = tile.dot
+// CHECK: %[[O:.*]] = tile.dot %{{[a-z0-9]+}}, %{{[a-z0-9]+}}, %
 // CHECK: %[[ROWS:.*]] = tile.load %arg3[%h, %c0_i32] along 1 : !tensor2 -> !frag_128x64xf16 rows {
 // CHECK: %[[FINITE:.*]], %[[FOUND:.*]] = tile.keep_finite %[[ROWS]]
 // CHECK: tile.diagonal_sum %{{.*}}, %[[FINITE]], %[[O]]

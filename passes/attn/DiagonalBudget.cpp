@@ -1,0 +1,33 @@
+// See DiagonalBudget.h.
+#include "passes/attn/DiagonalBudget.h"
+
+#include "passes/RelativeRows.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace attn {
+
+static SmallVector<RelativeProduct> productsOf(ir::AttentionOp op) {
+  return findRelativeProducts(op.getScore(), static_cast<unsigned>(op.getQueryFeatureTypes().size()));
+}
+
+/// Products have 16 columns more than scores, and are made before probs are; they are scores of their own where they are not
+/// added to others. Probs of 16 columns more stand beside the others.
+int64_t diagonalRegisters(ir::AttentionOp op, const ir::Schedule &schedule) {
+  SmallVector<RelativeProduct> products = productsOf(op);
+  int64_t registers = products.empty() ? 0 : schedule.blockN / 4 + 8;
+  for (RelativeProduct &product : products)
+    if (!product.dot->hasOneUse() || !isa<arith::AddFOp>(*product.dot->user_begin()))
+      registers += schedule.blockN / 2;
+  return registers + (rowsAddedToValue(op.getWeight()).empty() ? 0 : schedule.blockN / 4 + 4);
+}
+
+/// From what ptxas 13.0 was seen to spill with examples/17_deberta.attn and the cases of tests/conformance/Cases.def.
+int64_t diagonalOperandRegisters(ir::AttentionOp op) {
+  auto tables = static_cast<int64_t>(productsOf(op).size() + rowsAddedToValue(op.getWeight()).size());
+  return tables == 0 ? 0 : 40 + 52 * (tables - 1);
+}
+
+} // namespace attn

@@ -1,0 +1,15 @@
+// What rows of tables that the distance chooses (passes/RelativeRows.h) take of a thread's registers, for SelectSchedule.
+#pragma once
+
+#include "ir/attn/AttnDialect.h"
+#include "ir/attn/Schedule.h"
+
+namespace attn {
+
+/// Of 16 rows of queries, beside scores, probs and sums.
+int64_t diagonalRegisters(ir::AttentionOp op, const ir::Schedule &schedule);
+
+/// Of all rows: addresses and lanes of diagonals, and operands on the way.
+int64_t diagonalOperandRegisters(ir::AttentionOp op);
+
+} // namespace attn
