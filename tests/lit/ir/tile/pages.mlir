@@ -4,7 +4,7 @@
 !kv = !tile.tensor<[pages, 64, 2, 64], f16>   !table = !tile.tensor<[batch, columns], i32>   !K = !tile.frag<128x64xf16>
 // CHECK-LABEL: func.func @rows
 func.func @rows(%key: !kv, %table: !table, %b: i32, %k0: i32, %g: i32, %end: i32) -> !K {
-  // CHECK: tile.load %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] along 1 limit %{{.*}} pages %{{.*}} : !tile.tensor<[batch, columns], i32>
+  // CHECK: tile.load %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] along 1 limit %{{.*}} pages %{{.*}} : !tensor1
   %k = tile.load %key[%b, %k0, %g] along 1 limit %end pages %table : !table : !kv -> !K
   return %k : !K
 }
@@ -14,7 +14,7 @@ func.func @rows(%key: !kv, %table: !table, %b: i32, %k0: i32, %g: i32, %end: i32
 !ring = !tile.ring<2, 128x64xf16, #tile.smem<128>>
 // CHECK-LABEL: func.func @fill
 func.func @fill(%ring: !ring, %key: !kv, %table: !table, %b: i32, %k0: i32, %g: i32, %end: i32) {
-  // CHECK: tile.fill {{.*}} along 1 limit %{{.*}} pages %{{.*}} : !tile.tensor<[batch, columns], i32> {via = "tma"}
+  // CHECK: tile.fill {{.*}} along 1 limit %{{.*}} pages %{{.*}} : !tensor1 {via = "tma"}
   tile.fill %ring[%b] from %key[%b, %k0, %g] along 1 limit %end pages %table : !table {via = "tma"} : !ring, !kv
   return
 }

@@ -6,7 +6,7 @@
 !cache = !attn.tensor<[pages, 64, 2, 64], f16>   !table = !attn.tensor<[batch, columns], i32>   !lens = !attn.tensor<[batch], i32>
 
 // CHECK-LABEL: func.func @ragged
-// CHECK-SAME: %[[BATCH:.*]]: i32 {attn.name = "batch", tile.extent}, %[[MOST:.*]]: i32 {attn.name = "q_len", tile.extent}
+// CHECK-SAME: %[[BATCH:arg[0-9]+]]: i32 {attn.name = "batch", tile.extent}, %[[MOST:arg[0-9]+]]: i32 {attn.name = "q_len", tile.extent}
 // CHECK: %[[TILES:.*]] = arith.ceildivsi %[[MOST]], %c128_i32
 // CHECK: tile.foreach_work %[[BATCH]], %c8_i32, %[[TILES]]
 // CHECK: ^work(%b: i32, %h: i32, %t: i32):
