@@ -1,6 +1,7 @@
 // See BlockPoints.h.
 #include "passes/convert/BlockPoints.h"
 
+#include "passes/convert/ClippedLookups.h"
 #include "passes/convert/KeyTail.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -68,6 +69,32 @@ Value BlockPoints::write(Value root, const FragmentMap &fragments, std::optional
     x = arith::SelectOp::create(element.body(), location, visible, x, scope.real(*hidden));
   closeRegion(element, location, x);
   return map;
+}
+
+Value BlockPoints::everywhere(Value root, const FragmentMap &fragments) {
+  auto offset = [&](Value first, int64_t count) {
+    return arith::AddIOp::create(builder, location, first, scope.constant(static_cast<int32_t>(count - 1))).getResult();
+  };
+  if (!lookups || lookups->empty() || scope.isChecked() || fragments.contains(root))
+    return write(root, fragments, std::nullopt);
+  BlockCorners corners{firstRow, offset(firstRow, rows / scope.packedHeads()), firstKey, offset(firstKey, columns)};
+  ClippedLookups clipped(scope, builder, corners);
+  if (!clipped.find(root, fragments, *lookups))
+    return write(root, fragments, std::nullopt);
+  Value isClipped = clipped.holds();
+  if (!isClipped)
+    return {};
+  auto type = tile::FragType::get(builder.getContext(), {rows, columns}, builder.getF32Type(), {});
+  auto branch = scf::IfOp::create(builder, location, type, isClipped, /*withElse=*/true);
+  for (bool isSame : {true, false}) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(isSame ? branch.thenBlock() : branch.elseBlock());
+    Value points = write(root, isSame ? clipped.withRows(fragments, rows) : fragments, std::nullopt);
+    if (!points)
+      return {};
+    scf::YieldOp::create(builder, location, points);
+  }
+  return branch.getResult(0);
 }
 
 Value BlockPoints::checked(Value numbers, ArrayRef<ir::LoadOp> reads) {

@@ -27,7 +27,7 @@ struct BlockPoints {
   /// computed from.
   mlir::Value visibleOnly(mlir::Value root, FragmentMap fragments, float hidden);
   /// `root` at all points, whether they count or not.
-  mlir::Value everywhere(mlir::Value root, const FragmentMap &fragments) { return write(root, fragments, std::nullopt); }
+  mlir::Value everywhere(mlir::Value root, const FragmentMap &fragments);
 
   /// The same numbers, with checks of reads of rows that are made elsewhere, a diagonal at a time (DiagonalRows.h), where their
   /// points count; null after a message.

@@ -24,9 +24,6 @@ static const std::map<std::string, unsigned> kKnownSpills = {
 #undef SPILL
 };
 
-/// Lessons about what the compiler does not compile yet.
-static constexpr std::string_view kRefusedExamples[] = {"example.14_shaw", "hopper.example_14_shaw"};
-
 namespace {
 class AssemblerTest : public testing::Test {
 public:
@@ -50,10 +47,6 @@ void AssemblerTest::TestBody() {
   Result<std::unique_ptr<dsl::TypedSpec>> spec = driver::analyzeSpec(request);
   ASSERT_TRUE(spec) << spec.status().message();
   Result<driver::CompiledPlan> compiled = driver::compileSpec(request);
-  if (std::find(std::begin(kRefusedExamples), std::end(kRefusedExamples), name) != std::end(kRefusedExamples)) {
-    EXPECT_FALSE(compiled) << name << " compiles now: take it out of kRefusedExamples";
-    return;
-  }
   ASSERT_TRUE(compiled) << compiled.status().message();
   Result<tools::AssemblerReport> report = tools::assemble(compiled->ptx, target);
   ASSERT_TRUE(report) << report.status().message();
