@@ -29,6 +29,8 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <numeric>
+
 using namespace mlir;
 
 namespace attn {
@@ -93,12 +95,16 @@ static bool copiesPagesByThreads(ir::AttentionOp op) {
 static int64_t producerRegisters(ir::AttentionOp op, MmaFamily family, const ir::Schedule &schedule) {
   bool widens = ir::isFloat8(op.getQueryType().getElementType()) || ir::isFloat8(op.getKeyType().getElementType()) ||
                 ir::isFloat8(op.getValueType().getElementType());
-  return family == MmaFamily::Wgmma && (widens || copiesPagesByThreads(op)) && schedule.warps > 4 ? (schedule.warps == 8 ? 16 : 8) : 0;
+  if (family == MmaFamily::Wgmma && (widens || copiesPagesByThreads(op)) && schedule.warps > 4)
+    return schedule.warps == 8 ? 16 : 8;
+  constexpr int64_t kFewPages = 4;
+  bool looksUp = !op.getPaged().empty() && static_cast<int64_t>(*op.getPageSize()) * kFewPages < schedule.blockN;
+  return family == MmaFamily::Wgmma && looksUp && schedule.warps > 4 ? 8 : 0;
 }
 
 /// Products of f32 operands, and those with a row a diagonal, are mma.sync's on every target (passes/tile/LoopFacts.h).
 static MmaFamily familyFor(ir::AttentionOp op, const GpuTarget &target) {
-  return isFloat32(op) || hasRelativeRows(op) ? MmaFamily::MmaSync : target.mmaFamily;
+  return isFloat32(op) || (hasRelativeRows(op) && !areDiagonalsBesideRoles(op)) ? MmaFamily::MmaSync : target.mmaFamily;
 }
 
 static bool isFunction(Operation *op) { return isa<math::MathDialect>(op->getDialect()) && !isa<math::AbsFOp, math::AbsIOp>(op); }
@@ -136,6 +142,20 @@ static bool beginsWithDistance(ir::AttentionOp op, Distances &distances) {
   auto scaled = ir::yieldedBy(op.getScore())[0].getDefiningOp<arith::MulFOp>();
   auto sum = scaled ? scaled.getLhs().getDefiningOp<arith::AddFOp>() : arith::AddFOp();
   return sum && sum.getLhs().getDefiningOp<ir::DotOp>() && distances.kindOf(sum.getRhs()) == PointKind::Distance;
+}
+
+/// Whether a score has tangents (LogisticScores) and more: what is added to them waits in registers for their reciprocals.
+static bool addsToReciprocals(ir::AttentionOp op) {
+  if (op.getScore().empty())
+    return false;
+  Value root = ir::yieldedBy(op.getScore())[0];
+  bool has = llvm::any_of(operationsBehind(root), [](Operation *each) {
+    auto division = dyn_cast<arith::DivFOp>(each);
+    return division && bitEnumContainsAll(division.getFastmath(), arith::FastMathFlags::arcp);
+  });
+  auto shifted = root.getDefiningOp<arith::AddFOp>();
+  auto scaled = shifted ? shifted.getLhs().getDefiningOp<arith::MulFOp>() : arith::MulFOp();
+  return has && !(scaled && scaled.getLhs().getDefiningOp<arith::DivFOp>());
 }
 
 /// Registers for 16 rows of queries that the mathematics of a point takes beside its scores: addresses and words of tables
@@ -184,6 +204,8 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Sc
     registers += 8;
   if (!isBesideProducts && factorOfLaunch && !begins)
     registers += 4;
+  if (!isBesideProducts && addsToReciprocals(op))
+    registers += 8;
   return registers;
 }
 
@@ -237,9 +259,20 @@ static int64_t storeRegisters(ir::AttentionOp op, MmaFamily family) {
   return family == MmaFamily::MmaSync && isWider && op.getMask().empty() ? 1 : 0;
 }
 
-/// Addresses of pages, strides and the row of the table, where threads copy beside their products.
-static int64_t pageRegisters(ir::AttentionOp op, MmaFamily family) {
-  return family == MmaFamily::MmaSync && !op.getPaged().empty() ? 16 : 0;
+/// Whether a table over the keys of all requests is read at each key.
+static bool readsAllKeys(Region &region) {
+  return region.walk([](ir::SizeOp size) { return size.getName() == "kv_start" ? WalkResult::interrupt() : WalkResult::advance(); }).wasInterrupted();
+}
+
+/// Where threads copy beside their products: addresses of pages, strides and the row of the table; of ragged rows the
+/// request's first, which only the widening of 8-bit floats leaves no room for, and places of a block's keys in tables.
+static int64_t requestRegisters(ir::AttentionOp op, MmaFamily family) {
+  if (family != MmaFamily::MmaSync || op.getPaged().size() + op.getRagged().size() == 0)
+    return 0;
+  if (!op.getPaged().empty())
+    return 16;
+  bool widens = ir::isFloat8(op.getKeyType().getElementType()) || ir::isFloat8(op.getValueType().getElementType());
+  return (widens ? 2 : 0) + (readsAllKeys(op.getMask()) || readsAllKeys(op.getScore()) ? 40 : 0);
 }
 
 /// Registers a thread that scores, probs and acc take, or the rows of queries before.
@@ -264,7 +297,7 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
   int64_t keys = changedRowRegisters(op, op.getKeyRegion(), op.getHeadDim(), schedule);
   if (family == MmaFamily::Wgmma && keys > 0) // beside the probs of the block before, and numbers that are read for the rows
     keys += rowSlots * schedule.blockN / 4 + half(op.getHeadDim());
-  return producerRegisters(op, family, schedule) + pageRegisters(op, family) +
+  return producerRegisters(op, family, schedule) + requestRegisters(op, family) +
          std::max({rowSlots * std::max(loop, before) + diagonals, tableRegisters(op, schedule), keys,
                    changedRowRegisters(op, op.getValueRegion(), op.getValueRowLength(), schedule) + rowSlots * schedule.blockN / 4});
 }
@@ -448,6 +481,15 @@ static bool cutsPages(ir::AttentionOp op, const TableRow &row) {
          row.schedule.blockN % std::min<int64_t>(static_cast<int64_t>(*op.getPageSize()), 64) != 0;
 }
 
+/// How rows come out of pages.
+static std::string pageRemark(ir::AttentionOp op, const ir::Schedule &schedule, MmaFamily family) {
+  int64_t pageRows = static_cast<int64_t>(*op.getPageSize()), piece = std::gcd(schedule.blockN, pageRows);
+  if (family == MmaFamily::MmaSync || copiesPagesByThreads(op))
+    return llvm::formatv("rows are copied out of pages of {0} by threads, which look pages up{1}", pageRows,
+                         family == MmaFamily::MmaSync ? "" : ": tensor maps copy 8 rows of a page at least, and values by themselves").str();
+  return llvm::formatv("blocks are copied out of pages of {0} by tensor maps, {1} rows at a time", pageRows, piece).str();
+}
+
 /// The first row that fits; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
 static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack, int64_t chunked) {
   std::optional<TableRow> leanest, cutting;
@@ -509,7 +551,7 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
            llvm::formatv("rows of tables that the distance of key and query chooses come one a diagonal, {0} a block, and are multiplied by "
                          "tensor cores{1}",
                          schedule.blockM + schedule.blockN - 1,
-                         target.mmaFamily == MmaFamily::MmaSync ? "" : ": each warp needs others, so all products are mma.sync's, without warp roles").str());
+                         familyFor(op, target) == target.mmaFamily ? "" : ": so all products are mma.sync's, without warp roles").str());
   for (const Lookup &lookup : findLookupTables(op.getScore(), queryFeatures(op)))
     remark(op, RemarkCategory::Schedule,
            llvm::formatv("products with the {0} rows of a table are made once a tile of queries: each point looks up its own", lookup.rows).str());
@@ -518,6 +560,8 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
            llvm::formatv("{0}{1} query heads of a key head share tiles, {2} queries each: keys and values are read once for them",
                          schedule.pack == queryHeadsPerKeyHead(op) ? "the " : "", schedule.pack, schedule.queries()).str());
   remarkLinearForm(op, schedule);
+  if (!op.getPaged().empty())
+    remark(op, RemarkCategory::Schedule, pageRemark(op, schedule, familyFor(op, target)));
   if (schedule.parts > 1)
     remark(op, RemarkCategory::Schedule,
            llvm::formatv("scores and sums are cut by column into {0} parts, each of which {1} warps hold", schedule.parts,

@@ -3,12 +3,15 @@
 
 #include "ir/tile/DiagonalOps.h"
 #include "ir/tile/PlanAttributes.h"
+#include "passes/DiagonalLimits.h"
 #include "support/GpuTarget.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
+
+#include "llvm/ADT/SmallPtrSet.h"
 
 #include <numeric>
 
@@ -45,15 +48,26 @@ bool maximumServesSumsAlone(tile::SoftmaxStepOp step, scf::ForOp loop) {
   return llvm::all_of(step.getNewRowMax().getUsers(), [&](Operation *user) { return user == yield; });
 }
 
+/// Whether warps multiply with rows of diagonals themselves beside products of warpgroups (passes/DiagonalLimits.h).
+static bool areBesideRoles(func::FuncOp kernel) {
+  llvm::SmallPtrSet<Operation *, 4> tables;
+  bool fit = !kernel.walk([&](Operation *op) {
+                      auto product = dyn_cast<tile::DiagonalDotOp>(op);
+                      auto rows = product ? product.getDiagonals().getDefiningOp<tile::AwaitOp>() : tile::AwaitOp();
+                      if (rows)
+                        tables.insert(rows.getRing().getDefiningOp());
+                      bool isShort = rows && rows.getType().getShape()[1] <= kMostChannelsBesideRoles && !rows.getType().getElementType().isF32();
+                      return isa<tile::DiagonalSumOp>(op) || (product && !isShort) ? WalkResult::interrupt() : WalkResult::advance();
+                    }).wasInterrupted();
+  return fit && tables.size() <= kMostTablesBesideRoles;
+}
+
 bool multipliesByWarpgroups(func::FuncOp kernel) {
   auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
   const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
   if (!gpu || gpu->mmaFamily != MmaFamily::Wgmma || kernel->hasAttr(tile::kMmaSyncAttr))
     return false;
-  bool hasDiagonals = kernel.walk([](Operation *op) {
-                              return isa<tile::DiagonalDotOp, tile::DiagonalSumOp>(op) ? WalkResult::interrupt() : WalkResult::advance();
-                            }).wasInterrupted();
-  return !hasDiagonals && !kernel.walk([](tile::DotOp dot) {
+  return areBesideRoles(kernel) && !kernel.walk([](tile::DotOp dot) {
                   Type right = dot.getRhs().getType();
                   auto buffer = dyn_cast<tile::BufferType>(right);
                   Type element = buffer ? buffer.getElementType() : cast<tile::FragType>(right).getElementType();
@@ -61,12 +75,15 @@ bool multipliesByWarpgroups(func::FuncOp kernel) {
                 }).wasInterrupted();
 }
 
+int64_t rowsOfPagePiece(tile::FillOp fill) {
+  return std::gcd(fill.getRing().getType().getShape()[0], *fill.getTensor().getType().getStaticSize(1));
+}
+
 bool copiesPagesByMap(tile::FillOp fill) {
   tile::BufferType buffer = fill.getRing().getType().getBufferType();
-  int64_t pageRows = *fill.getTensor().getType().getStaticSize(1);
   bool isWidened = buffer.getElementType() != fill.getTensor().getType().getElementType();
   constexpr int64_t kPattern = 8; // rows of the swizzle's
-  return !isWidened && buffer.getSmem().getSwizzle() != 0 && std::gcd(buffer.getShape()[0], pageRows) % kPattern == 0;
+  return !isWidened && buffer.getSmem().getSwizzle() != 0 && rowsOfPagePiece(fill) % kPattern == 0;
 }
 
 bool isExpensive(Operation *op) {

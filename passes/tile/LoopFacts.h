@@ -19,12 +19,15 @@ bool countsFromZero(mlir::scf::ForOp loop);
 
 /// Whether the kernel's target multiplies by warpgroups, and can so multiply all that the kernel does: products of f32
 /// operands are mma.sync's everywhere, for wgmma takes tf32 values only as they do not lie in memory, keys along rows; so are
-/// those with a row a diagonal, of which each warp needs others.
+/// all where rows of several tables, or long ones, are multiplied by diagonals (passes/DiagonalLimits.h). For PipelineLoads' kernels.
 bool multipliesByWarpgroups(mlir::func::FuncOp kernel);
 
 /// Whether the rows that a block has of each page can be copied by tensor maps: whole patterns of a swizzle, of the
 /// buffer's own type.
 bool copiesPagesByMap(tile::FillOp fill);
+
+/// Rows of the pieces in which it copies them: those of a page that lie in one block.
+int64_t rowsOfPagePiece(tile::FillOp fill);
 
 /// Whether a scalar costs more than a few instructions: a read of memory, a division, a transcendental function.
 bool isExpensive(mlir::Operation *op);

@@ -42,11 +42,13 @@ namespace attn {
 static constexpr int32_t kWarpsOfGroup = 4;
 static constexpr int64_t kRowsOfWarp = 16; ///< of a tile, in layout `acc`
 static constexpr int64_t kMostMapDims = 5;
+static constexpr int64_t kFewPages = 4;     ///< of a block, whose copies take no more registers than others
 
 namespace {
 
 /// Registers a thread of each role, by the number of consumer warpgroups: with 128 threads a warpgroup their sum fits the
-/// register file (hopper kernels: 56/256, 24/240, 32/160; a producer that computes entries itself: 56/224, 56/152).
+/// register file (hopper kernels: 56/256, 24/240, 32/160; a producer that computes entries itself: 56/224, 56/152; one that
+/// looks up more than a few pages a block: 40/232, 56/152).
 struct RoleRegisters {
   int32_t producer, consumer;
 };
@@ -269,7 +271,8 @@ void Specialization::choose(tile::FillOp fill) {
     return fill.setVia("plain");
   if (fill.getPages())
     return fill.setVia(isCopiedByMap(fill) ? "tma" : "cp_async");
-  if (fill.getLimit() || fill.getRing().getType().getBufferType().getSmem().getSwizzle() == 0)
+  bool areChosen = !fill.getRows().empty();
+  if (areChosen || fill.getLimit() || fill.getRing().getType().getBufferType().getSmem().getSwizzle() == 0)
     return fill.setVia("cp_async");
   fill.setVia("tma");
   OpBuilder before(fill);
@@ -429,12 +432,16 @@ LogicalResult Specialization::run(const GpuTarget &gpu) {
   // A producer that computes entries needs registers for it.
   bool computes = kernel.walk([](Operation *op) {
                           auto fill = dyn_cast<tile::FillOp>(op);
-                          bool isByThreads = isa<tile::BuildOp, tile::WidenOp>(op) || (fill && (isWidened(fill) || (fill.getPages() && !isCopiedByMap(fill))));
+                          bool isByThreads = isa<tile::BuildOp, tile::WidenOp>(op) || (fill && (isWidened(fill) || !fill.getRows().empty() || (fill.getPages() && !isCopiedByMap(fill))));
                           return isByThreads ? WalkResult::interrupt() : WalkResult::advance();
                         }).wasInterrupted();
+  bool looksUp = kernel.walk([](tile::FillOp fill) {
+                         bool isCut = fill.getPages() && rowsOfPagePiece(fill) * kFewPages < fill.getRing().getType().getShape()[0];
+                         return isCut ? WalkResult::interrupt() : WalkResult::advance();
+                       }).wasInterrupted();
   RoleRegisters registers = consumerWarps == kWarpsOfGroup       ? RoleRegisters{56, 256}
-                            : consumerWarps == 2 * kWarpsOfGroup ? (computes ? RoleRegisters{56, 224} : RoleRegisters{24, 240})
-                                                                 : (computes ? RoleRegisters{56, 152} : RoleRegisters{32, 160});
+                            : consumerWarps == 2 * kWarpsOfGroup ? (computes ? RoleRegisters{56, 224} : looksUp ? RoleRegisters{40, 232} : RoleRegisters{24, 240})
+                                                                 : (computes || looksUp ? RoleRegisters{56, 152} : RoleRegisters{32, 160});
   writeProducer(registers);
   writeConsumer(registers);
   work.erase();

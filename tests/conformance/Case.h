@@ -21,6 +21,7 @@ enum class Values : std::uint8_t {
   OneKeyNan,       ///< the middle key row of request 0, head 0 is NaN
   SomeTableRowsNan, ///< likewise every 7th row of the tables among the parameters
   PastLengths,     ///< keys and values from `lengths[b]` on are NaN and infinite
+  EvenRequestsNan, ///< ragged: keys and values of every other request are NaN, from the first on
 };
 
 /// Where tensors lie: tools/attnc/PlanRun.h, `MemoryOrder`.

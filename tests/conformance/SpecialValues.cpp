@@ -87,6 +87,17 @@ static void fillPastLengths(dsl::EvaluationInput &input) {
   }
 }
 
+static void fillEvenRequests(dsl::EvaluationInput &input) {
+  const HostTensor &ends = input.tensors.find("cu_seqlens_kv")->second;
+  for (const char *name : {"key", "value"}) {
+    HostTensor &tensor = input.tensors.find(name)->second;
+    const std::int64_t width = tensor.shape[1] * tensor.shape[2];
+    for (std::int64_t b = 0; b + 1 < ends.elementCount(); b += 2)
+      for (auto i = static_cast<std::int64_t>(ends.get(b)) * width; i < static_cast<std::int64_t>(ends.get(b + 1)) * width; ++i)
+        tensor.set(i, kNaN);
+  }
+}
+
 /// NaN in one channel, infinities of both signs in others, of every 11th row from one on that differs by request and head;
 /// never in most channels, so that rows of results stay long enough to be judged.
 static void fillSome(HostTensor &values) {
@@ -138,6 +149,9 @@ Result<dsl::EvaluationInput> makeInput(const dsl::TypedSpec &spec, const std::st
     break;
   case Values::PastLengths:
     fillPastLengths(*input);
+    break;
+  case Values::EvenRequestsNan:
+    fillEvenRequests(*input);
     break;
   }
   return input;
