@@ -117,7 +117,8 @@ int64_t relativeRowBytes(ir::AttentionOp op, int64_t blockM, int64_t blockN) {
   for (RelativeProduct &product : findRelativeProducts(op.getScore(), static_cast<unsigned>(op.getQueryFeatureTypes().size())))
     add(product.row.row);
   llvm::for_each(rowsAddedToValue(op.getWeight()), add);
-  return (blockM + blockN) * channels * ir::featureType(op).getIntOrFloatBitWidth() / 8;
+  int64_t bytes = ir::featureType(op).getIntOrFloatBitWidth() / 8, between = bytes == 4 ? 4 : 0; // f32: plain rows, a chunk apart
+  return channels == 0 ? 0 : (blockM + blockN) * (channels + between) * bytes;
 }
 
 } // namespace attn

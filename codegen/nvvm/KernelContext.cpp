@@ -237,10 +237,6 @@ Value KernelContext::lanePointer(tile::BufferType type, LanePattern pattern, int
       bytes = e.shl(quad, e.i32(2));
       break;
     case LanePattern::WidePairs:
-      row = groupIndex;
-      chunk = e.lshr(quad, e.i32(1));
-      bytes = e.shl(e.iand(quad, e.i32(1)), e.i32(3));
-      break;
     case LanePattern::GroupRowPairs:
       row = groupIndex;
       chunk = e.lshr(quad, e.i32(1));
@@ -248,12 +244,13 @@ Value KernelContext::lanePointer(tile::BufferType type, LanePattern pattern, int
       break;
     case LanePattern::QuadRows:
     case LanePattern::EvenQuadRows:
+    case LanePattern::DiagonalQuadRows:
       row = pattern == LanePattern::QuadRows ? quad : e.shl(quad, e.i32(1));
       chunk = e.lshr(groupIndex, e.i32(2));
       bytes = e.shl(e.iand(groupIndex, e.i32(3)), e.i32(2));
       break;
     }
-    if (pattern == LanePattern::DiagonalRows || pattern == LanePattern::DiagonalColumns)
+    if (pattern == LanePattern::DiagonalRows || pattern == LanePattern::DiagonalColumns || pattern == LanePattern::DiagonalQuadRows)
       row = e.isub(row, e.shl(warpIndex, e.i32(4)));
     if (ofWarp) {
       Value first = e.shl(warpIndex, e.i32(4));

@@ -34,6 +34,7 @@ enum class LanePattern {
   MatrixColumns,    ///< ldmatrix: row lane % 8 + 8 (lane / 16), chunk lane / 8 % 2
   DiagonalRows,     ///< MatrixRows, 16 rows further up for each warp (DiagonalDot.cpp)
   DiagonalColumns,  ///< MatrixColumns, likewise
+  DiagonalQuadRows, ///< EvenQuadRows, likewise
   Pairs,            ///< acc layout, 16-bit elements: row 16w + g, byte 4t
   WidePairs,        ///< acc layout, 32-bit elements: row 16w + g, byte 8t
   GroupRowPairs,    ///< row g, byte 8t

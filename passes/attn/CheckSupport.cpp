@@ -46,7 +46,6 @@ private:
   LogicalResult checkTypes();
   LogicalResult checkLengths();
   LogicalResult checkWeights();
-  LogicalResult checkRelativeRows();
   LogicalResult checkRowRegions();
   LogicalResult checkScore();
   LogicalResult checkDot(ir::DotOp dot);
@@ -73,16 +72,7 @@ LogicalResult SupportChecker::checkLayout() {
   return success();
 }
 
-/// As the language spells it.
-static std::string spell(Type type) {
-  if (isa<Float8E4M3FNType>(type))
-    return "e4m3";
-  if (isa<Float8E5M2Type>(type))
-    return "e5m2";
-  std::string text;
-  llvm::raw_string_ostream(text) << type;
-  return text;
-}
+using ir::spell;
 
 LogicalResult SupportChecker::checkTypes() {
   Type query = op.getQueryType().getElementType(), key = op.getKeyType().getElementType();
@@ -129,13 +119,6 @@ LogicalResult SupportChecker::checkWeights() {
       if (!findRelativeRow(row))
         return refuse(row.getDefiningOp(), "a row added to `value` that the distance of key and query does not choose is");
   }
-  return checkRelativeRows();
-}
-
-/// Rows that diagonals choose are operands of 16 bits.
-LogicalResult SupportChecker::checkRelativeRows() {
-  if (hasRelativeRows(op) && (ir::featureType(op).isF32() || ir::weightedType(op).isF32()))
-    return refuse(op, "rows of a table that the distance of key and query chooses, beside products of `f32`, are");
   return success();
 }
 

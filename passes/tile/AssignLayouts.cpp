@@ -49,7 +49,7 @@ private:
   void combineMaximum(tile::SoftmaxStepOp step);
   void combineSum(tile::ReduceOp reduce);
   void combineConverted(tile::ConvertOp convert);
-  Value scratchOf(tile::FragType type);
+  Value scratchOf(tile::FragType type, Operation *user);
   void placeInShared(OpResult loaded);
   void placeOperand(OpOperand &operand, bool mayBeRegisters);
   int64_t stagingColumns(tile::StoreOp store);
@@ -65,7 +65,7 @@ private:
   MLIRContext *context;
   unsigned parts;
   Attribute acc, lhs, row, partial;
-  Value scratch;                              ///< of what parts hold of each row
+  Value scratch[2];                           ///< of what parts hold of each row: for uses in loops, and behind them
   DenseSet<Operation *> claimed;              ///< loads whose buffer holds an operand already
   llvm::DenseMap<Value, Value> written;       ///< fragment → buffer that holds it
 };
@@ -149,12 +149,14 @@ void LayoutAssignment::placeRowSum(tile::SoftmaxStepOp step) {
 // Rows of columns in parts
 //===----------------------------------------------------------------------===//
 
-Value LayoutAssignment::scratchOf(tile::FragType type) {
-  if (scratch)
-    return scratch;
+/// Two of them: what is combined in a loop need not wait for what was behind the loop of the tile before.
+Value LayoutAssignment::scratchOf(tile::FragType type, Operation *user) {
+  Value &known = scratch[isa<scf::ForOp>(user->getParentOp())];
+  if (known)
+    return known;
   OpBuilder builder = OpBuilder::atBlockBegin(&kernel.front());
   auto buffer = tile::BufferType::get(context, {int64_t(parts), type.getRows()}, builder.getF32Type(), tile::SmemAttr::get(context, 0, 0));
-  return scratch = tile::AllocOp::create(builder, kernel.getLoc(), buffer, IntegerAttr());
+  return known = tile::AllocOp::create(builder, kernel.getLoc(), buffer, IntegerAttr());
 }
 
 void LayoutAssignment::combineMaximum(tile::SoftmaxStepOp step) {
@@ -164,7 +166,7 @@ void LayoutAssignment::combineMaximum(tile::SoftmaxStepOp step) {
   auto least = APFloat::getInf(APFloat::IEEEsingle(), /*Negative=*/true);
   Value none = tile::SplatOp::create(builder, location, type.withLayout(partial), least);
   Value own = tile::ReduceOp::create(builder, location, tile::ReduceKind::max, step.getScores(), none);
-  Value all = tile::CombineOp::create(builder, location, type, tile::ReduceKind::max, own, scratchOf(type));
+  Value all = tile::CombineOp::create(builder, location, type, tile::ReduceKind::max, own, scratchOf(type, step));
   step.getBlockMaxMutable().assign(all);
   // Sums of that many columns are scaled where a row's maximum has grown, not for each block (OverlapDots).
   auto loop = dyn_cast<scf::ForOp>(step->getParentOp());
@@ -183,7 +185,7 @@ void LayoutAssignment::combineSum(tile::ReduceOp reduce) {
   reduce.getInitMutable().assign(tile::ConvertOp::create(builder, location, type.withLayout(partial), reduce.getInit()));
   reduce.getResult().setType(type.withLayout(partial));
   builder.setInsertionPointAfter(reduce);
-  auto all = tile::CombineOp::create(builder, location, type, reduce.getKind(), reduce.getResult(), scratchOf(type));
+  auto all = tile::CombineOp::create(builder, location, type, reduce.getKind(), reduce.getResult(), scratchOf(type, reduce));
   reduce.getResult().replaceAllUsesExcept(all, all);
 }
 
@@ -192,7 +194,7 @@ void LayoutAssignment::combineConverted(tile::ConvertOp convert) {
     return;
   OpBuilder builder(convert);
   auto type = convert.getType();
-  auto all = tile::CombineOp::create(builder, convert.getLoc(), type, tile::ReduceKind::add, convert.getInput(), scratchOf(type));
+  auto all = tile::CombineOp::create(builder, convert.getLoc(), type, tile::ReduceKind::add, convert.getInput(), scratchOf(type, convert));
   convert.getResult().replaceAllUsesWith(all.getResult());
   convert.erase();
 }
@@ -280,8 +282,12 @@ void LayoutAssignment::placeOperand(OpOperand &operand, bool mayBeRegisters) {
   }
   auto dot = dyn_cast<tile::DotOp>(operand.getOwner());
   if (mayBeRegisters && besideDot && dot && !dot.getTrans() && type.getElementType().isF32()) { // probs: nothing is packed
-    OpBuilder builder(operand.getOwner());
-    operand.set(tile::ConvertOp::create(builder, fragment.getLoc(), type.withLayout(lhs), fragment));
+    OpBuilder builder(context);
+    builder.setInsertionPointAfterValue(fragment);
+    Value left = tile::ConvertOp::create(builder, fragment.getLoc(), type.withLayout(lhs), fragment);
+    fragment.replaceUsesWithIf(left, [&](OpOperand &use) {
+      return &use == &operand || (isa<tile::DiagonalSumOp>(use.getOwner()) && use.getOperandNumber() == 0);
+    });
     return;
   }
   operand.set(inBuffer(fragment));
