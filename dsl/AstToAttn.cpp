@@ -97,6 +97,7 @@ private:
   void addPromise(const std::optional<RangePromise> &range, SmallVector<NamedAttribute> &attributes);
   void addInputs();
   void addLayoutInputs();
+  Value layoutInput(StringRef name) const;
   void addTensors();
   void addScalars();
   LogicalResult addAttention();
@@ -225,10 +226,19 @@ void PlanBuilder::addLayoutInputs() {
   }
 }
 
+Value PlanBuilder::layoutInput(StringRef name) const {
+  for (auto [input, argument] : llvm::zip(dsl::layoutInputs(spec.properties), layoutInputs))
+    if (input.name == name)
+      return argument;
+  return {};
+}
+
 void PlanBuilder::addTensors() {
   arguments.tensors.resize(spec.tensors.size());
   for (auto [tensor, slot] : llvm::zip(spec.tensors, arguments.tensors)) {
-    if (!tensor.used)
+    if (tensor.isLayoutInput)
+      slot = layoutInput(tensor.name);
+    if (!tensor.used || slot)
       continue;
     SmallVector<NamedAttribute> attributes;
     addPromise(tensor.range, attributes);
@@ -404,7 +414,7 @@ const TypedExpr *PlanBuilder::scaleOfSum() const {
   if (valueTerms.terms.size() != 1)
     return nullptr;
   const VectorTerm &term = valueTerms.terms.front();
-  bool isScaledInput = term.vector->kind == ExprKind::Input && term.factors.size() == 1 && term.factors[0].expr &&
+  bool isScaledInput = isPartOfInput(*term.vector) && term.factors.size() == 1 && term.factors[0].expr &&
                        term.factors[0].expr->isScale;
   return isScaledInput ? term.factors[0].expr : nullptr;
 }
@@ -431,7 +441,8 @@ LogicalResult PlanBuilder::fillValue() {
     if (term.vector->domain.inputs || (!term.vector->domain.row && term.side != TermSide::Table))
       stored.push_back(&term);
   const VectorTerm *only = stored.size() == 1 ? stored.front() : nullptr;
-  if (scaleOfSum() || (only && only->factors.empty() && only->vector->kind == ExprKind::Input))
+  bool isScaledLater = scaleOfSum() != nullptr;
+  if (only && (isScaledLater || only->factors.empty()) && only->vector->kind == ExprKind::Input)
     return success();
   Block *block = attention.addBlock(attention.getValueRegion(), rowType(attention.getStoredValueLength()));
   builder.setInsertionPointToEnd(block);
@@ -445,7 +456,7 @@ LogicalResult PlanBuilder::fillValue() {
         return refuse(factor.expr->position, "a factor of `value` that depends on the query row is not compiled yet; "
                                              "it can be written as a factor of `probs`");
     Value row = emitter.emit(term->vector);
-    row = row ? emitter.emitFactors(*term, row, locationOfExpr(term->vector)) : row;
+    row = row && !isScaledLater ? emitter.emitFactors(*term, row, locationOfExpr(term->vector)) : row;
     if (!row)
       return failure();
     sum = sum ? arith::AddFOp::create(builder, locationOfExpr(term->vector), sum, row).getResult() : row;

@@ -103,7 +103,8 @@ ExprRef ExprBuilder::slice(ExprRef vector, std::int64_t begin, std::int64_t end)
     return vector;
   Type type = Type::vector(end - begin);
   bool isSum = vector->kind == ExprKind::Unary || vector->kind == ExprKind::Binary || vector->kind == ExprKind::If;
-  if (vector->domain.isPoint() && isSum) {   // move it to the leaves
+  bool isScaledInput = vector->kind == ExprKind::Binary && vector->operands[1]->isScale;
+  if ((vector->domain.isPoint() && isSum) || isScaledInput) {   // move it to the leaves
     TypedExpr copy = *vector;
     copy.type = type;
     for (ExprRef &operand : copy.operands) {

@@ -56,12 +56,16 @@ static void splitBinary(const TypedExpr *vector, std::vector<TermFactor> factors
   split(rhs, std::move(factors), result);
 }
 
-/// The scale of an input that `vector` is, as it lies in memory, times that; null for all else.
+bool isPartOfInput(const TypedExpr &vector) {
+  return vector.kind == ExprKind::Input || (vector.kind == ExprKind::Slice && vector.operands[0]->kind == ExprKind::Input);
+}
+
+/// The scale of an input of which `vector` is a part, as it lies in memory, times that; null for all else.
 static const TypedExpr *scaleOfInput(const TypedExpr &vector) {
   if (vector.kind != ExprKind::Binary || vector.binary != BinaryOp::Mul)
     return nullptr;
   const TypedExpr *row = vector.operands[0], *scale = vector.operands[1];
-  return row->kind == ExprKind::Input && scale->isScale ? scale : nullptr;
+  return scale->isScale && isPartOfInput(*row) ? scale : nullptr;
 }
 
 static void split(const TypedExpr *vector, std::vector<TermFactor> factors, SplitVector &result) {

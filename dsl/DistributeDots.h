@@ -33,6 +33,9 @@ struct VectorTerm {
   std::vector<TermFactor> factors;
 };
 
+/// Whether the vector is an input's row as it lies in memory, or channels of one.
+bool isPartOfInput(const TypedExpr &vector);
+
 /// The terms whose sum `vector` is. Where it cannot be split `offender` is the expression in the way, else null.
 struct SplitVector {
   std::vector<VectorTerm> terms;

@@ -168,7 +168,7 @@ Result<EvaluationInput> randomInput(const TypedSpec &spec, const EvaluationInput
   addInput(spec.usesValue, "value", properties.valueDtype, InputKind::Value);
   addLayoutTensors(spec, *extents, options.seed, input.tensors);
   for (const TensorParameter &parameter : spec.tensors) {
-    if (!parameter.used)
+    if (!parameter.used || parameter.isLayoutInput)
       continue;
     Result<HostTensor> tensor = randomParameter(parameter, *extents, options.seed);
     if (!tensor)

@@ -146,6 +146,7 @@ private:
 
   // SemaScales.cpp
   ExprRef scaleOf(PropertyName name);
+  std::uint32_t pageTable();
   ExprRef scaledInput(InputKind kind);
   ExprRef storedOut(ExprRef out);
 

@@ -3,8 +3,13 @@
 //
 //   query_scale: per_head   →   query_scale: f32[batch, q_heads],     `query` = input.query * query_scale[b, h]
 //   out_scale: per_tensor   →   out_scale: f32,                       `out`   = … * (1 / out_scale)
+//   key_scale: per_block(n) →   key_scale: f32[batch, kv_heads, ceil(kv_len / n)], read at [b, kv_head, kv_idx / n];
+//                               in pages of m rows f32[pages, kv_heads, ceil(m / n)], read at
+//                               [page_table[b, kv_idx / m], kv_head, kv_idx mod m / n]
+#include "dsl/RequestRows.h"
 #include "dsl/Sema.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace attn::dsl {
@@ -19,6 +24,23 @@ static const ScaleProperty &propertyOf(const Properties &properties, PropertyNam
   case PropertyName::ValueScale: return properties.valueScale;
   default: return properties.outScale;
   }
+}
+
+/// The layout's input that says where pages of keys lie, to be read as a tensor of the specification.
+std::uint32_t Sema::pageTable() {
+  auto known = std::ranges::find_if(spec->tensors, &TensorParameter::isLayoutInput);
+  if (known != spec->tensors.end())
+    return static_cast<std::uint32_t>(known - spec->tensors.begin());
+  TensorParameter tensor;
+  tensor.name = "page_table";
+  tensor.element = ElementType::I32;
+  tensor.isLayoutInput = true;
+  tensor.position = spec->properties.layoutPosition;
+  for (const LayoutInput &input : layoutInputs(spec->properties))
+    if (input.name == tensor.name)
+      tensor.dims = input.dims;
+  spec->tensors.push_back(std::move(tensor));
+  return static_cast<std::uint32_t>(spec->tensors.size() - 1);
 }
 
 /// The scale at the point, null where there is none; its argument is added when it is first asked for.
@@ -46,7 +68,15 @@ ExprRef Sema::scaleOf(PropertyName name) {
   tensor.position = propertyPosition(name);
   tensor.dims = {SizeExpr::name("batch"), ofQueries ? spec->properties.qHeads : spec->properties.kvHeads};
   std::vector<ExprRef> place = {builder.index(IndexKind::B), builder.index(ofQueries ? IndexKind::H : IndexKind::KvHead)};
-  if (property.kind == ScaleKind::PerBlock) {
+  if (property.kind == ScaleKind::PerBlock && !ofQueries && spec->properties.layout == LayoutKind::Paged) {
+    SizeExpr rows = SizeExpr::number(spec->properties.pageSize);
+    tensor.dims[0] = SizeExpr::name(kPages);
+    tensor.dims.push_back(SizeExpr::binary(SizeExpr::Kind::CeilDiv, rows, SizeExpr::number(property.blockRows)));
+    ExprRef row = builder.index(IndexKind::KvIdx), pageSize = builder.integer(spec->properties.pageSize);
+    place[0] = builder.read(pageTable(), {place[0], builder.binary(BinaryOp::FloorDiv, row, pageSize)}, Type::i32());
+    ExprRef rowOfPage = builder.binary(BinaryOp::Mod, row, pageSize);
+    place.push_back(builder.binary(BinaryOp::FloorDiv, rowOfPage, builder.integer(property.blockRows)));
+  } else if (property.kind == ScaleKind::PerBlock) {
     SizeExpr rows = SizeExpr::name(ofQueries ? "q_len" : "kv_len");
     tensor.dims.push_back(SizeExpr::binary(SizeExpr::Kind::CeilDiv, rows, SizeExpr::number(property.blockRows)));
     ExprRef row = builder.index(ofQueries ? IndexKind::QIdx : IndexKind::KvIdx);

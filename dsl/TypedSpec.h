@@ -153,6 +153,7 @@ struct TensorParameter {
   bool ascending = false;                 ///< along the last dimension
   bool used = false;                      ///< a definition that counts reads it; what is unused is not asked for
   bool isScale = false;                   ///< made for `query_scale` and the like: positive
+  bool isLayoutInput = false;             ///< an input of the layout, which a scale of blocks reads
   SourcePosition position;
 };
 

@@ -98,7 +98,7 @@ private:
   mlir::LogicalResult storeFragment(Emitter &e, tile::StoreOp op, tile::FragType type, mlir::ValueRange registers,
                                     const GlobalRows &target) const {
     Fragment fragment = fragmentOf(type);
-    if (fragment.partCount() > 1 && !isFloat8(type.getElementType()))
+    if (fragment.partCount() > 1)
       return op.emitOpError("of columns in parts goes through a buffer");
     if (!target.hasWholeRows() || target.columns() % 8 != 0 || target.columns() == 0)
       return op.emitOpError("expects whole rows of a multiple of 8 elements, but got ") << op.getTensor().getType();
@@ -111,7 +111,7 @@ private:
         quads.push_back(transposeQuad(e, {at(tile, 0), at(tile + 1, 0), at(tile + 2, 0), at(tile + 3, 0)}));
       Value row = rowOfSlot(kernel, e, fragment, slot);
       if (isFloat8(type.getElementType())) {
-        ifInside(e, isInside(e, fragment, target, row), [&] { storeBytes(e, fragment, at, quads, tiles, row, target); });
+        ifInside(e, isInside(e, fragment, target, row), [&] { storeBytes(e, at, quads, tiles, row, target); });
         continue;
       }
       ifInside(e, isInside(e, fragment, target, row), [&] {
@@ -131,13 +131,9 @@ private:
 
   /// A row of 8-bit elements, pairs in the lower halves of registers: of four tiles each lane has one whole, 8 bytes.
   template <class At>
-  void storeBytes(Emitter &e, const Fragment &fragment, At at, llvm::ArrayRef<std::array<Value, 4>> quads, int tiles, Value row,
-                  const GlobalRows &target) const {
+  void storeBytes(Emitter &e, At at, llvm::ArrayRef<std::array<Value, 4>> quads, int tiles, Value row, const GlobalRows &target) const {
     auto pointer = [&](int bytesOfLane) {
-      Value bytes = e.imul(kernel.quadLane(), e.i32(bytesOfLane));
-      if (fragment.partCount() > 1)
-        bytes = e.iadd(bytes, e.imul(kernel.part(), e.i32(fragment.columnsOfPart())));
-      return target.pointer(e, row, bytes);
+      return target.pointer(e, row, e.imul(kernel.quadLane(), e.i32(bytesOfLane)));
     };
     auto join = [&](Value low, Value high) { return e.ior(low, e.shl(high, e.i32(16))); };
     Value whole = quads.empty() ? Value() : pointer(8), pair = quads.size() * 4 == static_cast<std::size_t>(tiles) ? Value() : pointer(2);

@@ -10,6 +10,9 @@ namespace attn::ir {
 /// e4m3 or e5m2.
 bool isFloat8(mlir::Type type);
 
+/// The type as the language spells it.
+std::string spell(mlir::Type type);
+
 /// A type with every number of both, which the products of tiles take; null if there is none.
 mlir::Type productType(mlir::Type a, mlir::Type b);
 
@@ -19,10 +22,11 @@ template <typename AttentionLike> mlir::Type featureType(AttentionLike op) {
 }
 
 /// What rows of probs and value are rounded to and multiplied as. Probs of a softmax are at most 2^8 and mean little below
-/// 2^-24, so beside 8-bit values f16 is more precise than bf16, and nearer to them.
+/// 2^-24, so beside 8-bit values f16 is more precise than bf16, and nearer to them. Rows that are key and value serve both
+/// products as one type.
 template <typename AttentionLike> mlir::Type weightedType(AttentionLike op) {
   mlir::Type probs = op.getProbsElementType(), value = op.getValueType().getElementType();
-  if (isFloat8(value) && probs.isBF16() && op.getWeights() == Weights::softmax && op.getWeight().empty())
+  if (isFloat8(value) && probs.isBF16() && op.getWeights() == Weights::softmax && op.getWeight().empty() && op.getKey() != op.getValue())
     return productType(value, value);
   return productType(probs, value);
 }

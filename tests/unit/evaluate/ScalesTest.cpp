@@ -97,3 +97,29 @@ TEST_F(ScalesTest, HaveTheShapesOfTheirTensors) {
     for (std::int64_t i = 0; i < input.tensors.at(name).elementCount(); ++i)
       EXPECT_GT(input.tensors.at(name).get(i), 0) << name;
 }
+
+TEST_F(ScalesTest, OfBlocksInPagesLieByPage) {
+  const std::string head = "q_heads: 4; kv_heads: 2; head_dim: 8; layout: paged(4); out_dtype: f32\n";
+  const TypedSpec *spec = analyzed("attention t { dtype: e4m3; " + head + "key_scale: per_block(2); value_scale: per_block(3); mask = causal() }");
+  ASSERT_TRUE(spec);
+  EvaluationInput input = random(*spec);
+  std::int64_t pages = input.tensors.at("key").shape[0];
+  EXPECT_EQ(input.tensors.at("key_scale").shape, (std::vector<std::int64_t>{pages, kKeyHeads, 2}));
+  EXPECT_EQ(input.tensors.at("value_scale").shape, (std::vector<std::int64_t>{pages, kKeyHeads, 2}));
+  Result<EvaluationOutput> own = evaluate(*spec, input);
+  ASSERT_TRUE(own) << own.status().message();
+  const TypedSpec *plain = analyzed("attention t { dtype: f64; " + head + "mask = causal() }");
+  ASSERT_TRUE(plain);
+  EvaluationInput values = input;
+  values.tensors.insert_or_assign("key", scaled(input, "key", 2));
+  values.tensors.insert_or_assign("value", scaled(input, "value", 3));
+  HostTensor query(ElementType::F64, input.tensors.at("query").shape);
+  for (std::int64_t i = 0; i < query.elementCount(); ++i)
+    query.set(i, input.tensors.at("query").get(i));
+  values.tensors.insert_or_assign("query", query);
+  Result<EvaluationOutput> other = evaluate(*plain, values);
+  ASSERT_TRUE(other) << other.status().message();
+  ASSERT_EQ(own->out.size(), other->out.size());
+  for (std::size_t i = 0; i < own->out.size(); ++i)
+    EXPECT_NEAR(own->out[i], other->out[i], 1e-12);
+}
