@@ -11,6 +11,7 @@
 //   %s = dot %q, trans %k, 0;  %y = map %s { ^(%x): addf %x, %b }
 //     →   %b = map { at %w[col - row + BM - 1] }   release %strip[i]   %y = dot %q, trans %k, %b
 //
+// An i32 that says what a row looks up for itself (`at %products[%row, %index]`) is such a number too, if it is costly.
 // Cheap numbers (ALiBi) stay where they are, unless they can be added so beside roles, whose producer builds ahead: its
 // threads have little else to do.
 // Requires: AssignLayouts. Guarantees: results are unchanged.
