@@ -95,10 +95,11 @@ static bool copiesPagesByThreads(ir::AttentionOp op) {
 static int64_t producerRegisters(ir::AttentionOp op, MmaFamily family, const ir::Schedule &schedule) {
   bool widens = ir::isFloat8(op.getQueryType().getElementType()) || ir::isFloat8(op.getKeyType().getElementType()) ||
                 ir::isFloat8(op.getValueType().getElementType());
-  if (family == MmaFamily::Wgmma && (widens || copiesPagesByThreads(op)) && schedule.warps > 4)
-    return schedule.warps == 8 ? 16 : 8;
   constexpr int64_t kFewPages = 4;
-  bool looksUp = !op.getPaged().empty() && static_cast<int64_t>(*op.getPageSize()) * kFewPages < schedule.blockN;
+  int64_t pages = op.getPaged().empty() ? 1 : schedule.blockN / std::gcd(schedule.blockN, static_cast<int64_t>(*op.getPageSize()));
+  if (family == MmaFamily::Wgmma && (widens || copiesPagesByThreads(op) || pages > 2 * kFewPages) && schedule.warps > 4)
+    return schedule.warps == 8 ? 16 : 8;
+  bool looksUp = pages > kFewPages;
   return family == MmaFamily::Wgmma && looksUp && schedule.warps > 4 ? 8 : 0;
 }
 

@@ -42,7 +42,7 @@ namespace attn {
 static constexpr int32_t kWarpsOfGroup = 4;
 static constexpr int64_t kRowsOfWarp = 16; ///< of a tile, in layout `acc`
 static constexpr int64_t kMostMapDims = 5;
-static constexpr int64_t kFewPages = 4;     ///< of a block, whose copies take no more registers than others
+static constexpr int64_t kFewPages = 4;     ///< of a block, whose copies take no more registers than others; twice as many, some
 
 namespace {
 
@@ -435,10 +435,13 @@ LogicalResult Specialization::run(const GpuTarget &gpu) {
                           bool isByThreads = isa<tile::BuildOp, tile::WidenOp>(op) || (fill && (isWidened(fill) || !fill.getRows().empty() || (fill.getPages() && !isCopiedByMap(fill))));
                           return isByThreads ? WalkResult::interrupt() : WalkResult::advance();
                         }).wasInterrupted();
-  bool looksUp = kernel.walk([](tile::FillOp fill) {
-                         bool isCut = fill.getPages() && rowsOfPagePiece(fill) * kFewPages < fill.getRing().getType().getShape()[0];
-                         return isCut ? WalkResult::interrupt() : WalkResult::advance();
-                       }).wasInterrupted();
+  int64_t pages = 1; // of a block
+  kernel.walk([&](tile::FillOp fill) {
+    if (fill.getPages())
+      pages = std::max(pages, fill.getRing().getType().getShape()[0] / rowsOfPagePiece(fill));
+  });
+  computes |= pages > 2 * kFewPages;
+  bool looksUp = pages > kFewPages;
   RoleRegisters registers = consumerWarps == kWarpsOfGroup       ? RoleRegisters{56, 256}
                             : consumerWarps == 2 * kWarpsOfGroup ? (computes ? RoleRegisters{56, 224} : looksUp ? RoleRegisters{40, 232} : RoleRegisters{24, 240})
                                                                  : (computes || looksUp ? RoleRegisters{56, 152} : RoleRegisters{32, 160});
