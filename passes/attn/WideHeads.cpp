@@ -115,7 +115,7 @@ int64_t wideSharedBytes(ir::AttentionOp op, const ir::Schedule &schedule, const 
   elements += schedule.blockM * (schedule.blockN + kPitch);
   if (areKept && sums > columns) // the staging of the result, which does not fit on the query
     elements += schedule.blockM * sums;
-  return kElementBytes * elements + 4 * schedule.parts * schedule.blockM;
+  return kElementBytes * elements + 2 * 4 * schedule.parts * schedule.blockM; // maxima and sums of rows
 }
 
 int64_t wideLoopRegisters(ir::AttentionOp op, const ir::Schedule &schedule) {

@@ -58,7 +58,9 @@ static tile::ReleaseOp releaseBehind(tile::AllocOp buffer, tile::RingOp ring) {
 
 llvm::MapVector<tile::AllocOp, tile::RingOp> overlayBuffers(func::FuncOp kernel) {
   llvm::MapVector<tile::AllocOp, tile::RingOp> overlays;
-  for (auto buffer : kernel.getOps<tile::AllocOp>())
+  SmallVector<tile::AllocOp> buffers(kernel.getOps<tile::AllocOp>()); // the largest first: a ring takes one
+  llvm::stable_sort(buffers, [](tile::AllocOp a, tile::AllocOp b) { return tile::bufferBytes(a.getType()) > tile::bufferBytes(b.getType()); });
+  for (tile::AllocOp buffer : buffers)
     for (auto ring : kernel.getOps<tile::RingOp>()) {
       bool isTaken = llvm::any_of(overlays, [&](auto &pair) { return pair.second == ring; });
       tile::ReleaseOp release = isTaken ? tile::ReleaseOp() : releaseBehind(buffer, ring);

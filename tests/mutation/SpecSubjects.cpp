@@ -126,6 +126,8 @@ static const std::vector<Spec> &specs() {
       {"documents", "attention documents(doc: i32[batch, kv_len] in 0..9 ascending) { q_heads: 2; kv_heads: 2; head_dim: 64; dtype: bf16; "
                     "mask = causal() and same_document(doc, doc) }",
        {{{"batch", 1}, {"q_len", 400}, {"kv_len", 400}}, {{"batch", 16}, {"q_len", 100}, {"kv_len", 100}}}},
+      {"latent", "attention latent { q_heads: 2; kv_heads: 1; head_dim: 288; dtype: bf16; value = key[0:256]; mask = causal() }",
+       {{{"batch", 1}, {"q_len", 40}, {"kv_len", 300}}, {{"batch", 2}, {"q_len", 100}, {"kv_len", 60}}}},
   };
   return list;
 }

@@ -11,6 +11,7 @@
 // CHECK-DAG: !buffer_2x64xf32 = !tile.buffer<2x64xf32, #tile.smem<0>>
 
 // CHECK-LABEL: func.func @step
+// CHECK: %[[LAST:.*]] = tile.alloc : !buffer_2x64xf32
 // CHECK: %[[SCRATCH:.*]] = tile.alloc : !buffer_2x64xf32
 // CHECK: scf.for
 // CHECK: %[[S:.*]] = tile.dot %{{.*}}, trans
@@ -21,7 +22,7 @@
 // CHECK: tile.write %[[P]], %[[PROBS:.*]] : !acc_64x64xf16, !buffer_64x64xf16
 // CHECK: tile.dot %[[PROBS]], %{{.*}} : !buffer_64x64xf16
 // CHECK: scf.yield
-// CHECK: tile.combine add %{{.*}}, %[[SCRATCH]]
+// CHECK: tile.combine add %{{.*}}, %[[LAST]]
 // CHECK: tile.finish
 func.func @step(%query: !q, %key: !kv, %value: !kv, %out: !q, %lse: !lse) attributes {tile.kernel, tile.warps = 8 : i32, tile.parts = 2 : i32} {
   %c = arith.constant 0.18 : f32   %c0 = arith.constant 0 : i32   %c1 = arith.constant 1 : i32   %c64 = arith.constant 64 : i32
