@@ -409,6 +409,8 @@ double ExprEvaluator::suffixSum(const Node &node) {
       nested->moveToColumn(key);
       if (nested->condition(mask))
         sum += nested->scalar(node.operands[0]);
+      if (emulates) // added up in f32
+        sum = static_cast<float>(sum);
       row.sums[key] = sum;
     }
     row.stamp = stamp;
