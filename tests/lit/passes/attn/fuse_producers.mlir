@@ -80,7 +80,7 @@ func.func @other_user(%query: !q, %key: !kv, %value: !kv) -> (!q, !kv) attribute
 // 8-bit rows are widened on their way into a product.
 // CHECK-LABEL: func.func @widened
 // REMARK: fusion: rows of `key` lie as e4m3 and are multiplied as f16
-// REMARK-NEXT: fusion: rows of `value` lie as e5m2 and are multiplied as f16
+// REMARK: fusion: rows of `value` lie as e5m2 and are multiplied as f16
 func.func @widened(%query: !q, %key: !attn.tensor<[batch, kv_len, 2, 64], f8E4M3FN>, %value: !attn.tensor<[batch, kv_len, 2, 64], f8E5M2>) -> !q attributes {attn.plan} {
   %out = attn.attention query(%query : !q) key(%key : !attn.tensor<[batch, kv_len, 2, 64], f8E4M3FN>)
     value(%value : !attn.tensor<[batch, kv_len, 2, 64], f8E5M2>) -> !q
