@@ -44,6 +44,12 @@ static Words philox(Emitter &e, Words counter, std::array<Value, 2> key) {
   return counter;
 }
 
+/// A key of its own for each counter: else the keys of all rounds, equal for all counters, would be kept in registers from
+/// one to the next, twenty of them.
+static Value ownKey(Emitter &e, Value key) {
+  return Emitter::constantOf(key) ? key : e.assembly("mov.b32 $0, $1;", "=r,r", {key}, {e.i32Type()})[0];
+}
+
 /// The words of this lane's columns in tiles 2i and 2i + 1, tile by tile.
 ElementExpander::RandomWords ElementExpander::generateRandom(tile::RandomOp op, Slot first) {
   Value seed = evaluate(op.getSeed(), first), offset = evaluate(op.getOffset(), first);
@@ -53,7 +59,7 @@ ElementExpander::RandomWords ElementExpander::generateRandom(tile::RandomOp op, 
     return {};
   Value odd = e.iand(kernel.quadLane(), e.i32(1)), isOdd = e.icmp(Compare::Ne, odd, e.i32(0));
   Value group = e.iadd(e.lshr(key, e.i32(2)), e.shl(odd, e.i32(1)));
-  Words words = philox(e, {query, group, head, e.i32(0)}, {seed, offset});
+  Words words = philox(e, {query, group, head, e.i32(0)}, {ownKey(e, seed), ownKey(e, offset)});
   RandomWords result;
   for (int part : {0, 1}) {
     Value own = e.select(isOdd, words[2 + part], words[part]);
