@@ -151,7 +151,8 @@ struct VisibleKey {
   std::int64_t kvIdx = 0;
   double argument = 0, by = 0;
   double magnitude = 0;  ///< of the products behind the argument, times softmax_scale
-  double rounding = 0;   ///< what the rounding of computed operands does to them, likewise
+  double rounding = 0;   ///< what the rounding of computed operands does to them, likewise; and `tangent`
+  double tangent = 0;    ///< what the absolute accuracy of a tanh in the score does
 };
 
 /// A row's results and, for the noise, its parts.
@@ -235,7 +236,8 @@ void RowEvaluator::collect(std::int64_t qIdx) {
     if (emulates) {
       entry.argument = static_cast<float>(entry.argument);
       entry.magnitude = evaluator.takeProductMagnitude() * program.softmaxScale;
-      entry.rounding = std::hypot(std::sqrt(evaluator.takeProductVariance()) * program.softmaxScale, evaluator.tangentRounding());
+      entry.tangent = evaluator.tangentRounding();
+      entry.rounding = std::hypot(std::sqrt(evaluator.takeProductVariance()) * program.softmaxScale, entry.tangent);
     }
     if (roots.by >= 0)
       entry.by = roots.by == roots.argument ? entry.argument : evaluator.scalar(roots.by);
@@ -428,6 +430,7 @@ static double roundingOfLse(const RowResult &row, std::size_t keys) {
 RowNoise RowEvaluator::noise(const RowResult &row, const RowEvaluator &emulated) {
   const Properties &properties = program.spec.properties;
   RowNoise noise;
+  double ofTangents = 0;     // what instructions that err to one side make of lse
   double scaleOfWeights = 0; // the denominator, for the smallest weight that probs' type still tells from 0
   double ofSum = meanSquare(row.sum.data(), row.sum.size());
   bool isSoftmax = roots.kind == WeightKind::Softmax;
@@ -450,6 +453,7 @@ RowNoise RowEvaluator::noise(const RowResult &row, const RowEvaluator &emulated)
     double relative = isSoftmax ? square(weight) * scoreError * 2 * (ofValue + ofSum) : scoreError * ofValue;
     noise.out += rounding * ofValue + relative;
     noise.lse += isSoftmax ? square(base) * scoreError : 0;
+    ofTangents += isSoftmax ? base * emulated.visible[i].tangent / 2 : 0;
     noise.maxScore = std::max(noise.maxScore, scoreError);
   }
   if (roots.kind == WeightKind::Normalize)
@@ -459,7 +463,7 @@ RowNoise RowEvaluator::noise(const RowResult &row, const RowEvaluator &emulated)
     noise.out *= ofOut / ofSum; // what `out` makes of the sum
   noise.out += square(unitRoundoff(properties.outDtype)) * ofOut + square(smallestStep(properties.outDtype)) +
                square(0x1p-20) * ofOut;
-  noise.lse += square(roundingOfLse(row, visible.size()));
+  noise.lse += square(roundingOfLse(row, visible.size()) + ofTangents);
   noise.maxScore += square(4 * kF32Rounding * std::max(1.0, finiteMagnitude(row.maxScore)));
   return noise;
 }
