@@ -44,7 +44,8 @@
 // CHECK: tile.map
 // CHECK: arith.cmpi sle, %[[KEY]],
 // CHECK: tile.map
-// CHECK: tile.param %arg2[%b, %[[KEY]], %[[G]], %{{.*}}] if
+// CHECK: tile.param %arg2[%b, %[[KEY]], %[[G]], %{{.*}}] : {{.*}} -> f32
+// CHECK: arith.select
 // CHECK: tile.finish
 // CHECK: tile.store %{{.*}}, %arg3[%b, %[[Q0]], %h] along 1
 // CHECK: tile.store %lse, %arg4[%b, %h, %[[Q0]]] along 2

@@ -10,8 +10,8 @@
 // CHECK: %[[K:.*]] = tile.load %arg1{{.*}} -> !buffer_32x64xf32
 // CHECK: %[[S:.*]] = tile.dot %[[Q]], trans %[[K]], %{{.*}} -> !acc_64x32xf32
 // CHECK: tile.softmax_step %[[S]]
-// CHECK: %[[V:.*]] = tile.load %arg2{{.*}} -> !buffer_32x64xf32
 // CHECK: %[[P:.*]] = tile.convert %probs : !acc_64x32xf32 -> !lhs_64x32xf32
+// CHECK: %[[V:.*]] = tile.load %arg2{{.*}} -> !buffer_32x64xf32
 // CHECK: tile.dot %[[P]], %[[V]], %{{.*}} -> !acc_64x64xf32
 // The result goes to memory from registers.
 // CHECK-NOT: tile.write
