@@ -12,6 +12,7 @@ void Sm90aLowering::populate(KernelContext &kernel, const mlir::TypeConverter &c
   populateRingBarrierPatterns(kernel, converter, patterns);
   populateTensorStorePatterns(kernel, converter, patterns);
   populateWgmmaPatterns(kernel, converter, patterns);
+  populateDiagonalPatterns(kernel, converter, patterns);
   populateTurnPatterns(kernel, converter, patterns);
 }
 

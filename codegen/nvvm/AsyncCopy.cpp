@@ -208,8 +208,16 @@ void copyChunks(KernelContext &kernel, Emitter &e, tile::BufferType type, Value 
   copy.emit();
 }
 
-mlir::LogicalResult copyByThreads(KernelContext &kernel, Emitter &e, tile::FillOp fill, llvm::ArrayRef<mlir::ValueRange> indices,
-                                  mlir::ValueRange limit, mlir::ValueRange predicate, llvm::function_ref<Value()> buffer, ChosenRows chosen) {
+/// What region `rows` gives for row `place`; null after a message.
+static Value chosenRow(KernelContext &kernel, Emitter &e, mlir::ConversionPatternRewriter &rewriter, tile::FillOp fill, Value place) {
+  ElementExpander expander(kernel, e, rewriter, &fill.getRows());
+  IntegerForm form = IntegerForm::of(place, /*isPosition=*/true);
+  expander.bindIndex(fill.getRows().getArgument(0), ElementExpander::Uniform, [form](Slot) { return form; });
+  return expander.evaluate(tile::yieldOf(fill.getRows()).getValues().front(), {});
+}
+
+mlir::LogicalResult copyByThreads(KernelContext &kernel, Emitter &e, mlir::ConversionPatternRewriter &rewriter, tile::FillOp fill, llvm::ArrayRef<mlir::ValueRange> indices,
+                                  mlir::ValueRange limit, mlir::ValueRange predicate, llvm::function_ref<Value()> buffer) {
   tile::BufferType type = fill.getRing().getType().getBufferType();
   GlobalRows source(TensorView::of(fill.getTensor()), indices, fill.getDim(), limit.empty() ? Value() : limit.front(),
                     static_cast<int>(fill.getPack().value_or(1)));
@@ -218,18 +226,26 @@ mlir::LogicalResult copyByThreads(KernelContext &kernel, Emitter &e, tile::FillO
   bool byChunks = fill.getVia() != "plain", widens = type.getElementType() != fill.getTensor().getType().getElementType();
   if ((byChunks || widens) && !source.hasWholeChunks(type))
     return fill.emitOpError("copies whole chunks, which rows of ") << fill.getTensor().getType() << " do not consist of";
+  bool hasFailed = false;
+  ChosenRows chosen;
+  if (!fill.getRows().empty())
+    chosen = [&](Value place) {
+      Value row = chosenRow(kernel, e, rewriter, fill, place);
+      hasFailed |= !row;
+      return row ? row : e.i32(0);
+    };
   mlir::scf::IfOp guard;
   if (!predicate.empty()) {
     guard = mlir::scf::IfOp::create(e.builder, fill.getLoc(), predicate.front(), /*withElseRegion=*/false);
     e.builder.setInsertionPointToStart(guard.thenBlock());
   }
   if (byChunks || widens)
-    copyChunks(kernel, e, type, buffer(), source, std::move(chosen));
+    copyChunks(kernel, e, type, buffer(), source, chosen);
   else
     copyElements(kernel, e, type, buffer(), source);
   if (guard)
     e.builder.setInsertionPointAfter(guard);
-  return mlir::success();
+  return mlir::failure(hasFailed);
 }
 
 namespace {
@@ -242,27 +258,12 @@ public:
       return op.emitOpError("this target has no tensor memory accelerator");
     Emitter e = emitter(rewriter, op);
     auto slot = [&] { return slotOffset(e, op.getRing().getType(), adaptor.getRing().front(), adaptor.getEntry().front()); };
-    bool hasFailed = false;
-    ChosenRows chosen;
-    if (!op.getRows().empty())
-      chosen = [&](Value place) { return chosenRow(e, op, rewriter, place, hasFailed); };
-    if (failed(copyByThreads(kernel, e, op, adaptor.getIndices(), adaptor.getLimit(), adaptor.getPredicate(), slot, chosen)) || hasFailed)
+    if (failed(copyByThreads(kernel, e, rewriter, op, adaptor.getIndices(), adaptor.getLimit(), adaptor.getPredicate(), slot)))
       return mlir::failure();
     if (op.getVia() != "plain")
       e.commitCopies(); // an empty group counts as well: the number of groups in flight is known when compiling
     rewriter.eraseOp(op);
     return mlir::success();
-  }
-
-private:
-  /// What region `rows` gives for row `place`.
-  Value chosenRow(Emitter &e, tile::FillOp op, Rewriter &rewriter, Value place, bool &hasFailed) const {
-    ElementExpander expander(kernel, e, rewriter, &op.getRows());
-    IntegerForm form = IntegerForm::of(place, /*isPosition=*/true);
-    expander.bindIndex(op.getRows().getArgument(0), ElementExpander::Uniform, [form](Slot) { return form; });
-    Value index = expander.evaluate(tile::yieldOf(op.getRows()).getValues().front(), {});
-    hasFailed |= expander.failed();
-    return index ? index : e.i32(0);
   }
 };
 

@@ -5,6 +5,10 @@
 #include "codegen/nvvm/KernelContext.h"
 
 #include <functional>
+
+namespace mlir {
+class ConversionPatternRewriter;
+}
 #include <optional>
 
 namespace attn::codegen {
@@ -69,8 +73,8 @@ void copyChunks(KernelContext &kernel, Emitter &e, tile::BufferType type, mlir::
 
 /// What `fill` copies, by all threads, into `buffer`: 16 bytes at a time and asynchronously, or `via` "plain" an element at a
 /// time, and 8 where they are widened; nothing where the predicate is false. Leaves the builder behind it. Fails with a message if rows are no whole chunks.
-mlir::LogicalResult copyByThreads(KernelContext &kernel, Emitter &e, tile::FillOp fill, llvm::ArrayRef<mlir::ValueRange> indices,
-                                  mlir::ValueRange limit, mlir::ValueRange predicate, llvm::function_ref<mlir::Value()> buffer,
-                                  ChosenRows chosen = {});
+mlir::LogicalResult copyByThreads(KernelContext &kernel, Emitter &e, mlir::ConversionPatternRewriter &rewriter, tile::FillOp fill,
+                                  llvm::ArrayRef<mlir::ValueRange> indices, mlir::ValueRange limit, mlir::ValueRange predicate,
+                                  llvm::function_ref<mlir::Value()> buffer);
 
 } // namespace attn::codegen

@@ -49,8 +49,17 @@ public:
   using TilePattern::TilePattern;
   mlir::LogicalResult matchAndRewrite(tile::AcquireOp op, Adaptor adaptor, Rewriter &rewriter) const override {
     Emitter e = emitter(rewriter, op);
+    // Where one thread fills, its warp alone waits: another that falls behind could miss the phase, for two releases later the
+    // barrier looks as it did before the first.
+    mlir::scf::IfOp alone;
+    if (!kernel.range().isOneLane && kernel.roles().rings.lookup(op.getRing()).full == 1) {
+      alone = mlir::scf::IfOp::create(rewriter, op.getLoc(), e.ieq(kernel.uniformWarp(), e.i32(0)), /*withElseRegion=*/false);
+      rewriter.setInsertionPointToStart(alone.thenBlock());
+    }
     RingEntry entry = entryOf(kernel, e, op, adaptor.getRing(), adaptor.getEntry());
     e.waitForBarrier(entry.emptyBarrier(e), e.ixor(entry.parity(e), e.i32(1)));
+    if (alone)
+      rewriter.setInsertionPointAfter(alone);
     rewriter.eraseOp(op);
     return mlir::success();
   }
@@ -176,9 +185,7 @@ private:
     Emitter e = emitter(rewriter, op);
     RingEntry entry = entryOf(kernel, e, op, adaptor.getRing(), adaptor.getEntry());
     auto slot = [&] { return entry.buffer(e); };
-    if (!op.getRows().empty())
-      return op.emitOpError("with chosen rows is lowered without roles only");
-    if (failed(copyByThreads(kernel, e, op, adaptor.getIndices(), adaptor.getLimit(), adaptor.getPredicate(), slot)))
+    if (failed(copyByThreads(kernel, e, rewriter, op, adaptor.getIndices(), adaptor.getLimit(), adaptor.getPredicate(), slot)))
       return mlir::failure();
     if (op.getVia() == "plain") {
       if (op.getRing().getType().getShape().size() == 2) // tensor cores may read it

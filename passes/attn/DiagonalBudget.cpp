@@ -1,9 +1,12 @@
 // See DiagonalBudget.h.
 #include "passes/attn/DiagonalBudget.h"
 
+#include "passes/DiagonalLimits.h"
 #include "passes/RelativeRows.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -11,6 +14,14 @@ namespace attn {
 
 static SmallVector<RelativeProduct> productsOf(ir::AttentionOp op) {
   return findRelativeProducts(op.getScore(), static_cast<unsigned>(op.getQueryFeatureTypes().size()));
+}
+
+bool areDiagonalsBesideRoles(ir::AttentionOp op) {
+  SmallVector<RelativeProduct> products = productsOf(op);
+  auto isShort = [](RelativeProduct &product) {
+    return cast<VectorType>(product.row.row.getType()).getNumElements() <= kMostChannelsBesideRoles;
+  };
+  return rowsAddedToValue(op.getWeight()).empty() && products.size() <= kMostTablesBesideRoles && llvm::all_of(products, isShort);
 }
 
 /// Products have 16 columns more than scores, and are made before probs are; they are scores of their own where they are not

@@ -6,6 +6,10 @@
 
 namespace attn {
 
+/// Whether the kernel has warp roles on targets with them: products with rows of diagonals are a warp's own beside those of
+/// warpgroups (passes/DiagonalLimits.h). Else all products are mma.sync's.
+bool areDiagonalsBesideRoles(ir::AttentionOp op);
+
 /// Of 16 rows of queries, beside scores, probs and sums.
 int64_t diagonalRegisters(ir::AttentionOp op, const ir::Schedule &schedule);
 

@@ -91,15 +91,17 @@ static bool copiesPagesByThreads(ir::AttentionOp op) {
 }
 
 /// Registers of a consumer thread that a producer takes which widens entries from 8-bit floats, or copies row by row
-/// (SpecializeWarps).
+/// (SpecializeWarps); or that consumers take which do so themselves.
 static int64_t producerRegisters(ir::AttentionOp op, MmaFamily family, const ir::Schedule &schedule) {
   bool widens = ir::isFloat8(op.getQueryType().getElementType()) || ir::isFloat8(op.getKeyType().getElementType()) ||
                 ir::isFloat8(op.getValueType().getElementType());
   constexpr int64_t kFewPages = 4;
   int64_t pages = op.getPaged().empty() ? 1 : schedule.blockN / std::gcd(schedule.blockN, static_cast<int64_t>(*op.getPageSize()));
-  if (family == MmaFamily::Wgmma && (widens || copiesPagesByThreads(op) || pages > 2 * kFewPages) && schedule.warps > 4)
-    return schedule.warps == 8 ? 16 : 8;
   bool looksUp = pages > kFewPages;
+  if (family == MmaFamily::MmaSync) // all threads widen: where rows lie in both buffers stays in registers through the loop
+    return widens ? 2 : 0;
+  if (family == MmaFamily::Wgmma && (widens || copiesPagesByThreads(op) || pages > 2 * kFewPages) && schedule.warps > 4)
+    return schedule.warps == 8 ? (widens && looksUp ? 24 : 16) : 8;
   return family == MmaFamily::Wgmma && looksUp && schedule.warps > 4 ? 8 : 0;
 }
 

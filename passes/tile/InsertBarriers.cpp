@@ -467,7 +467,7 @@ static bool meet(Operation *a, Operation *b) {
 
 /// Fences between what threads do with shared memory themselves and what matrix units and copies do with it.
 static void placeFences(tile::RoleOp role) {
-  auto isRead = [](Operation *op) { return isa<tile::ReadOp, tile::WriteOp, tile::AtOp, tile::WidenOp>(op); };
+  auto isRead = [](Operation *op) { return isa<tile::ReadOp, tile::WriteOp, tile::AtOp, tile::WidenOp, tile::DiagonalDotOp>(op); };
   auto multiplies = [](Operation *op) { // or is copied out
     return isa<tile::DotOp, tile::DotAsyncOp>(op) || (isa<tile::StoreOp>(op) && cast<tile::StoreOp>(op).getVia());
   };

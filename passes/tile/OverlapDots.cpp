@@ -19,6 +19,7 @@
 // P is packed only when the product that reads the previous one is done: until then its registers are in use. A loop of
 // another form keeps its products, which then are waited for where they stand.
 // Requires: PipelineLoads; every loop that fills rings runs at least once. Guarantees: fills stand in await order.
+#include "ir/tile/DiagonalOps.h"
 #include "ir/tile/TileDialect.h"
 #include "passes/Passes.h"
 #include "passes/tile/LoopFacts.h"
@@ -207,7 +208,7 @@ void SkewedLoop::cloneOp(Copy &copy, Operation &op, bool isFirst) {
 /// All of an iteration but the product with the values. `issueLate` is called when the products of scores are issued.
 void SkewedLoop::cloneEarly(Copy &copy, bool isFirst, llvm::function_ref<void()> issueLate) {
   auto usesScores = [&](Operation &op) {
-    bool uses = false;
+    bool uses = isa<tile::DiagonalDotOp>(op); // a warp's own products take registers that those in flight must not move for
     op.walk([&](Operation *inner) {
       for (Value operand : inner->getOperands())
         uses |= llvm::any_of(copy.inFlight, [&](auto &dot) { return operand == dot.first.getResult(); });
