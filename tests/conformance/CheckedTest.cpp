@@ -76,6 +76,8 @@ TEST(Checked, ReadsOutOfRangeTrap) {
   expectTrap(run("table: f16[30, head_dim]", "key = key * table[kv_idx]"));
   expectTrap(run("place: i32[30] in 0..99", "query = rope(query, place[q_idx])"));
   expectTrap(run("gate: f32[30]", "out = out * gate[q_idx]"));
+  expectTrap(run("gate: f32[30]", "probs = softmax(score) * gate[kv_idx]"));
+  expectTrap(run("bias: f32[30]", "probs = sigmoid(score + bias[kv_idx])"));
   expectTrap(run("rel: f16[33, head_dim]", "key = key + rel[kv_idx - q_idx]"));
   expectTrap(run("rel: f16[300, head_dim]", "key = key + rel[kv_idx - q_idx]"));
   expectTrap(run("rel: f16[108, head_dim]", "score = score + dot(key, rel[kv_idx - q_idx + 32])"));
@@ -102,6 +104,8 @@ TEST(Checked, ReadsThatDoNotCountDoNot) {
   expectSuccess(run("rel: f32[kv_len, head_dim]", "mask = causal()\nvalue = value + rel[q_pos - kv_pos]"));
   expectSuccess(run("table: f16[4, head_dim]", "mask = kv_idx < 3\nscore = score + dot(query, table[floor(suffix_sum(1.0))])"));
   expectSuccess(run("table: f32[8]", "mask = kv_idx < 8\nscore = score + table[kv_idx]"));
+  expectSuccess(run("gate: f32[kv_len]", "mask = causal()\nprobs = softmax(score) * gate[q_pos - kv_pos]"));
+  expectSuccess(run("bias: f32[8]", "mask = kv_idx < 8\nprobs = normalize(sigmoid(score + bias[kv_idx]))"));
   expectSuccess(run("table: f32[8]", "score = if kv_idx < 8 then score + table[kv_idx] else score"));
   expectSuccess(run("flags: bool[8]", "mask = kv_idx < 8 and flags[kv_idx]"));
   expectSuccess(run("flags: bool[8]", "mask = kv_idx >= 8 or flags[kv_idx]"));
