@@ -98,7 +98,8 @@ std::optional<Lookup> findLookup(ir::DotOp dot, unsigned queryFeatures) {
   if (!rows || *rows < 1 || *rows > kMostLookupRows)
     return std::nullopt;
   lookup.rows = *rows;
-  return lookup;
+  bool isLarge = lookup.rows * cast<VectorType>(lookup.load.getType()).getNumElements() > kMostLookupNumbers;
+  return isLarge && !dependsOnScores(lookup.index()) ? std::nullopt : std::optional(lookup); // the former go by diagonals
 }
 
 SmallVector<Lookup> findLookupTables(Region &score, unsigned queryFeatures) {

@@ -9,6 +9,8 @@ namespace attn {
 
 /// Rows of a table up to which its products with a tile of queries are kept in shared memory.
 inline constexpr int64_t kMostLookupRows = 128;
+/// Numbers of such a table, where there is another way: they are a right operand as a whole.
+inline constexpr int64_t kMostLookupNumbers = 128 * 128;
 
 struct Lookup {
   ir::DotOp dot;
