@@ -62,9 +62,9 @@ private:
       rowMax = e.select(keeps, oldMax, rowMax);
     }
     Value offset = e.select(e.feq(rowMax, minusInfinity), e.f32(0.0), e.fmul(rowMax, scale));
-    Value alpha = e.ex2(e.fma(oldMax, scale, e.fneg(offset)));
-    if (keeps) // 1 to the bit, which the fma would miss by the rounding of the offset
-      alpha = e.select(keeps, e.f32(1.0), alpha);
+    // From products rounded alike, so that it is 1 to the bit where the maximum stays: the rounding of m·c, taken anew in each
+    // block, would add up in the sum.
+    Value alpha = e.ex2(e.fsub(e.fmul(oldMax, scale), offset));
     Value negated = e.fneg(offset);
     if (auto shift = op.getOffset())
       negated = e.fadd(negated, e.f32(shift->convertToDouble()));

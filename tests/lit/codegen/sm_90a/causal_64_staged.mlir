@@ -2,12 +2,11 @@
 // Blocks that do tile after tile: the result leaves through a staging buffer by tensor maps, the query has two entries, and
 // the running sum is scaled down rarely.
 // CHECK-LABEL: llvm.func @causal_64_staged(
-// CHECK: %[[ONE:.*]] = llvm.mlir.constant(1.000000e+00 : f32)
 // CHECK-COUNT-4: prefetch.tensormap
 // Products, and between two of them a vote on whether any row of the warp is scaled.
 // CHECK: wgmma.wait_group.sync.aligned 1;
-// A factor is 1 to the bit where the maximum stays.
-// CHECK: llvm.select %{{.*}}, %[[ONE]], %{{.*}} : i1, f32
+// A factor is 1 to the bit where the maximum stays: both of its products are rounded alike.
+// CHECK: %[[OLD:[0-9]+]] = llvm.fmul %{{.*}} : f32{{[[:space:]]+}}%[[D:[0-9]+]] = llvm.fsub %[[OLD]], %{{.*}} : f32{{[[:space:]]+}}%{{.*}} = llvm.call_intrinsic "llvm.nvvm.ex2.approx.ftz.f"(%[[D]])
 // CHECK: @p st.volatile.shared.f32
 // CHECK: wgmma.wait_group.sync.aligned 0;
 // CHECK: nvvm.vote.sync any
