@@ -35,7 +35,7 @@ int64_t diagonalRegisters(ir::AttentionOp op, const ir::Schedule &schedule) {
   return registers + (rowsAddedToValue(op.getWeight()).empty() ? 0 : schedule.blockN / 4 + 4);
 }
 
-/// From what ptxas 13.0 was seen to spill with examples/17_deberta.attn and the cases of tests/conformance/Cases.def.
+/// From what ptxas 13.0 was seen to spill with examples/23_deberta.attn and the cases of tests/conformance/Cases.def.
 int64_t diagonalOperandRegisters(ir::AttentionOp op) {
   auto tables = static_cast<int64_t>(productsOf(op).size() + rowsAddedToValue(op.getWeight()).size());
   return tables == 0 ? 0 : 40 + 52 * (tables - 1);

@@ -15,7 +15,7 @@
 // What is made of rows in pages lies out of them, [batch, kv_len, heads, dim] of the padded length.
 //
 // Values always go out: one that is not finite is looked up again (convert/HiddenValues.h), for which it must lie in memory
-// as it is multiplied; and beside sums of 256 channels no registers are left to change a block of them. They stay if that
+// as it is multiplied; and beside sums of 256 channels no registers are left to change a block of rows. They stay if that
 // depends on the query head, makes several vectors, or rows that are no multiple of 8. A transform with another user stays as
 // it is. Of rows with more than 256 channels no region stays in the kernel (WideHeads.h), unless it makes a value the first
 // channels of its key: no row is computed then. Guarantees: the same when run again.
@@ -104,9 +104,13 @@ static bool dependsOnQueryHead(Region &region) {
   });
 }
 
+/// Registers for 16 keys as they are changed beside the sums of 16 queries.
+static constexpr int64_t kRegistersOfRows = 200;
+
 /// Makes a row region a kernel of its own, where that is cheaper or needed.
 static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, StringRef name, ir::RowSide side = ir::RowSide::key) {
-  if (region.empty() || !(isExpensive(region) || &operand == &op.getValueMutable() || isWide(op)))
+  bool fits = !isWide(op) && (op.getHeadDim() + op.getValueRowLength()) / 2 <= kRegistersOfRows;
+  if (region.empty() || !(isExpensive(region) || &operand == &op.getValueMutable() || !fits))
     return;
   auto stays = [&](const Twine &why) {
     remark(op, RemarkCategory::Fusion, ("`" + name + "` has no kernel of its own: " + why).str());

@@ -41,6 +41,7 @@ class Generator:
 
     def __init__(self, seed):
         self.random = random.Random(seed)
+        self.lengths = self.chance(0.2)  # each request has its own
 
     def chance(self, probability):
         return self.random.random() < probability
@@ -82,7 +83,8 @@ class Generator:
     def bias(self):
         return self.random.choice([
             "bias[b, h, q_idx, kv_idx]", "relative[h, clamp(kv_pos - q_pos, -16, 16) + 16]", "of_rows[b, q_idx]",
-            "of_keys[kv_head, kv_idx]", "of_heads[h]", "alibi()", "buckets[t5_bucket(kv_pos - q_pos), h]",
+            "of_keys[kv_head, kv_idx]", "of_heads[h]", "0.2 * dot(query, far_k[clamp(q_pos - kv_pos, -128, 128) + 128])",
+            "0.2 * dot(key, rel_k[clamp(kv_pos - q_pos, -16, 16) + 16])", "0.01 * suffix_sum(sigmoid(score))", "alibi()", "buckets[t5_bucket(kv_pos - q_pos), h]",
             f"0.02 * abs({self.integer(2)})"])
 
     def score(self, depth):
@@ -130,17 +132,26 @@ class Generator:
     def weights(self):
         r = self.random
         return r.choice(["probs = softmax(score, sink = sinks[h])", "probs = softmax(score, sink = 0)", "probs = sigmoid(score - 2)",
-                         "probs = softmax(score) * (1 + 0.1 * gate[b, kv_idx])", "probs = relu(score) ** 2"])
+                         "probs = softmax(score) * (1 + 0.1 * gate[b, kv_idx])", "probs = relu(score) ** 2",
+                         "probs = normalize(sigmoid(score))", "probs = dropout(softmax(score), 0.25, 7, 3)"])
 
     def heads(self):
         r = self.random
         query_heads, key_heads = r.choice([(2, 2), (4, 2), (4, 1), (6, 3), (1, 1)])
         types = r.choice(["dtype: f16", "dtype: bf16", "dtype: f16", "dtype: bf16", "dtype: f32",
-                          "dtype: bf16; key_dtype: e4m3; value_dtype: e4m3"])
+                          "dtype: bf16; key_dtype: e4m3; value_dtype: e4m3",
+                          "dtype: f16; key_dtype: e5m2; value_dtype: e4m3", "dtype: bf16; out_dtype: f32"])
         properties = [f"q_heads: {query_heads}; kv_heads: {key_heads}",
-                      f"head_dim: {r.choice([16, 40, 64, 64, 64, 72, 80, 96, 128])}", types]
+                      f"head_dim: {r.choice([16, 40, 64, 64, 64, 64, 72, 80, 96, 128, 128, 192, 256])}", types]
+        if "e4m3" in types and self.chance(0.5):
+            properties.append(f"key_scale: {r.choice(['per_tensor', 'per_head', 'per_block(32)'])}; "
+                              f"value_scale: {r.choice(['per_tensor', 'per_head'])}")
         if self.chance(0.15):
             properties.append(f"head_dim_v: {r.choice([32, 64, 128])}")
+        if self.lengths:
+            properties.append(f"layout: {r.choice(['ragged', 'paged(16)', 'paged(64)'])}")
+        elif self.chance(0.2):
+            properties.append("layout: bhsd")
         return properties
 
     def specification(self):
@@ -163,6 +174,9 @@ class Generator:
 
     def shape(self):
         r = self.random
+        if self.lengths:
+            queries, keys = ([str(r.choice([0, 1, 3, 17, 64, 70, 130])) for _ in range(3)] for _ in range(2))
+            return f"q_len={'/'.join(queries)},kv_len={'/'.join(keys)}"
         return (f"batch={r.choice([1, 2])},q_len={r.choice([1, 3, 17, 33, 64, 70, 130, 200])},"
                 f"kv_len={r.choice([1, 5, 33, 64, 77, 130, 257])}")
 
