@@ -161,6 +161,11 @@ static bool addsToReciprocals(ir::AttentionOp op) {
   return has && !(scaled && scaled.getLhs().getDefiningOp<arith::DivFOp>());
 }
 
+/// Whether the mask is evaluated for every tile that is visited.
+static bool isMaskOfAllTiles(ir::AttentionOp op) {
+  return !op.getRanges().empty() && cast<ir::YieldRangesOp>(op.getRanges().front().getTerminator()).getFull().empty();
+}
+
 /// Registers for 16 rows of queries that the mathematics of a point takes beside its scores: addresses and words of tables
 /// in flight, and what divisions and comparisons of numbers keep. From what ptxas 13.0 was seen to spill with
 /// tests/conformance/Cases.def.
@@ -188,8 +193,8 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Sc
                       llvm::any_of(operationsBehind(inner->getResult(0)), [](Operation *each) { return isa<ir::SizeOp, ir::LoadOp>(each); });
     if (onDistance)
       hasStrip |= isBesideProducts ? inner->getResult(0).getType().isF32() : isDivision || isa<ir::LoadOp>(inner) || isFunction(inner);
-    else if (onKey && isa<ir::LoadOp>(inner))
-      registers += onQuery ? 40 : 12;
+    else if (onKey && isa<ir::LoadOp>(inner)) // without a branch around the mask the words of the next keys are on their way
+      registers += onQuery ? 40 : !isBesideProducts && inner->getParentRegion() == &op.getMask() && isMaskOfAllTiles(op) ? 34 : 12;
     else if (onKey && (isDivision || isa<arith::CmpFOp>(inner) || (isBesideProducts && isFunction(inner))))
       registers += 12;
     else if (onQuery && (isDivision || isa<ir::LoadOp>(inner) || (isBesideProducts && isFunction(inner))))
