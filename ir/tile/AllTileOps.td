@@ -1,4 +1,4 @@
-// All operations of the dialect `tile`, for its page.
+// All operations of the dialect `tile`, for their registration and for the page about them.
 #ifndef ATTN_IR_TILE_ALLTILEOPS
 #define ATTN_IR_TILE_ALLTILEOPS
 

@@ -82,31 +82,7 @@ void TileDialect::initialize() {
   registerTypes();
   addOperations<
 #define GET_OP_LIST
-#include "ir/tile/TileOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "ir/tile/ScanOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "ir/tile/DiagonalOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "ir/tile/RandomOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "ir/tile/TransposeOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "ir/tile/WorkOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "ir/tile/WidenOps.cpp.inc"
+#include "ir/tile/AllTileOps.cpp.inc"
       >();
 }
 

@@ -10,7 +10,9 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/RegionUtils.h"
 
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/SmallPtrSet.h"
 
 #include <numeric>
@@ -102,6 +104,16 @@ Value cloneForIteration(OpBuilder &builder, scf::ForOp loop, Value value, IRMapp
   for (Value operand : op->getOperands())
     cloneForIteration(builder, loop, operand, mapping);
   return builder.clone(*op, mapping)->getResult(cast<OpResult>(value).getResultNumber());
+}
+
+IRMapping operandsForIteration(OpBuilder &builder, scf::ForOp loop, Operation *op, Value number) {
+  IRMapping mapping;
+  mapping.map(loop.getInductionVar(), number);
+  llvm::SetVector<Value> needed(op->operand_begin(), op->operand_end());
+  getUsedValuesDefinedAbove(op->getRegions(), needed);
+  for (Value value : needed)
+    cloneForIteration(builder, loop, value, mapping);
+  return mapping;
 }
 
 Value copyOutOf(OpBuilder &builder, Region &from, Value value, IRMapping &mapping) {

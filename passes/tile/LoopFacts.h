@@ -41,6 +41,9 @@ bool maximumServesSumsAlone(tile::SoftmaxStepOp step, mlir::scf::ForOp loop);
 /// Copies what `value` is computed from inside `loop`, with the loop's count mapped in `mapping` to another value.
 mlir::Value cloneForIteration(mlir::OpBuilder &builder, mlir::scf::ForOp loop, mlir::Value value,
                               mlir::IRMapping &mapping);
+/// Copies what operands and regions of `op` in `loop` need, for the iteration `number`: a copy of `op` with this mapping is
+/// that iteration's.
+mlir::IRMapping operandsForIteration(mlir::OpBuilder &builder, mlir::scf::ForOp loop, mlir::Operation *op, mlir::Value number);
 
 /// Copies `value`, and what it needs of `region`, whose values not mapped yet may stand in another place as well.
 mlir::Value copyOutOf(mlir::OpBuilder &builder, mlir::Region &region, mlir::Value value, mlir::IRMapping &mapping);

@@ -21,9 +21,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
-#include "mlir/Transforms/RegionUtils.h"
-
-#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -65,14 +62,7 @@ static Prefetch plan(tile::FillOp fill, ArrayRef<tile::AwaitOp> awaits) {
 
 /// The fill of entry `number`, which is the iteration that uses it.
 static void writeFill(OpBuilder &builder, scf::ForOp loop, tile::FillOp fill, Value number, bool surelyVisited) {
-  IRMapping mapping;
-  mapping.map(loop.getInductionVar(), number);
-  for (Value operand : fill->getOperands())
-    cloneForIteration(builder, loop, operand, mapping);
-  llvm::SetVector<Value> captured;
-  getUsedValuesDefinedAbove(fill->getRegions(), captured);
-  for (Value value : captured)
-    cloneForIteration(builder, loop, value, mapping);
+  IRMapping mapping = operandsForIteration(builder, loop, fill, number);
   Value predicate;
   if (!surelyVisited)
     predicate = arith::CmpIOp::create(builder, fill.getLoc(), arith::CmpIPredicate::slt, number, loop.getUpperBound());

@@ -7,10 +7,8 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
-#include "mlir/Transforms/RegionUtils.h"
 
 #include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -92,14 +90,7 @@ static tile::FillOp fillBehind(scf::ForOp loop, Value ring) {
 
 /// Acquires and fills the raw entry of iteration `number`.
 static void fetch(OpBuilder &builder, scf::ForOp loop, tile::FillOp fill, Value number) {
-  IRMapping mapping;
-  mapping.map(loop.getInductionVar(), number);
-  for (Value operand : fill->getOperands())
-    cloneForIteration(builder, loop, operand, mapping);
-  llvm::SetVector<Value> captured;
-  getUsedValuesDefinedAbove(fill->getRegions(), captured);
-  for (Value value : captured)
-    cloneForIteration(builder, loop, value, mapping);
+  IRMapping mapping = operandsForIteration(builder, loop, fill, number);
   tile::AcquireOp::create(builder, fill.getLoc(), fill.getRing(), mapping.lookupOrDefault(fill.getEntry()));
   builder.clone(*fill, mapping);
 }
