@@ -1,10 +1,11 @@
 // See Lookups.h.
 #include "passes/Lookups.h"
 
+#include "passes/IndexUses.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
 
-#include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <algorithm>
@@ -26,20 +27,12 @@ struct Dependence {
 
 static Dependence dependenceOf(Value value) {
   Dependence found;
-  SmallVector<Operation *> open;
-  llvm::SmallPtrSet<Operation *, 16> seen;
-  auto visit = [&](Value operand) {
-    if (Operation *op = operand.getDefiningOp(); op && seen.insert(op).second)
-      open.push_back(op);
-  };
-  for (visit(value); !open.empty();) {
-    Operation *op = open.pop_back_val();
+  for (Operation *op : operationsBehind(value)) {
     if (auto index = dyn_cast<ir::IndexOp>(op)) {
       found.query |= index.getKind() == ir::IndexKind::q_idx;
       found.key |= index.getKind() == ir::IndexKind::kv_idx;
     }
     found.data |= isa<ir::DotOp, ir::SuffixSumOp, ir::RandomOp>(op);
-    llvm::for_each(op->getOperands(), visit);
   }
   return found;
 }

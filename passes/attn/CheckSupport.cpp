@@ -4,10 +4,10 @@
 // Requires: FoldScale, FuseProducers, FuseEpilogue. Changes nothing.
 #include "ir/attn/AttnDialect.h"
 #include "ir/attn/ProductTypes.h"
+#include "passes/IndexUses.h"
 #include "passes/Lookups.h"
 #include "passes/Passes.h"
 #include "passes/RelativeRows.h"
-#include "passes/attn/IndexUses.h"
 #include "passes/attn/WideHeads.h"
 #include "support/GpuTarget.h"
 

@@ -2,8 +2,8 @@
 #include "passes/attn/LookupBudget.h"
 
 #include "ir/attn/ProductTypes.h"
+#include "passes/IndexUses.h"
 #include "passes/Lookups.h"
-#include "passes/attn/IndexUses.h"
 
 #include "llvm/Support/MathExtras.h"
 

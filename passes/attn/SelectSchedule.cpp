@@ -7,6 +7,7 @@
 #include "ir/attn/ProductTypes.h"
 #include "ir/attn/Schedule.h"
 #include "passes/Distances.h"
+#include "passes/IndexUses.h"
 #include "passes/Lookups.h"
 #include "passes/Passes.h"
 #include "passes/RelativeRows.h"
@@ -14,7 +15,6 @@
 #include "passes/attn/ChunkedForm.h"
 #include "passes/attn/DiagonalBudget.h"
 #include "passes/attn/BalanceUnits.h"
-#include "passes/attn/IndexUses.h"
 #include "passes/attn/LookupBudget.h"
 #include "passes/attn/WeightBudget.h"
 #include "passes/attn/WideHeads.h"
@@ -111,16 +111,6 @@ static MmaFamily familyFor(ir::AttentionOp op, const GpuTarget &target) {
 }
 
 static bool isFunction(Operation *op) { return isa<math::MathDialect>(op->getDialect()) && !isa<math::AbsFOp, math::AbsIOp>(op); }
-
-/// What a score is computed from, itself included.
-static SmallVector<Operation *> operationsBehind(Value value) {
-  SmallVector<Value> open{value};
-  llvm::SetVector<Operation *> found;
-  while (!open.empty())
-    if (Operation *op = open.pop_back_val().getDefiningOp(); op && found.insert(op))
-      llvm::append_range(open, op->getOperands());
-  return found.takeVector();
-}
 
 /// With 160 registers a thread (three warpgroups): those of elements on the way, where the score is more than a scaled
 /// product. With 240 they are there.

@@ -1,7 +1,7 @@
 // See WeightBudget.h.
 #include "passes/attn/WeightBudget.h"
+#include "passes/IndexUses.h"
 
-#include "passes/attn/IndexUses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
