@@ -84,7 +84,7 @@ static Status checkSelection(const SupportSelection &selection) {
   for (const std::string &name : selection.targets)
     if (const GpuTarget *target = findGpuTarget(name); !target || !target->isCompiled)
       return Status(StatusCode::InvalidArgument, fmt::format("--target {}: no such target with code generation{}", name, nameHint(name, gpuTargetNames())));
-  std::vector<std::string> layouts(supportLayouts().begin(), supportLayouts().end());
+  std::vector<std::string> layouts = supportLayoutNames();
   for (const std::string &name : selection.layouts)
     if (std::find(layouts.begin(), layouts.end(), name) == layouts.end())
       return Status(StatusCode::InvalidArgument, fmt::format("--layout {}: not in the table{}", name, nameHint(name, layouts)));

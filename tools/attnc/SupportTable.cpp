@@ -33,7 +33,15 @@ static constexpr std::string_view kLayouts[] = {"bshd", "bhsd", "ragged", "paged
 
 std::span<const SupportFeature> supportFeatures() { return kFeatures; }
 std::span<const SupportPrecision> supportPrecisions() { return kPrecisions; }
-std::span<const std::string_view> supportLayouts() { return kLayouts; }
+
+static std::string_view nameOfLayout(std::string_view layout) { return layout.substr(0, layout.find('(')); }
+
+std::vector<std::string> supportLayoutNames() {
+  std::vector<std::string> names;
+  for (std::string_view layout : kLayouts)
+    names.emplace_back(nameOfLayout(layout));
+  return names;
+}
 
 std::string supportCell(const SupportFeature &feature, const SupportPrecision &precision, std::string_view layout) {
   auto sets = [&](std::string_view property) { return feature.statements.find(property) != std::string_view::npos; };
@@ -67,7 +75,7 @@ static std::vector<SupportColumn> selectedColumns(const SupportSelection &select
   std::vector<SupportColumn> columns;
   for (std::string_view layout : kLayouts)
     for (const GpuTarget &target : gpuTargets())
-      if (target.isCompiled && isSelected(selection.layouts, layout) && isSelected(selection.targets, target.name))
+      if (target.isCompiled && isSelected(selection.layouts, nameOfLayout(layout)) && isSelected(selection.targets, target.name))
         for (const SupportPrecision &precision : kPrecisions)
           columns.push_back({std::string(target.name), std::string(layout), &precision, {}});
   return columns;

@@ -23,7 +23,8 @@ struct SupportPrecision {
 
 std::span<const SupportFeature> supportFeatures();
 std::span<const SupportPrecision> supportPrecisions();
-std::span<const std::string_view> supportLayouts();
+/// `bshd`, `paged`, …
+std::vector<std::string> supportLayoutNames();
 
 /// The features with one precision on one target in one layout.
 struct SupportColumn {
