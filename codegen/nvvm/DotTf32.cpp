@@ -15,7 +15,10 @@
 // four f32. A left operand in registers has the accumulator's layout: columns 2t and 2t + 1 of a k8 step. It is multiplied as
 // it is, with the right operand's k in the same order: k = t stands for column 2t, k = t + 4 for column 2t + 1.
 //
-// A product whose left operand is in registers (probs with values) adds each block's sum to the accumulator by fadd, rounded
+// With the columns of the result in parts, each part's warps multiply for their own; probs then are in a buffer, for each part
+// has computed some of them.
+//
+// A product of probs with values adds each block's sum to the accumulator by fadd, rounded
 // to nearest: the tensor core truncates as it adds, and in one sum over all keys that would add up with their number.
 #include "codegen/nvvm/Patterns.h"
 #include "codegen/nvvm/Tf32.h"
@@ -61,12 +64,14 @@ public:
       : kernel(kernel), e(e), op(op), left(left), right(right), sum(acc), result(fragmentOf(op.getResult().getType())),
         leftInRegisters(mlir::isa<tile::FragType>(op.getLhs().getType())) {
     auto type = rightType();
+    this->right = op.getTrans() ? kernel.atRowsOfPart(e, type, right, result.columnsOfPart()) : kernel.atColumnsOfPart(e, type, right, result.columnsOfPart());
     steps = static_cast<int>(op.getTrans() ? type.getShape()[1] : type.getShape()[0]) / kDepth;
     group = result.slabCount() == 1 ? 4 : 2; // column tiles whose sums are independent
   }
 
   llvm::SmallVector<Value> emit() {
-    if (leftInRegisters)
+    bool isOfParts = result.partCount() > 1 && !op.getTrans();
+    if (leftInRegisters || isOfParts)
       addBlockSums();
     else
       accumulate();
@@ -143,7 +148,7 @@ private:
       return {left[first], left[first + 2], left[first + 1], left[first + 3]};
     }
     auto type = mlir::cast<tile::BufferType>(op.getLhs().getType());
-    int row = 16 * static_cast<int>(kernel.warps()) * slab;
+    int row = 16 * static_cast<int>(kernel.rowWarps()) * slab;
     auto words = e.ldmatrix(kernel.sharedPointer(e, type, left.front(), LanePattern::MatrixRowsOfWarp, row, 2 * step), 4, /*transposed=*/false);
     return {words[0], words[1], words[2], words[3]};
   }
@@ -206,8 +211,8 @@ public:
     bool isPlaced = leftFragment ? mlir::isa<tile::LhsAttr>(leftFragment.getLayout()) : leftBuffer.getSmem().getSwizzle() == 0;
     if (!isPlaced || right.getSmem().getSwizzle() != 0)
       return op.emitOpError("expects f32 operands in plain buffers, the left one also in layout `lhs`");
-    if (tile::partsOf(op.getResult().getType().getLayout()) != 1)
-      return op.emitOpError("of f32 operands is lowered for whole rows only, but got ") << op.getResult().getType();
+    if (leftFragment && tile::partsOf(op.getResult().getType().getLayout()) != 1)
+      return op.emitOpError("of columns in parts takes its left operand from a buffer, but got ") << leftFragment;
     Emitter e = emitter(rewriter, op);
     Tf32Dot dot(kernel, e, op, adaptor.getLhs(), adaptor.getRhs().front(), adaptor.getAcc());
     rewriter.replaceOpWithMultiple(op, {dot.emit()});

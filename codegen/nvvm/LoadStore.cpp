@@ -1,5 +1,6 @@
-// Fragments to and from memory: global rows (`load`, `store`), shared buffers (`read`, `write`).
-#include "codegen/nvvm/GlobalRows.h"
+// Fragments from memory, and to shared memory: global rows (`load`), buffers (`read`, `write`). Stores to global rows are
+// in Store.cpp.
+#include "codegen/nvvm/FragmentRows.h"
 #include "codegen/nvvm/Patterns.h"
 
 #include "ir/tile/TileLayouts.h"
@@ -9,18 +10,6 @@
 namespace attn::codegen {
 
 using mlir::Value;
-
-/// The row that slot `slot` of this thread holds.
-static Value rowOfSlot(KernelContext &kernel, Emitter &e, const Fragment &fragment, int slot) {
-  ThreadForm form = fragment.rowOf(slot);
-  return e.iadd(kernel.threadPart(form), e.i32(form.constant));
-}
-
-/// Whether the thread is the one that speaks for its rows, of all that hold their values.
-static Value isFirstOfRow(KernelContext &kernel, Emitter &e) {
-  Value first = e.ieq(kernel.quadLane(), e.i32(0));
-  return kernel.parts() == 1 ? first : e.land(first, e.ieq(kernel.part(), e.i32(0)));
-}
 
 /// Emits `body` for the threads whose row `row` lies in the fragment; all do unless warps are left over.
 static void forRowsOfFragment(Emitter &e, const Fragment &fragment, Value row, llvm::function_ref<void()> body) {
@@ -33,160 +22,10 @@ static void forRowsOfFragment(Emitter &e, const Fragment &fragment, Value row, l
   body();
 }
 
-template <class Adaptor> static GlobalRows globalRows(Value tensor, Adaptor adaptor, unsigned dim, int pack = 1) {
-  return GlobalRows(TensorView::of(tensor), adaptor.getIndices(), dim,
-                    adaptor.getLimit().empty() ? Value() : adaptor.getLimit().front(), pack);
-}
-
 namespace {
 //===----------------------------------------------------------------------===//
 // Global memory
 //===----------------------------------------------------------------------===//
-
-class StorePattern : public TilePattern<tile::StoreOp> {
-public:
-  using TilePattern::TilePattern;
-
-  mlir::LogicalResult matchAndRewrite(tile::StoreOp op, Adaptor adaptor, Rewriter &rewriter) const override {
-    Emitter e = emitter(rewriter, op);
-    if (isTensorMapStore(op)) {
-      storeByTensorMap(kernel, e, op, adaptor.getValue().front(), adaptor.getIndices());
-      rewriter.eraseOp(op);
-      return mlir::success();
-    }
-    GlobalRows target = globalRows(op.getTensor(), adaptor, op.getDim(), static_cast<int>(op.getPack().value_or(1)));
-    mlir::LogicalResult stored = mlir::success();
-    if (auto type = mlir::dyn_cast<tile::FragType>(op.getValue().getType())) {
-      if (type.getRank() == 1)
-        storeRowValues(e, fragmentOf(type), adaptor.getValue(), target);
-      else
-        stored = storeFragment(e, op, type, adaptor.getValue(), target);
-    } else {
-      stored = storeBuffer(e, op, adaptor.getValue().front(), target);
-    }
-    if (mlir::failed(stored))
-      return mlir::failure();
-    rewriter.eraseOp(op);
-    return mlir::success();
-  }
-
-private:
-  template <class Body> void ifInside(Emitter &e, Value inside, Body body) const {
-    auto guard = mlir::scf::IfOp::create(e.builder, e.location, inside, /*withElseRegion=*/false);
-    mlir::OpBuilder::InsertionGuard restore(e.builder);
-    e.builder.setInsertionPointToStart(guard.thenBlock());
-    body();
-  }
-
-  Value isInside(Emitter &e, const Fragment &fragment, const GlobalRows &target, Value row) const {
-    Value inside = target.isInside(e, row);
-    if (fragment.fillsAllWarps())
-      return inside;
-    return e.land(inside, e.icmp(Compare::Lt, row, e.i32(fragment.rows())));
-  }
-
-  /// A value a row: written by the first lane of each quad, of the first part.
-  void storeRowValues(Emitter &e, const Fragment &fragment, mlir::ValueRange registers, const GlobalRows &target) const {
-    Value first = isFirstOfRow(kernel, e);
-    for (int slot = 0; slot < fragment.rowSlots(); ++slot) {
-      Value row = rowOfSlot(kernel, e, fragment, slot);
-      ifInside(e, e.land(first, isInside(e, fragment, target, row)),
-               [&] { e.store(registers[slot], target.pointer(e, row, Value()), target.elementBytes()); });
-    }
-  }
-
-  mlir::LogicalResult storeFragment(Emitter &e, tile::StoreOp op, tile::FragType type, mlir::ValueRange registers,
-                                    const GlobalRows &target) const {
-    Fragment fragment = fragmentOf(type);
-    if (fragment.partCount() > 1)
-      return op.emitOpError("of columns in parts goes through a buffer");
-    if (!target.hasWholeRows() || target.columns() % 8 != 0 || target.columns() == 0)
-      return op.emitOpError("expects whole rows of a multiple of 8 elements, but got ") << op.getTensor().getType();
-    int tiles = static_cast<int>(std::min<std::int64_t>(fragment.columnTileCount(), target.columns() / 8));
-    for (int slot = 0; slot < fragment.rowSlots(); ++slot) {
-      auto at = [&](int tile, int column) { return registers[fragment.registerOf(slot / 2, tile, slot % 2, column)]; };
-      llvm::SmallVector<std::array<Value, 4>> quads;
-      int transposed = fragment.packing() == 2 ? tiles / 4 * 4 : 0;
-      for (int tile = 0; tile < transposed; tile += 4)
-        quads.push_back(transposeQuad(e, {at(tile, 0), at(tile + 1, 0), at(tile + 2, 0), at(tile + 3, 0)}));
-      Value row = rowOfSlot(kernel, e, fragment, slot);
-      if (isFloat8(type.getElementType())) {
-        ifInside(e, isInside(e, fragment, target, row), [&] { storeBytes(e, at, quads, tiles, row, target); });
-        continue;
-      }
-      ifInside(e, isInside(e, fragment, target, row), [&] {
-        Value base = target.pointer(e, row, e.imul(kernel.quadLane(), e.i32(16)));
-        for (int tile = 0; tile < transposed; tile += 4)
-          e.storeWords(quads[tile / 4], e.offset(base, 16 * tile));
-        if (transposed == tiles)
-          return;
-        int pairBytes = 2 * target.elementBytes();
-        Value pair = target.pointer(e, row, e.imul(kernel.quadLane(), e.i32(pairBytes)));
-        for (int tile = transposed; tile < tiles; ++tile)
-          storePair(e, fragment, at, tile, e.offset(pair, 4 * pairBytes * tile));
-      });
-    }
-    return mlir::success();
-  }
-
-  /// A row of 8-bit elements, pairs in the lower halves of registers: of four tiles each lane has one whole, 8 bytes.
-  template <class At>
-  void storeBytes(Emitter &e, At at, llvm::ArrayRef<std::array<Value, 4>> quads, int tiles, Value row, const GlobalRows &target) const {
-    auto pointer = [&](int bytesOfLane) {
-      return target.pointer(e, row, e.imul(kernel.quadLane(), e.i32(bytesOfLane)));
-    };
-    auto join = [&](Value low, Value high) { return e.ior(low, e.shl(high, e.i32(16))); };
-    Value whole = quads.empty() ? Value() : pointer(8), pair = quads.size() * 4 == static_cast<std::size_t>(tiles) ? Value() : pointer(2);
-    for (auto [i, quad] : llvm::enumerate(quads))
-      e.storeWords({join(quad[0], quad[1]), join(quad[2], quad[3])}, e.offset(whole, 32 * static_cast<int>(i)));
-    for (int tile = 4 * static_cast<int>(quads.size()); tile < tiles; ++tile)
-      e.store(e.truncateInt(at(tile, 0), e.i16Type()), e.offset(pair, 8 * tile), 2);
-  }
-
-  template <class At> static void storePair(Emitter &e, const Fragment &fragment, At at, int tile, Value pointer) {
-    if (fragment.packing() == 2)
-      return e.storeWords({at(tile, 0)}, pointer);
-    e.storeWords({e.asInt(at(tile, 0)), e.asInt(at(tile, 1))}, pointer);
-  }
-
-  /// In: word i of lane t is columns 2t, 2t+1 of tile i. Out: word k of lane t is columns 2k, 2k+1 of tile t, so that a
-  /// lane holds 16 bytes in a row. Two exchanges: with the neighbour lane, then with the neighbour pair.
-  std::array<Value, 4> transposeQuad(Emitter &e, std::array<Value, 4> words) const {
-    for (int distance : {1, 2}) {
-      Value upper = e.icmp(Compare::Ne, e.iand(kernel.quadLane(), e.i32(distance)), e.i32(0));
-      for (int i = 0; i < 4; ++i) {
-        if (i & distance)
-          continue;
-        Value &low = words[i], &high = words[i + distance];
-        Value received = e.shuffleXor(e.select(upper, low, high), distance);
-        Value newLow = e.select(upper, received, low), newHigh = e.select(upper, high, received);
-        low = newLow;
-        high = newHigh;
-      }
-    }
-    return words;
-  }
-
-  /// 16 bytes a thread at a time, along the rows first.
-  mlir::LogicalResult storeBuffer(Emitter &e, tile::StoreOp op, Value buffer, const GlobalRows &target) const {
-    auto type = mlir::cast<tile::BufferType>(op.getValue().getType());
-    if (!target.hasWholeChunks(type))
-      return op.emitOpError("writes 16 bytes at a time, which rows of ") << op.getTensor().getType() << " do not consist of";
-    int bytes = target.elementBytes();
-    int chunks = static_cast<int>(std::min(type.getShape()[1], target.columns()) * bytes / 16);
-    int total = chunks * static_cast<int>(type.getShape()[0]);
-    auto loop = mlir::scf::ForOp::create(e.builder, e.location, kernel.thread(), e.i32(total), e.i32(kernel.threads()));
-    mlir::OpBuilder::InsertionGuard restore(e.builder);
-    e.builder.setInsertionPointToStart(loop.getBody());
-    Value row = e.udiv(loop.getInductionVar(), e.i32(chunks)), chunk = e.urem(loop.getInductionVar(), e.i32(chunks));
-    ifInside(e, target.isInside(e, row), [&] {
-      Value offset = kernel.elementOffset(e, type, {row, e.imul(chunk, e.i32(16 / bytes))});
-      auto words = e.loadWords(kernel.sharedPointer(e, e.iadd(offset, buffer)), 4);
-      e.storeWords(words, target.pointer(e, row, e.imul(chunk, e.i32(16))));
-    });
-    return mlir::success();
-  }
-};
 
 /// Loads that feed no dot: 1-D row data, and tiles read once. Rows and columns beyond the tensor are 0.
 class LoadPattern : public TilePattern<tile::LoadOp> {
@@ -241,7 +80,7 @@ public:
     mlir::Type element = type.getElementType();
     if (type.getRank() == 2 && op.getTrans() && isSmallFloat(element))
       registers = loadTransposed(e, fragment, buffer, start);
-    else if (type.getRank() == 1 || op.getTrans() || !(isSmallFloat(element) || element.isF32()))
+    else if (type.getRank() == 1 || op.getTrans() || !(isSmallFloat(element) || element.isF32() || element.isF64()))
       registers = readElements(e, op, fragment, buffer, start);
     else
       registers = readMatrices(e, type, fragment, buffer, start);
@@ -267,13 +106,17 @@ private:
     return llvm::SmallVector<Value>(guard.getResults());
   }
 
-  /// f32, two columns at a time: the mirror of writePairs.
+  /// f32 and f64, two columns at a time: the mirror of writePairs.
   llvm::SmallVector<Value> loadPairs(Emitter &e, const Fragment &fragment, tile::BufferType type, Value buffer) const {
     llvm::SmallVector<Value> registers(fragment.registers());
     for (int slot = 0; slot < fragment.rowSlots(); ++slot)
       for (int tile = 0; tile < fragment.columnTileCount(); ++tile) {
-        Value pointer = kernel.sharedPointer(e, type, buffer, LanePattern::WidePairs, fragment.rowOf(slot).constant, 2 * tile);
-        int index = fragment.registerOf(slot / 2, tile, slot % 2, 0);
+        int index = fragment.registerOf(slot / 2, tile, slot % 2, 0), row = fragment.rowOf(slot).constant;
+        if (type.getElementType().isF64()) {
+          llvm::copy(e.loadDoubles(kernel.sharedPointer(e, type, buffer, LanePattern::LongPairs, row, 4 * tile)), registers.begin() + index);
+          continue;
+        }
+        Value pointer = kernel.sharedPointer(e, type, buffer, LanePattern::WidePairs, row, 2 * tile);
         for (auto [column, word] : llvm::enumerate(e.loadWords(pointer, 2)))
           registers[index + static_cast<int>(column)] = e.asFloat(word);
       }
@@ -404,12 +247,13 @@ private:
     buffer = kernel.atColumnsOfPart(e, type, buffer, fragment.columnsOfPart());
     for (int tile = 0; tile < fragment.columnTileCount(); ++tile) {
       int index = fragment.registerOf(slot / 2, tile, slot % 2, 0);
-      LanePattern pattern = isPacked ? LanePattern::Pairs : LanePattern::WidePairs;
-      Value pointer = kernel.sharedPointer(e, type, buffer, pattern, row, isPacked ? tile : 2 * tile);
+      bool isLong = type.getElementType().isF64();
+      LanePattern pattern = isPacked ? LanePattern::Pairs : isLong ? LanePattern::LongPairs : LanePattern::WidePairs;
+      Value pointer = kernel.sharedPointer(e, type, buffer, pattern, row, isPacked ? tile : isLong ? 4 * tile : 2 * tile);
       if (isPacked)
         e.storeWords({registers[index]}, pointer);
       else
-        e.storeWords({e.asInt(registers[index]), e.asInt(registers[index + 1])}, pointer);
+        e.storePair(registers[index], registers[index + 1], pointer);
     }
   }
 
@@ -432,7 +276,8 @@ private:
 } // namespace
 
 void populateLoadStorePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
-  patterns.add<StorePattern, LoadPattern, ReadPattern, WritePattern>(converter, kernel);
+  patterns.add<LoadPattern, ReadPattern, WritePattern>(converter, kernel);
+  populateStorePatterns(kernel, converter, patterns);
 }
 
 } // namespace attn::codegen

@@ -31,6 +31,8 @@ protected:
 void populateWorkPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// load, store, read, write.
 void populateLoadStorePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// store, store_columns; part of the former.
+void populateStorePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// splat, map, rotate, scale, convert, build.
 void populateElementwisePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// rotate; part of the elementwise patterns.
@@ -58,6 +60,8 @@ void populateCopyGroupPatterns(KernelContext &kernel, const mlir::TypeConverter 
 void populateMmaSyncPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// dot of f32 operands by mma.sync; part of the above.
 void populateTf32Patterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// dot of f64 operands by mma.sync; part of the above.
+void populateDoublePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 
 /// diagonal_dot and diagonal_sum by mma.sync.
 void populateDiagonalPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);

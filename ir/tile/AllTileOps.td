@@ -3,6 +3,7 @@
 #define ATTN_IR_TILE_ALLTILEOPS
 
 include "ir/tile/TileOps.td"
+include "ir/tile/ColumnOps.td"
 include "ir/tile/DiagonalOps.td"
 include "ir/tile/RandomOps.td"
 include "ir/tile/ScanOps.td"

@@ -1,6 +1,7 @@
 // Registration of the dialect `tile`, its attributes, and the check of attributes it puts on foreign ops.
 #include "ir/tile/TileDialect.h"
 
+#include "ir/tile/ColumnOps.h"
 #include "ir/tile/RandomOps.h"
 #include "ir/tile/DiagonalOps.h"
 #include "ir/tile/ScanOps.h"

@@ -3,6 +3,7 @@
 
 #include "ir/attn/ProductTypes.h"
 #include "passes/WideRows.h"
+#include "passes/attn/RawEntries.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -36,22 +37,8 @@ static LogicalResult checkLengths(ir::AttentionOp op, const GpuTarget &target) {
   return check(op.getValueRowLength(), kMostHeadDimV, "head_dim_v");
 }
 
-static int64_t longestRow(Region &region) {
-  int64_t longest = 0;
-  auto see = [&](Type type) {
-    if (auto row = dyn_cast<VectorType>(type))
-      longest = std::max(longest, row.getNumElements());
-  };
-  llvm::for_each(region.getArgumentTypes(), see);
-  region.walk([&](Operation *inner) { llvm::for_each(inner->getResultTypes(), see); });
-  return longest;
-}
-
-/// Rows are computed by kernels in front, which hold all channels of a row in the registers of a quad.
+/// Rows are computed by kernels in front.
 static LogicalResult checkComputedRows(ir::AttentionOp op, function_ref<LogicalResult(Operation *, const Twine &)> refuse) {
-  for (auto [operand, name] : {std::pair<Value, StringRef>{op.getQuery(), "query"}, {op.getKey(), "key"}, {op.getValue(), "value"}})
-    if (auto transform = operand.getDefiningOp<ir::TransformOp>(); transform && longestRow(transform.getRow()) > kChannelsOfPart)
-      return refuse(transform, "computing rows of `" + name + "` with more than " + Twine(kChannelsOfPart) + " channels is");
   bool valueIsComputed = !op.getValueRegion().empty() && !isValueInKey(op);
   for (auto [isLeft, name] : {std::pair<bool, StringRef>{!op.getQueryRegion().empty(), "query"}, {!op.getKeyRegion().empty(), "key"}, {valueIsComputed, "value"}})
     if (isLeft) // FuseProducers has left it in the kernel
@@ -68,16 +55,11 @@ LogicalResult checkWideHeads(ir::AttentionOp op, const GpuTarget &target) {
     return where->emitError() << what << " not supported beside `head_dim` " << op.getHeadDim() << " and `head_dim_v` "
                               << op.getValueRowLength() << " on " << StringRef(target.name) << " yet";
   };
-  Type element = op.getQueryType().getElementType();
-  if (!element.isF16() && !element.isBF16())
-    return refuse(op, "a dtype other than `f16` and `bf16` is");
-  Value out = op.getOutput("out");
-  if (out && cast<ir::AttnTensorType>(out.getType()).getElementType().getIntOrFloatBitWidth() != 16) // goes through a buffer
-    return refuse(op, "an `out` of other than 16 bits is");
+  Type element = ir::featureType(op);
+  if (!element || (!element.isF16() && !element.isBF16() && !element.isF32()))
+    return refuse(op, "a product of other numbers than `f16`, `bf16` and `f32` is");
   if (isValueInKey(op) && ir::featureType(op) != ir::weightedType(op))
     return refuse(op, "`value` of `key` beside probs and queries of two types is");
-  if (op.getWeights() != ir::Weights::softmax)
-    return refuse(op, "weights other than `softmax` are");
   if (!op.getWeight().empty() && ir::yieldedBy(op.getWeight())[1] != op.getWeight().getArgument(1))
     return refuse(op.getWeight().front().getTerminator(), "a table added to `value` is");
   SmallVector<ir::DotOp> dots;
@@ -106,21 +88,37 @@ LogicalResult checkWideHeads(ir::AttentionOp op, const GpuTarget &target) {
 // What tiles need
 //===----------------------------------------------------------------------===//
 
-int64_t wideSharedBytes(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target) {
-  constexpr int64_t kElementBytes = 2, kPitch = 8;
-  bool areKept = target.mmaFamily == MmaFamily::Wgmma, inKey = isValueInKey(op);
+int64_t wideSharedBytes(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target, MmaFamily family) {
+  bool areKept = family == MmaFamily::Wgmma, inKey = isValueInKey(op), isLong = ir::featureType(op).isF32();
+  int64_t elementBytes = isLong ? 4 : 2, pitch = isLong ? 4 : 0, pitchOfProbs = isLong ? 4 : 8; // f32: a chunk between rows
   int64_t sums = wideSumColumns(op.getValueRowLength(), schedule.parts);
-  int64_t columns = wideRowColumns(static_cast<int64_t>(llvm::alignTo(op.getHeadDim(), 32)), sums, inKey, areKept);
-  int64_t elements = schedule.blockM * columns + schedule.stages * schedule.blockN * (columns + (inKey ? 0 : sums));
-  elements += schedule.blockM * (schedule.blockN + kPitch);
+  int64_t columns = wideRowColumns(static_cast<int64_t>(llvm::alignTo(op.getHeadDim(), isLong ? 16 : 32)), sums, inKey, areKept);
+  int64_t elements = schedule.blockM * (columns + pitch) + schedule.stages * schedule.blockN * (columns + pitch + (inKey ? 0 : sums + pitch));
+  elements += schedule.blockM * (schedule.blockN + pitchOfProbs);
   if (areKept && sums > columns) // the staging of the result, which does not fit on the query
     elements += schedule.blockM * sums;
-  return kElementBytes * elements + 2 * 4 * schedule.parts * schedule.blockM; // maxima and sums of rows
+  int64_t bytes = elementBytes * elements + 2 * 4 * schedule.parts * schedule.blockM; // maxima and sums of rows
+  bool mayLackRoom = areKept && schedule.stages == 1;
+  auto raws = rawEntryBytes(op, schedule);
+  if (inKey) // values come with the keys
+    raws.back() = 0;
+  for (int64_t raw : raws)
+    if (!mayLackRoom || bytes + raw <= target.sharedBytesPerBlock)
+      bytes += raw;
+  return bytes;
 }
 
 int64_t wideLoopRegisters(ir::AttentionOp op, const ir::Schedule &schedule) {
   int64_t sums = wideSumColumns(op.getValueRowLength(), schedule.parts);
   return (schedule.blockN / 2 + schedule.blockN / 4 + sums / 2) / schedule.parts;
+}
+
+void keepQueryChannels(ir::AttentionOp op, MmaFamily family, int64_t spare, ir::Schedule &schedule) {
+  constexpr int64_t kPanel = 64, kRegistersOfPanel = 16; ///< channels of a panel of the swizzle; 64 x 64 of 16 bits over 128 threads
+  if (family != MmaFamily::Wgmma || schedule.parts == 1 || schedule.kept > 0)
+    return;
+  int64_t panels = std::min(spare / kRegistersOfPanel, op.getHeadDim() / kPanel);
+  schedule.kept = kPanel * std::max<int64_t>(panels, 0);
 }
 
 int64_t packOfWide(int64_t groupSize, int64_t blockM) { return std::gcd(std::max<int64_t>(groupSize, 1), blockM); }

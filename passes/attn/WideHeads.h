@@ -14,10 +14,15 @@ bool isValueInKey(ir::AttentionOp op);
 /// Refuses, located, what tiles with columns in parts do not take; nothing for other attentions.
 mlir::LogicalResult checkWideHeads(ir::AttentionOp op, const GpuTarget &target);
 
-/// Bytes of shared memory of a schedule with parts: query, keys, values, probabilities, and what parts exchange.
-int64_t wideSharedBytes(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target);
+/// Bytes of shared memory of a schedule with parts: query, keys, values, probabilities, what parts exchange, and the bytes of
+/// 8-bit rows in front of their widening; of those the ones that there is room for, where no tile is smaller.
+int64_t wideSharedBytes(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target, MmaFamily family);
 /// Registers a thread that scores, probs and acc take for 16 rows.
 int64_t wideLoopRegisters(ir::AttentionOp op, const ir::Schedule &schedule);
+
+/// Where warpgroups multiply by parts, each reads the whole query for its part of a block's keys, and shared memory is what they
+/// wait for: lets each warp hold as many channels in registers as `spare` has room for beside what is predicted.
+void keepQueryChannels(ir::AttentionOp op, MmaFamily family, int64_t spare, ir::Schedule &schedule);
 
 /// How many query heads of a key head share a tile if nothing else is asked for: as many as a tile has rows for. Rows that
 /// are (query, head) need two more registers, of which tiles in parts have enough, and keys of 1 KiB are read once for them.

@@ -13,6 +13,11 @@ public:
   RowRegion(KernelScope &kernel, const Frame &frame, mlir::OpBuilder &builder, mlir::Value regionArgument,
             mlir::Value fragment, const StoredRow *stored);
 
+  /// Another vector of the row, as an f32 fragment of the frame's columns.
+  void bind(mlir::Value vector, mlir::Value fragment) { fragments[vector] = {fragment, 0}; }
+  /// From here on each vector has columns of its own, the first of which is its channel 0 (RowSlices).
+  void useOwnColumns() { hasOwnColumns = true; }
+
   /// The fragment of a vector of the region, channel 0 in column 0, columns beyond it 0; null after a message.
   mlir::Value row(mlir::Value vector);
   /// The 1-D fragment of Σ over channels of a · b.
@@ -25,12 +30,15 @@ private:
   mlir::Value fragmentOf(mlir::Value vector, int64_t offset);
   mlir::Value mapOf(mlir::Value vector, int64_t offset);
   mlir::Value sumOfColumns(mlir::Value fragment, mlir::Location location);
+  Frame frameOf(mlir::Value vector) const;
+  int64_t offsetOf(mlir::Value vector) const;
 
   KernelScope &kernel;
   const Frame &frame;
   mlir::OpBuilder &builder;
   mlir::Value regionArgument;
   const StoredRow *stored;
+  bool hasOwnColumns = false;
   FragmentMap fragments;
   llvm::DenseSet<mlir::Value> prepared;
 };

@@ -51,8 +51,21 @@ static void split(tile::FillOp fill, Value raw) {
   fill.erase();
 }
 
-void splitWidenedFills(func::FuncOp kernel) {
+/// Bytes of all rings and buffers but the staging of results, which may lie on the query.
+static int64_t bytesOf(func::FuncOp kernel) {
+  int64_t total = 0;
+  for (auto ring : kernel.getOps<tile::RingOp>())
+    total += tile::bufferBytes(ring.getType().getBufferType()) * ring.getType().getStages();
+  for (auto buffer : kernel.getOps<tile::AllocOp>())
+    if (llvm::none_of(buffer->getUsers(), [](Operation *user) { return isa<tile::StoreOp>(user); }))
+      total += tile::bufferBytes(buffer.getType());
+  return total;
+}
+
+void splitWidenedFills(func::FuncOp kernel, std::optional<int64_t> sharedBytes) {
   llvm::MapVector<Value, Value> raws;
+  DenseSet<Value> lackRoom;
+  int64_t total = bytesOf(kernel);
   SmallVector<tile::FillOp> fills;
   kernel.walk([&](tile::FillOp fill) {
     if (isWidened(fill) && comesInChunks(fill))
@@ -61,6 +74,12 @@ void splitWidenedFills(func::FuncOp kernel) {
   for (tile::FillOp fill : fills) {
     Value &raw = raws[fill.getRing()];
     if (!raw) {
+      total += tile::bufferBytes(rawTypeOf(fill).getBufferType());
+      if (lackRoom.contains(fill.getRing()) || total > sharedBytes.value_or(total)) {
+        total -= tile::bufferBytes(rawTypeOf(fill).getBufferType());
+        lackRoom.insert(fill.getRing());
+        continue;
+      }
       OpBuilder builder(fill.getContext());
       builder.setInsertionPointAfterValue(fill.getRing());
       raw = tile::RingOp::create(builder, fill.getLoc(), rawTypeOf(fill), IntegerAttr());

@@ -10,14 +10,17 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
+#include <optional>
+
 namespace attn {
 
 /// Whether the entry has other elements than the tensor.
 bool isWidened(tile::FillOp fill);
 
 /// Takes apart all of a kernel whose rows are whole chunks of 16 bytes; the others stay. Raw entries have a ring of one stage
-/// for each ring that is filled so.
-void splitWidenedFills(mlir::func::FuncOp kernel);
+/// for each ring that is filled so. With `sharedBytes`, those whose ring the kernel's shared memory has room for, in order of
+/// the program: rows of the others threads widen as they copy them.
+void splitWidenedFills(mlir::func::FuncOp kernel, std::optional<int64_t> sharedBytes = {});
 
 /// In the work of a producer, which runs through `loop` once a tile: lets the copy of each raw entry in the loop start when
 /// the one before it has been widened, the first one in front of the loop. Entries may lag behind the loop's count; the one

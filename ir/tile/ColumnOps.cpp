@@ -1,0 +1,26 @@
+// See ColumnOps.h. Constraints of the operation, by the labels of its description.
+#include "ir/tile/ColumnOps.h"
+
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace attn::tile;
+
+#define GET_OP_CLASSES
+#include "ir/tile/ColumnOps.cpp.inc"
+
+LogicalResult StoreColumnsOp::verify() {
+  FragType value = getValue().getType();
+  TileTensorType tensor = getTensor().getType();
+  if (value.getRank() != 2 || getIndices().size() + 1 != tensor.getRank() || value.getElementType() != tensor.getElementType()) // (C1)
+    return emitOpError("expects a 2-D fragment and ") << tensor.getRank() - 1 << " indices of a tensor of its element type, but got "
+                                                      << value << ", " << getIndices().size() << " and " << tensor;
+  if (getDim() >= getIndices().size()) // (C2)
+    return emitOpError("expects `along` below ") << getIndices().size() << ", but got " << getDim();
+  std::optional<int64_t> length = tensor.getStaticSize(tensor.getRank() - 1);
+  int64_t first = getFirst(), columns = value.getColumns();
+  if (!length || first % 8 != 0 || columns % 8 != 0 || first + columns > *length) // (C3)
+    return emitOpError("expects multiples of 8 columns within rows of known length, but got ")
+           << columns << " from " << first << " on of " << tensor;
+  return success();
+}

@@ -1,0 +1,31 @@
+// Operations of the dialect `tile` on some of a row's columns. In a file of their own: few places need them.
+#ifndef ATTN_IR_TILE_COLUMNOPS
+#define ATTN_IR_TILE_COLUMNOPS
+
+include "ir/tile/TileOpBase.td"
+
+//===----------------------------------------------------------------------===//
+// Memory: some columns of rows
+//===----------------------------------------------------------------------===//
+
+def Tile_StoreColumnsOp : Tile_Op<"store_columns", [MemoryEffects<[MemWrite]>, AttrSizedOperandSegments]> {
+  let summary = "Writes a fragment to some columns of a tensor's rows";
+  let description = [{
+    As `tile.store`, but column c of the fragment goes to channel `first` + c of its row. For rows of more channels than
+    the registers of a quad of lanes hold, which are made piece by piece.
+
+    Constraints: (C1) the fragment is 2-D, with rank - 1 indices, of the tensor's element type. (C2) `dim` names one of
+    them. (C3) `first` and the fragment's columns are multiples of 8, and lie within the row, whose length is known.
+    ```mlir
+    tile.store_columns %x, %rotated[%b, %k0, %g] along 1 from 512 : !tile.frag<64x64xf16>, !kv
+    ```
+  }];
+  let arguments = (ins Tile_Frag:$value, Tile_Tensor:$tensor, Variadic<I32>:$indices, I32Attr:$dim, I32Attr:$first,
+                       Optional<I32>:$limit);
+  let assemblyFormat = [{
+    $value `,` $tensor `[` $indices `]` `along` $dim `from` $first (`limit` $limit^)? attr-dict `:` type($value) `,` type($tensor)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // ATTN_IR_TILE_COLUMNOPS
