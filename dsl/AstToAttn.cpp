@@ -5,6 +5,7 @@
 #include "dsl/RequestRows.h"
 #include "ir/attn/AttnDialect.h"
 #include "ir/attn/LayoutAttributes.h"
+#include "ir/attn/ProductTypes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -82,7 +83,7 @@ private:
   Location locationAt(SourcePosition position) { return locationOf(&context, spec, position); }
   Location locationOfExpr(const TypedExpr *expr) { return locationAt(expr->position); }
   LogicalResult refuse(SourcePosition position, const Twine &why) { return emitError(locationAt(position)) << why; }
-  mlir::Type rowType(int64_t length) { return VectorType::get({length}, builder.getF32Type()); }
+  mlir::Type rowType(int64_t length) { return VectorType::get({length}, arguments.real); }
 
   // Before anything is built.
   LogicalResult checkProperties();
@@ -100,6 +101,7 @@ private:
   Value layoutInput(StringRef name) const;
   void addTensors();
   void addScalars();
+  void widenScalars();
   LogicalResult addAttention();
   Value storedValue();
   LogicalResult setProbsType();
@@ -158,7 +160,7 @@ LogicalResult PlanBuilder::collect() {
     return refuse(features.offender->position, features.problem + " is not compiled yet");
   valueTerms = splitVector(spec.value);
   if (valueTerms.offender)
-    return refuse(valueTerms.offender->position, "a `value` that is no sum of vectors of one row is not compiled yet");
+    return refuse(valueTerms.offender->position, valueTerms.problem + " is not compiled yet");
   if (failed(checkSide(features.query, InputKind::Query)))
     return failure();
   return checkSide(features.key, InputKind::Key);
@@ -279,6 +281,17 @@ void PlanBuilder::addScalars() {
               arguments.softmaxScale);
 }
 
+/// Where regions compute in f64, so do they with numbers given at launch: the same for all points, and so outside of regions.
+void PlanBuilder::widenScalars() {
+  OpBuilder before(attention);
+  auto widen = [&](Value &number) {
+    if (number && number.getType().isF32() && arguments.real.isF64())
+      number = arith::ExtFOp::create(before, number.getLoc(), arguments.real, number, arith::FastMathFlagsAttr());
+  };
+  llvm::for_each(arguments.scalars, widen);
+  widen(arguments.softmaxScale);
+}
+
 /// The tensor whose rows `value` is made of: the value, or the key where both are stored in one row.
 Value PlanBuilder::storedValue() {
   bool uses[3] = {};
@@ -327,6 +340,8 @@ LogicalResult PlanBuilder::addAttention() {
   static constexpr StringLiteral kDefaultNames[] = {"out", "lse", "max_score"};
   if (!llvm::equal(names, ArrayRef(kDefaultNames).take_front(names.size())))
     attention.setOutputsAttr(builder.getStrArrayAttr(names));
+  arguments.real = ir::computeType(attention);
+  widenScalars();
   if (spec.weights.kind != WeightKind::Softmax)
     attention.setWeights(ir::Weights::direct);
   attention.setNormalize(spec.weights.kind == WeightKind::Normalize);
@@ -426,7 +441,7 @@ LogicalResult PlanBuilder::setProbsType() {
     if (element == ElementType::F16)
       return refuse(spec.properties.scalesPosition, "probs of `f16` times a `value_scale` of blocks would lose small scales; "
                                                     "`probs_dtype: bf16` keeps them");
-    if (element != ElementType::F32)
+    if (element != ElementType::F32 && element != ElementType::F64)
       element = ElementType::BF16;
   }
   if (mlir::Type probs = elementTypeOf(&context, element); probs != attention.getProbsElementType())
@@ -475,7 +490,7 @@ LogicalResult PlanBuilder::fillWeight() {
     scale = nullptr;
   if (added.empty() && !changesWeight && !scale)
     return success();
-  Block *block = attention.addBlock(attention.getWeight(), {builder.getF32Type(), rowType(spec.value->type.length)});
+  Block *block = attention.addBlock(attention.getWeight(), {arguments.real, rowType(spec.value->type.length)});
   builder.setInsertionPointToEnd(block);
   ExprEmitter emitter(builder, spec, arguments);
   emitter.setPoint();

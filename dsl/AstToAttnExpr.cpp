@@ -25,8 +25,10 @@ Value ExprEmitter::refuse(const TypedExpr *expr, const Twine &why) {
   return {};
 }
 
+mlir::Type ExprEmitter::realType() { return isWide ? mlir::Type(builder.getF64Type()) : arguments.real; }
+
 Value ExprEmitter::emit(const TypedExpr *expr) {
-  if (isWide && expr->type.kind == Type::Kind::F32)
+  if (isWide && arguments.real.isF32() && expr->type.kind == Type::Kind::F32)
     return emitWide(expr);
   llvm::SaveAndRestore narrow(isWide, false);
   auto &memo = expr->domain.bound ? emittedInBody : emitted;
@@ -109,10 +111,9 @@ Value ExprEmitter::emitNew(const TypedExpr *expr) {
     Value operand = emit(expr->operands[0]);
     if (!operand)
       return {};
-    if (isa<VectorType>(operand.getType()) || operand.getType().isF32()) // lanes are f32 as it is
+    if (isa<VectorType, FloatType>(operand.getType())) // lanes are numbers as it is
       return isWide ? widen(location, operand) : operand;
-    mlir::Type wanted = isWide ? mlir::Type(builder.getF64Type()) : builder.getF32Type();
-    return arith::SIToFPOp::create(builder, location, wanted, operand);
+    return arith::SIToFPOp::create(builder, location, realType(), operand);
   }
   case ExprKind::Unary:
     return emitUnary(expr);
@@ -157,8 +158,7 @@ Value ExprEmitter::constant(Location location, double value, mlir::Type like) {
 
 Value ExprEmitter::emitNumber(const TypedExpr *expr) {
   bool isInteger = expr->type.kind == Type::Kind::I32;
-  mlir::Type real = isWide ? mlir::Type(builder.getF64Type()) : builder.getF32Type();
-  return constant(locationOf(expr), expr->number, isInteger ? mlir::Type(builder.getI32Type()) : real);
+  return constant(locationOf(expr), expr->number, isInteger ? mlir::Type(builder.getI32Type()) : realType());
 }
 
 Value ExprEmitter::emitVariable(const TypedExpr *expr) {
@@ -177,7 +177,7 @@ Value ExprEmitter::loadRow(const TypedExpr *read, ArrayRef<const TypedExpr *> in
   for (const TypedExpr *index : indices)
     if (!values.emplace_back(emit(index)))
       return {};
-  auto rowType = VectorType::get({*length}, builder.getF32Type());
+  auto rowType = VectorType::get({*length}, arguments.real);
   return ir::LoadOp::create(builder, locationOf(read), rowType, arguments.tensors[read->parameter], values);
 }
 
@@ -234,7 +234,7 @@ Value ExprEmitter::emitRead(const TypedExpr *expr) {
       return {};
   mlir::Type type = expr->type.kind == Type::Kind::Bool  ? mlir::Type(builder.getI1Type())
                     : expr->type.kind == Type::Kind::I32 ? mlir::Type(builder.getI32Type())
-                                                         : builder.getF32Type();
+                                                         : arguments.real;
   return ir::LoadOp::create(builder, locationOf(expr), type, arguments.tensors[expr->parameter], values);
 }
 

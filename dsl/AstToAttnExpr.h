@@ -20,6 +20,7 @@ struct PlanArguments {
   llvm::SmallVector<mlir::Value> tensors;      ///< by number; null where unused
   llvm::SmallVector<mlir::Value> scalars;
   mlir::Value softmaxScale;
+  mlir::Type real;                             ///< what regions compute in: f32, or f64 for f64 operands
 };
 
 /// Emits expressions at the end of one region's block. All that returns a Value returns null after an error has been
@@ -29,8 +30,8 @@ struct PlanArguments {
 /// vector at once (*lanes*; i32 as f32, which is exact for channel numbers), at points a scalar for each channel
 /// (*unrolled*), for there a vector would be one per element of a tile.
 ///
-/// Numbers are f32, but for those that decide an integer or a bool and hold a constant that f32 does not: they are f64
-/// (*wide*), else `floor(log(x / 8) / log(16) * 8)` would miss its steps by the rounding of log(16). So are angles.
+/// Numbers are f32 (all f64 where `real` is), but for those that decide an integer or a bool and hold a constant that f32
+/// does not: they are f64 (*wide*), else `floor(log(x / 8) / log(16) * 8)` would miss its steps by the rounding of log(16). So are angles.
 class ExprEmitter {
 public:
   ExprEmitter(mlir::OpBuilder &builder, const TypedSpec &spec, const PlanArguments &arguments)
@@ -54,6 +55,8 @@ private:
   mlir::Value emitNew(const TypedExpr *expr);
   mlir::Value emitWide(const TypedExpr *expr);
   mlir::Value widen(mlir::Location location, mlir::Value narrow);
+  /// The type of numbers that are emitted now.
+  mlir::Type realType();
   /// An operand of what gives an integer or a bool: in f64 where its constants need it (`needsWide`).
   mlir::Value emitExact(const TypedExpr *expr, bool wide);
   bool needsWide(const TypedExpr *expr);

@@ -15,8 +15,8 @@ using namespace mlir;
 namespace attn::dsl {
 
 Value ExprEmitter::broadcast(Location location, Value scalar, int64_t length) {
-  if (scalar.getType().isInteger(32)) // lanes are f32
-    scalar = arith::SIToFPOp::create(builder, location, builder.getF32Type(), scalar);
+  if (scalar.getType().isInteger(32)) // lanes are numbers
+    scalar = arith::SIToFPOp::create(builder, location, arguments.real, scalar);
   auto type = VectorType::get({length}, scalar.getType());
   if (auto constantOp = scalar.getDefiningOp<arith::ConstantOp>())
     return arith::ConstantOp::create(builder, location, DenseElementsAttr::get(type, constantOp.getValue()));

@@ -152,7 +152,7 @@ Value ExprEmitter::emitConcat(const TypedExpr *expr) {
   Value first = emit(expr->operands[0]), second = first ? emit(expr->operands[1]) : Value();
   if (!second)
     return {};
-  Value whole = constant(location, 0, VectorType::get({expr->type.length}, builder.getF32Type()));
+  Value whole = constant(location, 0, VectorType::get({expr->type.length}, arguments.real));
   int64_t middle = expr->operands[0]->type.length;
   whole = vector::InsertStridedSliceOp::create(builder, location, first, whole, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});
   return vector::InsertStridedSliceOp::create(builder, location, second, whole, ArrayRef<int64_t>{middle},
@@ -182,7 +182,7 @@ Value ExprEmitter::emitMap(const TypedExpr *expr) {
 }
 
 Value ExprEmitter::emitVec(const TypedExpr *expr) {
-  auto type = VectorType::get({expr->type.length}, builder.getF32Type());
+  auto type = VectorType::get({expr->type.length}, arguments.real);
   Value channel = ir::ChannelOp::create(builder, locationOf(expr), type);
   return emitLanes(expr, expr->operands[0], expr->type.length, channel);
 }
@@ -193,14 +193,14 @@ Value ExprEmitter::emitRotate(const TypedExpr *expr) {
   if (!row)
     return {};
   int64_t pairs = expr->dim / 2;
-  auto type = VectorType::get({pairs}, builder.getF32Type());
+  auto type = VectorType::get({pairs}, arguments.real);
   Value channel = ir::ChannelOp::create(builder, location, type);
   // Angles in f64: at a position of 10^6, frequencies and constants of f32 are off by hundredths of a radian.
   llvm::SaveAndRestore mode(isWide, true);
   Value angle = emitLanes(expr, expr->operands[1], pairs, channel);
   if (!angle)
     return {};
-  if (getElementTypeOrSelf(angle.getType()).isF64())
+  if (getElementTypeOrSelf(angle.getType()) != arguments.real)
     angle = arith::TruncFOp::create(builder, location, type, angle);
   return ir::RotateOp::create(builder, location, row.getType(), row, angle, expr->interleaved);
 }
@@ -212,6 +212,8 @@ Value ExprEmitter::emitDropout(const TypedExpr *expr) {
     if (!values.emplace_back(emit(operand)))
       return {};
   Value random = ir::RandomOp::create(builder, location, values[2], values[3]);
+  if (arguments.real.isF64())
+    random = widen(location, random);
   Value keeps = arith::CmpFOp::create(builder, location, arith::CmpFPredicate::OGE, random, values[1]);
   Value one = constant(location, 1, values[0].getType()), zero = constant(location, 0, values[0].getType());
   Value share = arith::SubFOp::create(builder, location, one, values[1]);
@@ -262,8 +264,10 @@ Value ExprEmitter::emitChannel(const TypedExpr *vector, int64_t channel) {
     indices.push_back(constant(location, static_cast<double>(channel), builder.getI32Type()));
     Value tensor = arguments.tensors[vector->parameter];
     mlir::Type loaded = cast<ir::AttnTensorType>(tensor.getType()).getLoadedType();
+    if (loaded.isF32())
+      loaded = arguments.real;
     Value element = ir::LoadOp::create(builder, location, loaded, tensor, indices);
-    return loaded.isF32() ? element : arith::SIToFPOp::create(builder, location, builder.getF32Type(), element).getResult();
+    return isa<FloatType>(loaded) ? element : arith::SIToFPOp::create(builder, location, arguments.real, element).getResult();
   }
   case ExprKind::Binary: {
     Value lhs = emitChannel(vector->operands[0], channel);

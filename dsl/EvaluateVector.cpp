@@ -141,6 +141,7 @@ void ExprEvaluator::computeRotation(const Node &node, double *result) {
   for (std::int64_t p = 0; p < pairs; ++p) {
     double angle = bodyAt(node, node.operands[1], static_cast<double>(p));
     double cosine = std::cos(angle), sine = std::sin(angle);
+    largestAngle = std::max(largestAngle, std::fabs(angle));
     std::int64_t first = expr.interleaved ? 2 * p : p, second = expr.interleaved ? 2 * p + 1 : p + pairs;
     result[first] = row[first] * cosine - row[second] * sine;
     result[second] = row[second] * cosine + row[first] * sine;

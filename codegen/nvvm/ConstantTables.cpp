@@ -144,19 +144,27 @@ Value constantTable(Emitter &e, mlir::DenseElementsAttr contents) {
   return LLVM::AddressOfOp::create(e.builder, e.location, e.globalPointer(), table.getSymName());
 }
 
-std::optional<Value> makeFrequencyTable(Emitter &e, Value value, Value pair, int count) {
+template <class Number> static Value tableOf(Emitter &e, mlir::Type type, llvm::ArrayRef<Number> contents) {
+  auto shape = mlir::RankedTensorType::get({static_cast<std::int64_t>(contents.size())}, type);
+  return constantTable(e, mlir::DenseElementsAttr::get(shape, contents));
+}
+
+std::optional<Value> makeFrequencyTable(Emitter &e, Value value, Value pair, int count, bool inDouble) {
   llvm::SmallVector<float> contents;
+  llvm::SmallVector<double> inRadians;
   for (int i = 0; i < count; ++i) {
     auto radians = foldScalar(value, pair, i);
     if (!radians || !std::isfinite(*radians))
       return std::nullopt;
+    inRadians.push_back(*radians);
     double quarters = *radians * 0.63661977236758134308;
     auto high = static_cast<float>(quarters);
     contents.push_back(high);
     contents.push_back(static_cast<float>(quarters - high));
   }
-  auto type = mlir::RankedTensorType::get({static_cast<std::int64_t>(contents.size())}, e.f32Type());
-  return constantTable(e, mlir::DenseElementsAttr::get(type, llvm::ArrayRef<float>(contents)));
+  if (inDouble)
+    return tableOf<double>(e, e.f64Type(), inRadians);
+  return tableOf<float>(e, e.f32Type(), contents);
 }
 
 } // namespace attn::codegen

@@ -18,7 +18,7 @@ mlir::Value constantTable(Emitter &e, mlir::DenseElementsAttr contents);
 std::optional<double> foldScalar(mlir::Value value, mlir::Value argument, double number);
 
 /// A table in constant global memory of the frequency `value` (radians) of pairs 0 … count - 1: two f32 each, high and low
-/// part, in quarter turns. Nothing when the frequency is not known when compiling.
-std::optional<mlir::Value> makeFrequencyTable(Emitter &e, mlir::Value value, mlir::Value pair, int count);
+/// part, in quarter turns; with `inDouble` one f64, in radians. Nothing when the frequency is not known when compiling.
+std::optional<mlir::Value> makeFrequencyTable(Emitter &e, mlir::Value value, mlir::Value pair, int count, bool inDouble);
 
 } // namespace attn::codegen

@@ -7,6 +7,7 @@
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Transforms/DialectConversion.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace attn::codegen {
 
@@ -14,10 +15,11 @@ using mlir::Value;
 
 /// The stored number as the region sees it. `raw` of 8 and 16-bit integers is an i32.
 static Value convertStored(Emitter &e, mlir::Type stored, mlir::Type result, Value raw) {
+  auto wide = [&](Value single) { return result.isF64() ? e.widen(single) : single; };
   if (mlir::isa<mlir::Float8E4M3FNType, mlir::Float8E5M2Type>(stored))
-    return e.decodeFloat8(raw, mlir::isa<mlir::Float8E5M2Type>(stored));
+    return wide(e.decodeFloat8(raw, mlir::isa<mlir::Float8E5M2Type>(stored)));
   if (isSmallFloat(stored))
-    return e.extendHalf(raw);
+    return wide(e.extendHalf(raw));
   if (stored.isF64() && result.isF32())
     return e.narrow(raw);
   if (stored.isF32() && result.isF64())
@@ -111,9 +113,10 @@ Value ElementExpander::computeLookup(tile::LookupOp op, Slot slot) {
   if (hasFailed)
     return Value();
   Value table = constantTable(e, mlir::cast<mlir::DenseElementsAttr>(op.getTable()));
+  unsigned bytes = op.getResult().getType().getIntOrFloatBitWidth() / 8;
   if (Value base = baseOf(place))
-    table = e.offset(table, e.signExtend(e.shl(base, e.i32(2)), e.i64Type()));
-  return e.loadInvariant(op.getResult().getType(), e.offset(table, 4 * place.constant), 4);
+    table = e.offset(table, e.signExtend(e.shl(base, e.i32(llvm::Log2_32(bytes))), e.i64Type()));
+  return e.loadInvariant(op.getResult().getType(), e.offset(table, bytes * place.constant), bytes);
 }
 
 /// Rows of a slab are 8 apart, columns of a tile 1: what a thread has there lies in one word, read for all four.

@@ -265,6 +265,9 @@ static llvm::LogicalResult convertControlFlow(LLVM::LLVMFuncOp function, KernelC
 /// From which PTX version on `cvt` takes 8-bit floats, times ten; on sm_89 a later one than that target's lowest.
 static constexpr unsigned kPtxOfFloat8 = 80;
 
+/// From which compute capability on, times ten, mma.sync multiplies f64 by 16 rows.
+static constexpr unsigned kCapabilityOfTallDoubleProducts = 90;
+
 llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
   auto warps = kernel->getAttrOfType<mlir::IntegerAttr>(tile::kWarpsAttr);
   if (!warps)
@@ -292,6 +295,7 @@ llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
   context.setParts(parts ? static_cast<unsigned>(parts.getInt()) : 1);
   context.setRoundsToTf32(roundsToTf32);
   context.setConvertsFloat8(convertsFloat8);
+  context.setHasTallDoubleProducts(gpu && gpu->computeCapability >= kCapabilityOfTallDoubleProducts);
   if (isSpecialized) {
     roles->maps = std::move(frame.maps);
     context.setRoles(std::move(*roles));

@@ -58,9 +58,9 @@ std::optional<std::string> whyNotLowerable(tile::FragType type) {
   if (!makeFragment(type, &error))
     return error;
   mlir::Type element = type.getElementType();
-  if (element.isF32() || element.isInteger(32) || element.isInteger(1) || ((isSmallFloat(element) || isFloat8(element)) && type.getRank() == 2))
+  if (element.isF32() || element.isF64() || element.isInteger(32) || element.isInteger(1) || ((isSmallFloat(element) || isFloat8(element)) && type.getRank() == 2))
     return std::nullopt;
-  return "a fragment of elements other than f32, i32, i1, or in two dimensions floats of 8 and 16 bits";
+  return "a fragment of elements other than f32, f64, i32, i1, or in two dimensions floats of 8 and 16 bits";
 }
 
 mlir::Type registerType(tile::FragType type) {
@@ -214,7 +214,8 @@ Value KernelContext::sharedPointer(Emitter &e, Value bufferOffset, std::int64_t 
 Value KernelContext::lanePointer(tile::BufferType type, LanePattern pattern, int exchangedChunk) {
   int swizzle = static_cast<int>(type.getSmem().getSwizzle());
   std::int64_t pitch = tile::rowPitch(type.getShape(), type.getElementType(), type.getSmem()) * elementBytes(type.getElementType());
-  bool ofWarp = pattern == LanePattern::MatrixRowsOfWarp || pattern == LanePattern::Pairs || pattern == LanePattern::WidePairs;
+  bool ofWarp = pattern == LanePattern::MatrixRowsOfWarp || pattern == LanePattern::Pairs || pattern == LanePattern::WidePairs ||
+                pattern == LanePattern::LongPairs;
   std::int64_t rows = type.getShape()[0];
   std::string key = fmt::format("lanes {} {} {} {} {}", swizzle, pitch, static_cast<int>(pattern), ofWarp ? rows : 0, exchangedChunk);
   Value laneIndex = lane(), warpIndex = rowWarp(), groupIndex = group(), quad = quadLane();
@@ -241,6 +242,16 @@ Value KernelContext::lanePointer(tile::BufferType type, LanePattern pattern, int
       row = groupIndex;
       chunk = e.lshr(quad, e.i32(1));
       bytes = e.shl(e.iand(quad, e.i32(1)), e.i32(3));
+      break;
+    case LanePattern::LongPairs:
+    case LanePattern::GroupRowLongPairs:
+      row = groupIndex;
+      chunk = quad;
+      break;
+    case LanePattern::EvenQuadRowsLong:
+      row = e.shl(quad, e.i32(1));
+      chunk = e.lshr(groupIndex, e.i32(1));
+      bytes = e.shl(e.iand(groupIndex, e.i32(1)), e.i32(3));
       break;
     case LanePattern::QuadRows:
     case LanePattern::EvenQuadRows:

@@ -37,9 +37,12 @@ enum class LanePattern {
   DiagonalQuadRows, ///< EvenQuadRows, likewise
   Pairs,            ///< acc layout, 16-bit elements: row 16w + g, byte 4t
   WidePairs,        ///< acc layout, 32-bit elements: row 16w + g, byte 8t
+  LongPairs,        ///< acc layout, 64-bit elements: row 16w + g, byte 16t
   GroupRowPairs,    ///< row g, byte 8t
+  GroupRowLongPairs, ///< row g, byte 16t
   QuadRows,         ///< row t, byte 4g
   EvenQuadRows,     ///< row 2t, byte 4g
+  EvenQuadRowsLong, ///< row 2t, byte 8g
 };
 
 /// What a tensor consists of.
@@ -89,6 +92,9 @@ public:
   void setConvertsFloat8(bool value) { float8Instructions = value; }
   bool convertsFloat8() const { return float8Instructions; }
   bool roundsToTf32() const { return toTf32; }
+  /// Whether products of f64 come 16 rows at a time, or 8.
+  void setHasTallDoubleProducts(bool value) { tallDoubleProducts = value; }
+  bool hasTallDoubleProducts() const { return tallDoubleProducts; }
   /// Says where the values that the current role computes once go: behind its change of registers.
   void setAnchor(mlir::Operation *anchor);
 
@@ -131,7 +137,7 @@ private:
   WarpRange current;
   unsigned partCount = 1;
   std::optional<RoleFacts> roleFacts;
-  bool toTf32 = false, float8Instructions = false;
+  bool toTf32 = false, float8Instructions = false, tallDoubleProducts = false;
   std::map<std::string, mlir::Value> entryValues;
   llvm::DenseSet<mlir::Value> positions;
 };

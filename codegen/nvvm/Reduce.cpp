@@ -49,7 +49,7 @@ public:
   mlir::LogicalResult matchAndRewrite(tile::ReduceOp op, Adaptor adaptor, Rewriter &rewriter) const override {
     auto input = op.getInput().getType();
     if (!mlir::isa<tile::AccAttr>(input.getLayout()) || isSmallFloat(input.getElementType()))
-      return op.emitOpError("reduces 32-bit elements in layout `acc`, but got ") << input;
+      return op.emitOpError("reduces elements of 32 and 64 bits in layout `acc`, but got ") << input;
     bool partial = mlir::isa<tile::RowPartialAttr>(op.getResult().getType().getLayout());
     if (!partial && tile::partsOf(input.getLayout()) > 1)
       return op.emitOpError("of columns in parts gives what each part holds, but got ") << op.getResult().getType();
@@ -121,12 +121,13 @@ public:
     if (mlir::isa<tile::RowPartialAttr>(op.getRowSum().getType().getLayout()))
       return op.emitOpError("expects whole row sums, but got ") << op.getRowSum().getType();
     Emitter e = emitter(rewriter, op);
-    Value factor = e.fmul(adaptor.getScale().front(), e.f32(math::kLn2));
+    mlir::Type type = adaptor.getScale().front().getType();
+    Value factor = e.fmul(adaptor.getScale().front(), e.real(type, math::kLn2)), zero = e.real(type, 0.0);
     llvm::SmallVector<Value> inverse, lse;
     for (auto [maximum, sum] : llvm::zip(adaptor.getRowMax(), adaptor.getRowSum())) {
-      Value empty = e.feq(sum, e.f32(0.0));
-      inverse.push_back(e.select(empty, e.f32(0.0), e.fdiv(e.f32(1.0), sum)));
-      lse.push_back(e.select(empty, e.f32(-math::kInfinity), e.fma(maximum, factor, math::log(e, sum))));
+      Value empty = e.feq(sum, zero), logarithm = type.isF64() ? math::logExact(e, sum) : math::log(e, sum);
+      inverse.push_back(e.select(empty, zero, e.fdiv(e.real(type, 1.0), sum)));
+      lse.push_back(e.select(empty, e.real(type, -math::kInfinity), e.fma(maximum, factor, logarithm)));
     }
     rewriter.replaceOpWithMultiple(op, llvm::ArrayRef<llvm::SmallVector<Value>>{inverse, lse});
     return mlir::success();

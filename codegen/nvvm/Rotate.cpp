@@ -5,10 +5,10 @@
 // Angles need more than f32: a position of 10^5 times a frequency known to 24 bits is off by hundredths of a radian. When the
 // region is position · frequency and the frequency depends on the pair and on constants alone, frequencies are computed
 // here, in f64, and stored in quarter turns as high + low; two fma then reduce the product exactly. Else the angle is
-// computed as written and reduced in f64.
+// computed as written and reduced in f64. Rows of f64 are turned by functions of f64; their table holds frequencies in radians.
 #include "codegen/nvvm/ConstantTables.h"
 #include "codegen/nvvm/ElementExpander.h"
-#include "codegen/nvvm/MathAlgorithms.h"
+#include "codegen/nvvm/MathDouble.h"
 #include "codegen/nvvm/Patterns.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -23,7 +23,7 @@ namespace {
 /// How a region's angle is computed.
 struct AnglePlan {
   Value position;        ///< with a table: the other factor
-  Value table;           ///< pointer to (high, low) of each pair in quarter turns; null: no constant frequencies
+  Value table;           ///< pointer to (high, low) of each pair in quarter turns, or f64 radians; null: no constant frequencies
   Value angle;           ///< without: the angle itself
 };
 
@@ -44,12 +44,16 @@ public:
     AnglePlan plan = planAngle(e, op);
     llvm::SmallVector<Value> registers(adaptor.getInput());
     bool isLocal = op.getInterleaved() || pairs(op) % 8 == 0;
-    for (int row = 0; row < fragment.rowSlots() && !expander.failed(); ++row)
-      for (int column = 0; column < fragment.columnSlots() && !expander.failed(); ++column)
-        if (!isLocal)
-          rotateColumn(e, op, fragment, expander, plan, {row, column}, adaptor.getInput(), registers);
-        else if (startsPair(op, fragment, column))
-          rotatePair(e, op, fragment, expander, plan, {row, column}, registers);
+    // Frequencies of f64 serve all rows one after the other: kept from row to row they would take as many registers as a row.
+    bool byColumns = op.getInput().getType().getElementType().isF64();
+    int rows = fragment.rowSlots(), columns = fragment.columnSlots();
+    for (int i = 0; i < rows * columns && !expander.failed(); ++i) {
+      Slot slot = byColumns ? Slot{i % rows, i / rows} : Slot{i / columns, i % columns};
+      if (!isLocal)
+        rotateColumn(e, op, fragment, expander, plan, slot, adaptor.getInput(), registers);
+      else if (startsPair(op, fragment, slot.column))
+        rotatePair(e, op, fragment, expander, plan, slot, registers);
+    }
     if (expander.failed())
       return mlir::failure();
     rewriter.replaceOpWithMultiple(op, {registers});
@@ -105,25 +109,28 @@ private:
     if (!product || !op.getBody().isAncestor(product->getParentRegion()))
       return {Value(), Value(), angle};
     Value pair = op.getBody().front().getArgument(1);
+    bool isDouble = op.getInput().getType().getElementType().isF64();
     for (auto [position, frequency] : {std::pair{product.getLhs(), product.getRhs()}, std::pair{product.getRhs(), product.getLhs()}})
-      if (auto table = makeFrequencyTable(e, frequency, pair, pairs(op)))
+      if (auto table = makeFrequencyTable(e, frequency, pair, pairs(op), isDouble))
         return {position, *table, Value()};
     return {Value(), Value(), angle};
   }
 
   math::SineCosine<Value> sineCosine(Emitter &e, ElementExpander &expander, const AnglePlan &plan, const ThreadForm &pair,
-                                     bool isPartial, int pairCount, Slot slot) const {
+                                     bool isPartial, int pairCount, Slot slot, bool isDouble) const {
     if (!plan.table) {
       Value angle = expander.evaluate(plan.angle, slot);
       if (!angle)
         return {};
+      if (isDouble)
+        return math::sineCosineDouble(e, angle);
       return angle.getType().isF64() ? math::sineCosineOfWide(e, angle) : math::sineCosine(e, angle);
     }
     Value position = expander.evaluate(plan.position, slot);
     if (!position)
       return {};
     Value rest;
-    if (position.getType().isF64()) {
+    if (position.getType().isF64() && !isDouble) {
       Value wide = position;
       position = e.narrow(wide);
       if (!isSingle(plan.position))
@@ -140,6 +147,8 @@ private:
       Value base = kernel.threadPart(thread);
       pointer = e.offset(e.offset(plan.table, e.shl(base, e.i32(3))), 8 * pair.constant);
     }
+    if (isDouble)
+      return math::sineCosineDouble(e, e.fmul(position, e.loadInvariant(e.f64Type(), pointer, 8)));
     Value high = e.loadInvariant(e.f32Type(), pointer, 8);
     Value low = e.loadInvariant(e.f32Type(), e.offset(pointer, 4), 4);
     return math::sineCosineOfProduct(e, position, high, low, rest ? &rest : nullptr);
@@ -154,7 +163,7 @@ private:
     auto at = [&](int column) -> Value & {
       return registers[fragment.registerOf(slot.row / 2, column / 2, slot.row % 2, column % 2)];
     };
-    auto [sine, cosine] = sineCosine(e, expander, plan, pair, isPartial, pairs(op), slot);
+    auto [sine, cosine] = sineCosine(e, expander, plan, pair, isPartial, pairs(op), slot, registers.front().getType().isF64());
     if (!sine)
       return;
     Value x = at(slot.column), y = at(partner);
@@ -201,7 +210,7 @@ private:
       Slot at{slot.row, slot.column + (ends ? fragment.columnSlots() : 0)};
       ThreadForm pair = pairOf(op, fragment, at.column);
       bool isPartial = pair.constant < 0 || pair.constant + 3 * pair.thread >= count;
-      auto [sine, cosine] = sineCosine(e, expander, plan, pair, isPartial, count, at);
+      auto [sine, cosine] = sineCosine(e, expander, plan, pair, isPartial, count, at, x.getType().isF64());
       if (!sine)
         return x;
       Value product = e.fmul(elementAt(e, fragment, input, slot, ends ? -count : count), sine);

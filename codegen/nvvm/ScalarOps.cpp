@@ -1,7 +1,7 @@
 // See ScalarOps.h.
 #include "codegen/nvvm/ScalarOps.h"
 
-#include "codegen/nvvm/MathAlgorithms.h"
+#include "codegen/nvvm/MathDouble.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -186,7 +186,10 @@ static Value emitSingleFunction(Emitter &e, mlir::Operation *op, llvm::ArrayRef<
       .Case([&](mm::ExpOp) { return math::exp(e, v[0]); })
       .Case([&](mm::Log2Op) { return math::log2(e, v[0]); })
       .Case([&](mm::LogOp) { return math::log(e, v[0]); })
-      .Case([&](mm::TanhOp) { return math::tanh(e, v[0]); })
+      .Case([&](mm::TanhOp tanh) {
+        bool isApproximate = mlir::arith::bitEnumContainsAll(tanh.getFastmath(), mlir::arith::FastMathFlags::afn);
+        return isApproximate ? e.tanhApprox(v[0]) : math::tanh(e, v[0]);
+      })
       .Case([&](mm::ErfOp) { return math::erf(e, v[0]); })
       .Case([&](mm::SinOp) { return math::sineCosine(e, v[0]).sine; })
       .Case([&](mm::CosOp) { return math::sineCosine(e, v[0]).cosine; })
@@ -195,20 +198,18 @@ static Value emitSingleFunction(Emitter &e, mlir::Operation *op, llvm::ArrayRef<
       .Default([](mlir::Operation *) { return Value(); });
 }
 
-/// What has no form in f64 is computed in f32: nothing that feeds an integer or a mask is known to need it.
 static Value emitDoubleFunction(Emitter &e, mlir::Operation *op, llvm::ArrayRef<Value> v) {
-  auto inSingle = [&](auto function) { return e.widen(function(e.narrow(v[0]))); };
   return llvm::TypeSwitch<mlir::Operation *, Value>(op)
       .Case([&](mm::Exp2Op) { return math::exp2Exact(e, v[0]); })
-      .Case([&](mm::ExpOp) { return math::expExact(e, v[0]); })
+      .Case([&](mm::ExpOp) { return math::expDouble(e, v[0]); })
       .Case([&](mm::Log2Op) { return math::log2Exact(e, v[0]); })
       .Case([&](mm::LogOp) { return math::logExact(e, v[0]); })
       .Case([&](mm::PowFOp) { return math::powExact(e, v[0], v[1]); })
       .Case([&](mm::RsqrtOp) { return e.fdiv(e.f64(1.0), e.sqrt(v[0])); })
-      .Case([&](mm::TanhOp) { return inSingle([&](Value x) { return math::tanh(e, x); }); })
-      .Case([&](mm::ErfOp) { return inSingle([&](Value x) { return math::erf(e, x); }); })
-      .Case([&](mm::SinOp) { return inSingle([&](Value x) { return math::sineCosine(e, x).sine; }); })
-      .Case([&](mm::CosOp) { return inSingle([&](Value x) { return math::sineCosine(e, x).cosine; }); })
+      .Case([&](mm::TanhOp) { return math::tanhDouble(e, v[0]); })
+      .Case([&](mm::ErfOp) { return math::erfDouble(e, v[0]); })
+      .Case([&](mm::SinOp) { return math::sineCosineDouble(e, v[0]).sine; })
+      .Case([&](mm::CosOp) { return math::sineCosineDouble(e, v[0]).cosine; })
       .Default([](mlir::Operation *) { return Value(); });
 }
 

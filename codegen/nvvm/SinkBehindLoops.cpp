@@ -28,7 +28,7 @@ static mlir::Operation *firstUser(mlir::Operation &op, mlir::Block &block) {
 static mlir::Operation *lastLoop(mlir::Block &block) {
   mlir::Operation *last = nullptr;
   for (mlir::scf::ForOp loop : block.getOps<mlir::scf::ForOp>())
-    if (llvm::any_of(loop.getResultTypes(), [](mlir::Type type) { return type.isF32(); }))
+    if (llvm::any_of(loop.getResultTypes(), [](mlir::Type type) { return type.isF32() || type.isF64(); }))
       last = loop;
   return last;
 }

@@ -2,7 +2,7 @@
 //
 // With c the scale and z = m1·c, each probability is one fma and one ex2: 2^(x·c - z). A row that has seen no key has
 // m1 = -inf; its z is 0, so that its scores, all -inf, give 2^-inf = 0 and not NaN, without a test an element.
-#include "codegen/nvvm/MathAlgorithms.h"
+#include "codegen/nvvm/MathDouble.h"
 #include "codegen/nvvm/Patterns.h"
 #include "codegen/nvvm/RowReduction.h"
 
@@ -53,22 +53,27 @@ public:
 
 private:
   static RowStep advance(Emitter &e, tile::SoftmaxStepOp op, Value blockMax, Value oldMax, Value scale) {
-    Value minusInfinity = e.f32(-math::kInfinity);
+    mlir::Type type = oldMax.getType();
+    Value minusInfinity = e.real(type, -math::kInfinity);
     Value rowMax = e.fmax(oldMax, blockMax), keeps;
     if (auto lazy = op.getLazy()) {
       // keep the old maximum while exponents stay below 2^lazy; the first visible key always sets it
       Value growth = e.fmul(e.fsub(rowMax, oldMax), scale);
-      keeps = e.fcmp(Compare::Le, growth, e.f32(lazy->convertToDouble()));
+      keeps = e.fcmp(Compare::Le, growth, e.real(type, lazy->convertToDouble()));
       rowMax = e.select(keeps, oldMax, rowMax);
     }
-    Value offset = e.select(e.feq(rowMax, minusInfinity), e.f32(0.0), e.fmul(rowMax, scale));
+    Value offset = e.select(e.feq(rowMax, minusInfinity), e.real(type, 0.0), e.fmul(rowMax, scale));
     // From products rounded alike, so that it is 1 to the bit where the maximum stays: the rounding of m·c, taken anew in each
     // block, would add up in the sum.
-    Value alpha = e.ex2(e.fsub(e.fmul(oldMax, scale), offset));
+    Value alpha = power(e, e.fsub(e.fmul(oldMax, scale), offset));
     Value negated = e.fneg(offset);
     if (auto shift = op.getOffset())
-      negated = e.fadd(negated, e.f32(shift->convertToDouble()));
+      negated = e.fadd(negated, e.real(type, shift->convertToDouble()));
     return {rowMax, alpha, negated};
+  }
+
+  static Value power(Emitter &e, Value exponent) {
+    return exponent.getType().isF64() ? math::exp2OfWeight(e, exponent) : e.ex2(exponent);
   }
 
   static llvm::SmallVector<Value> exponentials(Emitter &e, tile::SoftmaxStepOp op, const Fragment &fragment,
@@ -79,7 +84,7 @@ private:
       int slab = index / (4 * fragment.columnTileCount()), half = index / 2 % 2;
       Value exponent = e.fma(scores[index], scale, rows[2 * slab + half].negatedOffset);
       owed += emulated;
-      probs.push_back(owed >= 100 ? math::exp2OnFma(e, exponent) : e.ex2(exponent));
+      probs.push_back(owed >= 100 && exponent.getType().isF32() ? math::exp2OnFma(e, exponent) : power(e, exponent));
       owed %= 100;
     }
     return probs;

@@ -18,6 +18,13 @@ template <class Body> static void ifInside(Emitter &e, Value inside, Body body) 
   body();
 }
 
+/// Two f64, as one predicated instruction: in a branch of their own the compiler would gather the computation of a whole row,
+/// and keep what it reads in registers until then.
+static void storePairIf(Emitter &e, Value inside, Value first, Value second, Value pointer) {
+  e.assembly("{ .reg .pred p; setp.ne.b32 p, $0, 0; @p st.global.v2.f64 [$1], {$2, $3}; }", "r,l,d,d",
+             {e.zeroExtend(inside, e.i32Type()), pointer, first, second});
+}
+
 static Value isInside(Emitter &e, const Fragment &fragment, const GlobalRows &target, Value row) {
   Value inside = target.isInside(e, row);
   if (fragment.fillsAllWarps())
@@ -26,14 +33,16 @@ static Value isInside(Emitter &e, const Fragment &fragment, const GlobalRows &ta
 }
 
 namespace {
-/// A 2-D fragment on its way to `columns` channels of rows, from `first` on. Of four column tiles of 16 bits each lane gets one
-/// whole and writes 16 bytes; what is left over, and wider elements, it writes in pairs as it has them.
+/// Columns of a 2-D fragment, from `begin` on, on their way to `columns` channels of rows, from `first` on. Of four column tiles
+/// of 16 bits each lane gets one whole and writes 16 bytes; what is left over, and wider elements, it writes in pairs as it has
+/// them.
 class FragmentStore {
 public:
   FragmentStore(KernelContext &kernel, Emitter &e, tile::FragType type, const Fragment &fragment, mlir::ValueRange registers,
-                const GlobalRows &target, std::int64_t first, std::int64_t columns)
+                const GlobalRows &target, std::int64_t first, std::int64_t columns, std::int64_t begin = 0)
       : kernel(kernel), e(e), fragment(fragment), registers(registers), target(target), first(static_cast<int>(first)),
-        columns(static_cast<int>(columns)), isOfBytes(isFloat8(type.getElementType())) {
+        columns(static_cast<int>(columns)), firstTile(static_cast<int>(begin / 8)), isOfBytes(isFloat8(type.getElementType())),
+        isOfDoubles(type.getElementType().isF64() && fragment.partCount() == 1) {
     int behindOthers = fragment.columnsOfPart() * (fragment.partCount() - 1);
     tiles = std::min(fragment.columnTileCount(), this->columns / 8);
     inAllParts = std::clamp((this->columns - behindOthers) / 8, 0, tiles);
@@ -45,13 +54,16 @@ public:
       llvm::SmallVector<std::array<Value, 4>> quads;
       for (int tile = 0; tile < transposed; tile += 4)
         quads.push_back(transposeQuad({at(slot, tile, 0), at(slot, tile + 1, 0), at(slot, tile + 2, 0), at(slot, tile + 3, 0)}));
-      Value row = rowOfSlot(kernel, e, fragment, slot);
-      ifInside(e, isInside(e, fragment, target, row), [&] { storeRow(slot, row, quads); });
+      Value row = rowOfSlot(kernel, e, fragment, slot), inside = isInside(e, fragment, target, row);
+      if (isOfDoubles)
+        storeDoubles(slot, row, inside);
+      else
+        ifInside(e, inside, [&] { storeRow(slot, row, quads); });
     }
   }
 
 private:
-  Value at(int slot, int tile, int column) const { return registers[fragment.registerOf(slot / 2, tile, slot % 2, column)]; }
+  Value at(int slot, int tile, int column) const { return registers[fragment.registerOf(slot / 2, firstTile + tile, slot % 2, column)]; }
 
   /// Where the lane begins that writes `bytesOfLane` bytes of each tile, or of each four tiles.
   Value pointer(Value row, int bytesOfLane) {
@@ -61,6 +73,12 @@ private:
     if (first > 0)
       bytes = e.iadd(bytes, e.i32(first * target.elementBytes()));
     return target.pointer(e, row, bytes);
+  }
+
+  void storeDoubles(int slot, Value row, Value inside) {
+    Value first = pointer(row, 2 * target.elementBytes());
+    for (int tile = 0; tile < inAllParts; ++tile)
+      storePairIf(e, inside, at(slot, tile, 0), at(slot, tile, 1), e.offset(first, 8 * target.elementBytes() * tile));
   }
 
   void storeRow(int slot, Value row, llvm::ArrayRef<std::array<Value, 4>> quads) {
@@ -119,8 +137,8 @@ private:
   const Fragment &fragment;
   mlir::ValueRange registers;
   const GlobalRows &target;
-  int first, columns;
-  bool isOfBytes;
+  int first, columns, firstTile;
+  bool isOfBytes, isOfDoubles;
   int tiles = 0;        ///< of a part, that some part's row has
   int inAllParts = 0;   ///< that the last part's row has, too
   int transposed = 0;   ///< that lanes exchange
@@ -201,7 +219,7 @@ public:
     Emitter e = emitter(rewriter, op);
     tile::FragType type = op.getValue().getType();
     GlobalRows target = globalRows(op.getTensor(), adaptor, op.getDim());
-    FragmentStore(kernel, e, type, fragmentOf(type), adaptor.getValue(), target, op.getFirst(), type.getColumns()).emit();
+    FragmentStore(kernel, e, type, fragmentOf(type), adaptor.getValue(), target, op.getFirst(), op.getCount(), op.getBegin()).emit();
     rewriter.eraseOp(op);
     return mlir::success();
   }

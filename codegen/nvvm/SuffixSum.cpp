@@ -35,7 +35,7 @@ private:
   /// Fills in the sums of a row slot and returns its total.
   Value sumRow(Emitter &e, const Fragment &fragment, int slot, mlir::ValueRange input, Value carry,
                llvm::MutableArrayRef<Value> sums) const {
-    Value lane = kernel.quadLane(), zero = e.f32(0.0);
+    Value lane = kernel.quadLane(), zero = e.zero(carry.getType());
     Value isEven = e.ieq(e.iand(lane, e.i32(1)), e.i32(0)), isBefore = e.icmp(Compare::Lt, lane, e.i32(2));
     Value running = carry, ofBlock;
     for (int tile = fragment.columnTileCount() - 1; tile >= 0; --tile) {

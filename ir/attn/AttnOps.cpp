@@ -1,5 +1,6 @@
 // Builders and accessors of the ops.
 #include "ir/attn/AttnDialect.h"
+#include "ir/attn/ProductTypes.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -10,9 +11,7 @@ namespace attn::ir {
 OperandRange yieldedBy(Region &region) { return region.front().getTerminator()->getOperands(); }
 
 /// One row of `length` numbers, as regions see it.
-static Type rowType(MLIRContext *context, int64_t length) {
-  return VectorType::get({length}, Float32Type::get(context));
-}
+static Type rowType(Type real, int64_t length) { return VectorType::get({length}, real); }
 
 static Block *addBlockTo(Region &region, TypeRange arguments, Location location) {
   assert(region.empty() && "the region has its block");
@@ -26,9 +25,9 @@ static Block *addBlockTo(Region &region, TypeRange arguments, Location location)
 static int64_t rowLength(AttnTensorType type) { return *type.getConstantSize(type.getRank() - 1); }
 
 /// Types that `region` yields, or a stored row where it is absent.
-static SmallVector<Type> featureTypes(Region &region, MLIRContext *context, int64_t stored) {
+static SmallVector<Type> featureTypes(Region &region, Type real, int64_t stored) {
   if (region.empty())
-    return {rowType(context, stored)};
+    return {rowType(real, stored)};
   return llvm::to_vector(yieldedBy(region).getTypes());
 }
 
@@ -68,10 +67,10 @@ void AttentionOp::build(OpBuilder &builder, OperationState &state, TypeRange res
 int64_t AttentionOp::getValueRowLength() { return valueRowLength(*this); }
 Type AttentionOp::getProbsElementType() { return probsElementType(*this); }
 SmallVector<Type> AttentionOp::getQueryFeatureTypes() {
-  return featureTypes(getQueryRegion(), getContext(), getHeadDim());
+  return featureTypes(getQueryRegion(), computeType(*this), getHeadDim());
 }
 SmallVector<Type> AttentionOp::getKeyFeatureTypes() {
-  return featureTypes(getKeyRegion(), getContext(), rowLength(getKeyType()));
+  return featureTypes(getKeyRegion(), computeType(*this), rowLength(getKeyType()));
 }
 Block *AttentionOp::addBlock(Region &region, TypeRange arguments) { return addBlockTo(region, arguments, getLoc()); }
 Value AttentionOp::getOutput(StringRef name) { return outputNamed(name, getOutputs(), getResults()); }
@@ -90,10 +89,10 @@ void OnlineAttentionOp::build(OpBuilder &builder, OperationState &state, Type re
 int64_t OnlineAttentionOp::getValueRowLength() { return valueRowLength(*this); }
 Type OnlineAttentionOp::getProbsElementType() { return probsElementType(*this); }
 SmallVector<Type> OnlineAttentionOp::getQueryFeatureTypes() {
-  return featureTypes(getQueryRegion(), getContext(), getHeadDim());
+  return featureTypes(getQueryRegion(), computeType(*this), getHeadDim());
 }
 SmallVector<Type> OnlineAttentionOp::getKeyFeatureTypes() {
-  return featureTypes(getKeyRegion(), getContext(), rowLength(getKeyType()));
+  return featureTypes(getKeyRegion(), computeType(*this), rowLength(getKeyType()));
 }
 Block *OnlineAttentionOp::addBlock(Region &region, TypeRange arguments) {
   return addBlockTo(region, arguments, getLoc());

@@ -11,8 +11,10 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 
 class Attn_Op<string mnemonic, list<Trait> traits = []> : Op<Attn_Dialect, mnemonic, traits>;
 
-def Attn_Row : VectorOfRankAndType<[1], [F32]>;
-def Attn_Scalar : AnyTypeOf<[F32, I32, I1]>;
+/// Regions compute in f32, and in f64 where query, key and value are f64.
+def Attn_Real : AnyTypeOf<[F32, F64]>;
+def Attn_Row : VectorOfRankAndType<[1], [F32, F64]>;
+def Attn_Scalar : AnyTypeOf<[F32, F64, I32, I1]>;
 
 //===----------------------------------------------------------------------===//
 // Attention
@@ -259,8 +261,8 @@ def Attn_SizeOp : Attn_Op<"size", [Pure, DeclareOpInterfaceMethods<OpAsmOpInterf
 def Attn_LoadOp : Attn_Op<"load", [Pure]> {
   let summary = "A number or a row of a parameter";
   let description = [{
-    With an index a dimension a scalar: f32 for floating elements, i32 for integers, i1 for bits and (by the result type)
-    for i8 booleans. With all but the last a row in f32. An index out of range is the caller's error.
+    With an index a dimension a scalar: f32 (or f64) for floating elements, i32 for integers, i1 for bits and (by the result type)
+    for i8 booleans. With all but the last a row in f32 (or f64). An index out of range is the caller's error.
     Constraints: (C7) the number and type of indices fit the result.
     ```mlir
     %x = attn.load %bias[%h, %r] : !attn.tensor<[32, 64], f32> -> f32
@@ -292,16 +294,17 @@ def Attn_LowerBoundOp : Attn_Op<"lower_bound", [Pure]> {
 // In regions: mathematics that upstream dialects lack
 //===----------------------------------------------------------------------===//
 
-def Attn_DotOp : Attn_Op<"dot", [Pure, SameTypeOperands, Commutative]> {
+def Attn_DotOp : Attn_Op<"dot", [Pure, SameTypeOperands, Commutative,
+                                 TypesMatchWith<"the result is an element of the rows", "lhs", "result", "::mlir::getElementTypeOrSelf($_self)">]> {
   let summary = "Inner product of two rows";
   let description = [{
-    Σ a_c·b_c in f32, both operands rounded once to the element type of the operand they come from.
+    Σ a_c·b_c in f32 (of f64 rows in f64), both operands rounded once to the element type of the operand they come from.
     ```mlir
     %s = attn.dot %q, %k : vector<64xf32>
     ```
   }];
   let arguments = (ins Attn_Row:$lhs, Attn_Row:$rhs);
-  let results = (outs F32:$result);
+  let results = (outs Attn_Real:$result);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` qualified(type($lhs))";
 }
 
@@ -353,7 +356,7 @@ def Attn_RandomOp : Attn_Op<"random", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Attn_SuffixSumOp : Attn_Op<"suffix_sum", [Pure]> {
+def Attn_SuffixSumOp : Attn_Op<"suffix_sum", [Pure, AllTypesMatch<["value", "result"]>]> {
   let summary = "Sum over this key and the visible ones of higher kv_idx";
   let description = [{
     Σ_{j' ≥ j, visible} x_{j'}: a carry a row, keys strictly descending, no split. In point regions only.
@@ -361,8 +364,8 @@ def Attn_SuffixSumOp : Attn_Op<"suffix_sum", [Pure]> {
     %s = attn.suffix_sum %x : f32
     ```
   }];
-  let arguments = (ins F32:$value);
-  let results = (outs F32:$result);
+  let arguments = (ins Attn_Real:$value);
+  let results = (outs Attn_Real:$result);
   let assemblyFormat = "$value attr-dict `:` qualified(type($value))";
   let hasVerifier = 1;
 }

@@ -1,5 +1,6 @@
 // What traits cannot say about the ops: the constraints (C1) to (C10) of AttnOps.td, each cited where it is checked.
 #include "ir/attn/AttnDialect.h"
+#include "ir/attn/ProductTypes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -80,16 +81,21 @@ static LogicalResult verifyYields(Operation *op, Region &region, StringRef name,
   return success();
 }
 
-static Type rowType(MLIRContext *context, int64_t length) {
-  return VectorType::get({length}, Float32Type::get(context));
+static Type rowType(Type real, int64_t length) { return VectorType::get({length}, real); }
+
+/// What a region computes in that stands apart from its attention: f64 where its row is of that.
+static Type realOf(Region &region) {
+  Builder builder(region.getContext());
+  bool isDouble = !region.empty() && region.getNumArguments() == 1 && getElementTypeOrSelf(region.getArgument(0)).isF64();
+  return isDouble ? Type(builder.getF64Type()) : Type(builder.getF32Type());
 }
 
 /// A region from one row to one or more rows.
-static LogicalResult verifyRowRegion(Operation *op, Region &region, StringRef name, Domain domain, int64_t length,
+static LogicalResult verifyRowRegion(Operation *op, Region &region, StringRef name, Domain domain, Type real, int64_t length,
                                      bool manyFeatures) {
   if (region.empty())
     return success();
-  if (failed(verifySignature(op, region, name, rowType(op->getContext(), length))) ||
+  if (failed(verifySignature(op, region, name, rowType(real, length))) ||
       failed(verifyDomain(region, name, domain)))
     return failure();
   TypeRange types = yieldedBy(region).getTypes();
@@ -104,7 +110,7 @@ static LogicalResult verifyRowRegion(Operation *op, Region &region, StringRef na
 // score
 //===----------------------------------------------------------------------===//
 
-/// (C3) Features meet in dots only: with a feature of the other side, or with a loaded row.
+/// (C3) Features meet in dots only: with one another, or with a loaded row.
 static LogicalResult verifyFeatures(Region &score, unsigned queryFeatures) {
   auto sideOf = [&](Value value) -> int {
     auto argument = dyn_cast<BlockArgument>(value);
@@ -120,9 +126,9 @@ static LogicalResult verifyFeatures(Region &score, unsigned queryFeatures) {
     int lhs = sideOf(dot.getLhs()), rhs = sideOf(dot.getRhs());
     bool lhsLoaded = isa_and_present<LoadOp>(dot.getLhs().getDefiningOp());
     bool rhsLoaded = isa_and_present<LoadOp>(dot.getRhs().getDefiningOp());
-    if ((lhs && rhs && lhs != rhs) || (lhs && rhsLoaded) || (rhs && lhsLoaded))
+    if ((lhs && rhs) || (lhs && rhsLoaded) || (rhs && lhsLoaded))
       return WalkResult::advance();
-    dot.emitOpError("expects a feature, and a feature of the other side or a loaded row");
+    dot.emitOpError("expects a feature, and another or a loaded row");
     return WalkResult::interrupt();
   });
   return failure(result.wasInterrupted());
@@ -145,10 +151,10 @@ static LogicalResult verifyScore(AttentionLike op) {
   if (failed(verifySignature(op, score, "score", features)) || failed(verifyDomain(score, "score", Domain::Point)) ||
       failed(verifyFeatures(score, queryTypes.size())))
     return failure();
-  Type f32 = Float32Type::get(op.getContext());
+  Type real = computeType(op);
   if (op.getWeights() == Weights::direct && op.getNormalize() && yieldedBy(score).size() == 2)
-    return verifyYields(op, score, "score", {f32, f32});
-  return verifyYields(op, score, "score", {f32});
+    return verifyYields(op, score, "score", {real, real});
+  return verifyYields(op, score, "score", {real});
 }
 
 //===----------------------------------------------------------------------===//
@@ -205,7 +211,7 @@ static LogicalResult verifyWeight(AttentionLike op) {
   Region &weight = op.getWeight();
   if (weight.empty())
     return success();
-  Type types[] = {Float32Type::get(op.getContext()), rowType(op.getContext(), op.getValueRowLength())};
+  Type types[] = {computeType(op), rowType(computeType(op), op.getValueRowLength())};
   if (failed(verifySignature(op, weight, "weight", types)) || failed(verifyYields(op, weight, "weight", types)) ||
       failed(verifyDomain(weight, "weight", Domain::Point)))
     return failure();
@@ -255,10 +261,11 @@ static LogicalResult verifyOperands(AttentionLike op) {
 
 template <typename AttentionLike>
 static LogicalResult verifyStepRegions(AttentionLike op) {
+  Type real = computeType(op);
   int64_t headDim = op.getHeadDim(), keyDim = *op.getKeyType().getConstantSize(op.getKeyType().getRank() - 1);
-  if (failed(verifyRowRegion(op, op.getQueryRegion(), "query", Domain::Row, headDim, true)) ||
-      failed(verifyRowRegion(op, op.getKeyRegion(), "key", Domain::Column, keyDim, true)) ||
-      failed(verifyRowRegion(op, op.getValueRegion(), "value", Domain::Column, op.getStoredValueLength(), false)) ||
+  if (failed(verifyRowRegion(op, op.getQueryRegion(), "query", Domain::Row, real, headDim, true)) ||
+      failed(verifyRowRegion(op, op.getKeyRegion(), "key", Domain::Column, real, keyDim, true)) ||
+      failed(verifyRowRegion(op, op.getValueRegion(), "value", Domain::Column, real, op.getStoredValueLength(), false)) ||
       failed(verifyScore(op)) || failed(verifyWeight(op)))
     return failure();
   Builder builder(op.getContext());
@@ -270,7 +277,7 @@ static LogicalResult verifyStepRegions(AttentionLike op) {
     if (op.getWeights() == Weights::direct)
       return op.emitOpError("expects no region `init` with direct weights");
     if (failed(verifySignature(op, init, "init", {})) || failed(verifyDomain(init, "init", Domain::Row)) ||
-        failed(verifyYields(op, init, "init", {builder.getF32Type()})))
+        failed(verifyYields(op, init, "init", {real})))
       return failure();
   }
   if (Region &ranges = op.getRanges(); !ranges.empty()) {
@@ -315,7 +322,7 @@ LogicalResult AttentionOp::verify() { return verifyOperands(*this); }
 
 LogicalResult AttentionOp::verifyRegions() {
   if (failed(verifyStepRegions(*this)) ||
-      failed(verifyRowRegion(*this, getOut(), "out", Domain::Row, getValueRowLength(), false)))
+      failed(verifyRowRegion(*this, getOut(), "out", Domain::Row, computeType(*this), getValueRowLength(), false)))
     return failure();
   return verifyOutputs(*this, getValueRowLength(), getQueryType().getRank() - 1);
 }
@@ -360,7 +367,7 @@ LogicalResult MergeOp::verify() {
 
 LogicalResult FinalizeOp::verifyRegions() {
   auto state = cast<AttnStateType>(getState().getType());
-  if (failed(verifyRowRegion(*this, getOut(), "out", Domain::Row, state.getRowLength(), false)))
+  if (failed(verifyRowRegion(*this, getOut(), "out", Domain::Row, realOf(getOut()), state.getRowLength(), false)))
     return failure();
   return verifyOutputs(*this, state.getRowLength(), state.getSizes().size());
 }
@@ -380,9 +387,9 @@ LogicalResult TransformOp::verifyRegions() {
     return emitOpError() << "expects tensors of equal sizes but for the last, which are numbers, but got " << from
                          << " and " << to;
   Domain domain = getOver() == RowSide::query ? Domain::Row : Domain::Column;
-  if (failed(verifyRowRegion(*this, getRow(), "row", domain, *length, false)))
+  if (failed(verifyRowRegion(*this, getRow(), "row", domain, realOf(getRow()), *length, false)))
     return failure();
-  return verifyYields(*this, getRow(), "row", {rowType(getContext(), *resultLength)});
+  return verifyYields(*this, getRow(), "row", {rowType(realOf(getRow()), *resultLength)});
 }
 
 //===----------------------------------------------------------------------===//
@@ -414,7 +421,8 @@ LogicalResult LoadOp::verify() {
   if (indices != type.getRank())
     return emitOpError() << "expects " << type.getRank() << " indices for a scalar, but got " << indices;
   bool isByteBool = type.getElementType().isInteger(8) && getResult().getType().isInteger(1);
-  if (getResult().getType() != type.getLoadedType() && !isByteBool)
+  bool isDouble = isa<FloatType>(type.getElementType()) && getResult().getType().isF64();
+  if (getResult().getType() != type.getLoadedType() && !isByteBool && !isDouble)
     return emitOpError() << "expects a load from " << type << " to give " << type.getLoadedType() << ", but got "
                          << getResult().getType();
   return success();

@@ -31,4 +31,11 @@ template <typename AttentionLike> mlir::Type weightedType(AttentionLike op) {
   return productType(probs, value);
 }
 
+/// What scores, sums and the mathematics of regions are computed in: f64 where query and key are f64, else f32.
+template <typename AttentionLike> mlir::Type computeType(AttentionLike op) {
+  bool isDouble = op.getQueryType().getElementType().isF64() && op.getKeyType().getElementType().isF64();
+  mlir::MLIRContext *context = op.getContext();
+  return isDouble ? mlir::Type(mlir::Float64Type::get(context)) : mlir::Type(mlir::Float32Type::get(context));
+}
+
 } // namespace attn::ir

@@ -29,11 +29,12 @@ int64_t registersPerThread(FragType type) {
   int64_t parts = partsOf(layout);
   int64_t rowTiles = llvm::divideCeil(type.getRows(), 16 * (int64_t(warpsOf(layout)) / parts));
   if (type.getRank() == 1)
-    return 2 * rowTiles;
+    return 2 * rowTiles * (type.getElementType().isF64() ? 2 : 1);
   int64_t elements = 4 * rowTiles * (type.getColumns() / parts / 8);
-  // Pairs of 16 bits share a register in every layout, pairs of 8 bits half of one; a lane that owns whole rows packs them alike.
+  // Pairs of 16 bits share a register in every layout, pairs of 8 bits half of one, in a left operand four of them all of one; a
+  // lane that owns whole rows packs them alike.
   unsigned bits = type.getElementType().getIntOrFloatBitWidth();
-  return llvm::divideCeil(elements * (bits == 8 ? 16 : bits), 32);
+  return llvm::divideCeil(elements * (bits == 8 && !isa<LhsAttr>(layout) ? 16 : bits), 32);
 }
 
 int64_t rowPitch(ArrayRef<int64_t> shape, Type element, SmemAttr layout) {
@@ -67,15 +68,16 @@ int64_t byteOffset(BufferType type, int64_t row, int64_t column) {
   return panel * rows * layout.getSwizzle() + row * layout.getSwizzle() + chunk * 16 + inPanel % 16;
 }
 
-SmemAttr operandLayout(MLIRContext *context, int64_t columns, Type element, int64_t parts) {
+SmemAttr operandLayout(MLIRContext *context, int64_t columns, Type element, int64_t parts, bool byColumns) {
   int64_t bytes = columns * elementBytes(element);
   bool isWide = elementBytes(element) >= 4; // read without ldmatrix as well
   for (unsigned swizzle : {128u, 64u})
     if (!isWide && bytes / parts % swizzle == 0)
       return SmemAttr::get(context, swizzle, 0);
   int64_t chunks = llvm::divideCeil(bytes, 16);
-  int64_t oddChunks = chunks | 1;
-  return SmemAttr::get(context, 0, oddChunks * 16 / elementBytes(element));
+  bool isLong = elementBytes(element) == 8 && !byColumns;
+  int64_t pitch = isLong ? 4 * (llvm::divideCeil(chunks, 4) | 1) : chunks | 1; // an odd number of 64 or 16 bytes
+  return SmemAttr::get(context, 0, pitch * 16 / elementBytes(element));
 }
 
 } // namespace attn::tile

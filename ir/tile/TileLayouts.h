@@ -40,7 +40,8 @@ int64_t byteOffset(BufferType type, int64_t row, int64_t column);
 /// The layout of a matrix operand with this many columns: the widest swizzle that fits, or plain rows whose pitch
 /// is an odd number of 16-byte chunks, which `ldmatrix` reads without conflicts as well; always these
 /// for elements of 32 bits: eight columns of four pairs of rows, read an element a lane, meet no conflict either, for twice the
-/// pitch is 8 or 24 of 32 banks. Columns in parts: whole panels a part.
-SmemAttr operandLayout(mlir::MLIRContext *context, int64_t columns, mlir::Type element, int64_t parts = 1);
+/// pitch is 8 or 24 of 32 banks. Of elements of 64 bits 16 bytes a lane are read along rows, which then lie 16 of 32 banks
+/// apart, or `byColumns` an element a lane as of 32 bits. Columns in parts: whole panels a part.
+SmemAttr operandLayout(mlir::MLIRContext *context, int64_t columns, mlir::Type element, int64_t parts = 1, bool byColumns = false);
 
 } // namespace attn::tile

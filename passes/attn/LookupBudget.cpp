@@ -4,6 +4,7 @@
 #include "ir/attn/ProductTypes.h"
 #include "passes/IndexUses.h"
 #include "passes/Lookups.h"
+#include "passes/attn/DoubleRows.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -44,21 +45,22 @@ int64_t lookupRegisters(ir::AttentionOp op, const ir::Schedule &schedule, bool i
 
 int64_t tableRegisters(ir::AttentionOp op, const ir::Schedule &schedule) {
   constexpr int64_t kForAddresses = 56; // of 16 rows, all of whose numbers are read at once
+  const int64_t width = hasDoubleRows(op) ? 2 : 1;
   int64_t registers = 0;
   for (const Lookup &lookup : findLookupTables(op.getScore(), queryFeatures(op))) {
     int64_t channels = cast<VectorType>(ir::LoadOp(lookup.load).getType()).getNumElements();
     int64_t slabs = llvm::divideCeil(lookup.columns(), 16 * schedule.warps);
     if (!lookup.isCopied(ir::featureType(op)))
-      registers = std::max(registers, slabs * (static_cast<int64_t>(llvm::alignTo(channels, 16)) / 2 + kForAddresses));
+      registers = std::max(registers, slabs * (static_cast<int64_t>(llvm::alignTo(channels, 16)) / 2 * width + kForAddresses));
   }
   return registers;
 }
 
 int64_t lookupBytes(ir::AttentionOp op, const ir::Schedule &schedule) {
-  int64_t bytes = 0, elementBytes = ir::featureType(op).getIntOrFloatBitWidth() / 8;
+  int64_t bytes = 0, elementBytes = ir::featureType(op).getIntOrFloatBitWidth() / 8, productBytes = hasDoubleRows(op) ? 8 : 4;
   for (const Lookup &lookup : findLookupTables(op.getScore(), queryFeatures(op))) {
     int64_t channels = cast<VectorType>(ir::LoadOp(lookup.load).getType()).getNumElements();
-    bytes += schedule.blockM * lookup.pitch() * 4 + lookup.columns() * static_cast<int64_t>(llvm::alignTo(channels, 32)) * elementBytes;
+    bytes += schedule.blockM * lookup.pitch() * productBytes + lookup.columns() * static_cast<int64_t>(llvm::alignTo(channels, 32)) * elementBytes;
   }
   return bytes;
 }

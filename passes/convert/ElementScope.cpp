@@ -207,7 +207,7 @@ Value ElementScope::lookedUp(const LookupRead &read) {
     Value last = kernel.constant(static_cast<int32_t>(read.lookup.rows - 1));
     place = arith::MinUIOp::create(builder, load.getLoc(), place, last);
   }
-  return tile::AtOp::create(builder, load.getLoc(), builder.getF32Type(), read.products, ValueRange{row(), place});
+  return tile::AtOp::create(builder, load.getLoc(), kernel.realType(), read.products, ValueRange{row(), place});
 }
 
 //===----------------------------------------------------------------------===//
@@ -292,13 +292,13 @@ Value ElementScope::computeElement(Value vector, int64_t offset) {
         place = arith::MaxSIOp::create(builder, location, place, kernel.constant(0));
         place = arith::MinSIOp::create(builder, location, place, kernel.constant(static_cast<int32_t>(length - 1)));
       }
-      return tile::LookupOp::create(builder, location, builder.getF32Type(), constants, place);
+      return tile::LookupOp::create(builder, location, constants.getElementType(), constants, place);
     }
     auto value = constants.getSplatValue<TypedAttr>();
     return arith::ConstantOp::create(builder, location, value);
   }
   if (isa<ir::ChannelOp>(op))
-    return arith::SIToFPOp::create(builder, location, builder.getF32Type(), channel(offset));
+    return arith::SIToFPOp::create(builder, location, getElementTypeOrSelf(op->getResult(0).getType()), channel(offset));
   if (auto broadcast = dyn_cast<vector::BroadcastOp>(op))
     return element(broadcast.getSource(), offset);
   if (auto parameter = dyn_cast<ir::LoadOp>(op)) {

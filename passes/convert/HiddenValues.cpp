@@ -44,9 +44,9 @@ std::pair<Value, Value> HiddenValues::keepFinite(OpBuilder &builder, Value value
 Value HiddenValues::seenBy(OpBuilder &builder, Value key) const {
   Frame frame{rows, 0, ir::IndexKind::q_idx, firstRow, {}, key};
   if (!mask)
-    return tile::SplatOp::create(builder, key.getLoc(), frame.rowType(builder.getF32Type()), llvm::APFloat(1.0f));
+    return tile::SplatOp::create(builder, key.getLoc(), frame.rowType(scope.realType()), llvm::APFloat(1.0f));
   FragmentMap none;
-  tile::MapOp map = openMap(builder, mask.getLoc(), frame.rowType(builder.getF32Type()));
+  tile::MapOp map = openMap(builder, mask.getLoc(), frame.rowType(scope.realType()));
   ElementScope element(scope, frame, none, map);
   Value visible = element.scalar(mask);
   if (!visible)
@@ -81,7 +81,7 @@ Value HiddenValues::addRow(OpBuilder &builder, Value sums, Value seen, Value key
   int64_t channels = row ? cast<VectorType>(row.getType()).getNumElements() : *stored.getStaticSize(stored.getRank() - 1);
   auto map = tile::MapOp::create(builder, location, type, ValueRange{sums, seen});
   Block *block = &map.getBody().emplaceBlock();
-  Value sum = block->addArgument(builder.getF32Type(), location), sees = block->addArgument(builder.getF32Type(), location);
+  Value sum = block->addArgument(scope.realType(), location), sees = block->addArgument(scope.realType(), location);
   Frame frame{rows, type.getColumns(), ir::IndexKind::q_idx, firstRow, {}, key};
   FragmentMap none;
   ElementScope place(scope, frame, none, map);

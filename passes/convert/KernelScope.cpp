@@ -29,7 +29,7 @@ Value cloneScalar(OpBuilder &builder, Operation *op, ValueRange operands) {
 }
 
 KernelScope::KernelScope(func::FuncOp plan, func::FuncOp kernel)
-    : entry(OpBuilder::atBlockEnd(&kernel.front())), work(entry), kernel(kernel) {
+    : entry(OpBuilder::atBlockEnd(&kernel.front())), work(entry), kernel(kernel), computesIn(entry.getF32Type()) {
   for (auto [from, to] : llvm::zip(plan.getArguments(), kernel.getArguments()))
     values[from] = to;
   auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
@@ -40,7 +40,8 @@ KernelScope::KernelScope(func::FuncOp plan, func::FuncOp kernel)
     queryType = op.getQueryType();
     keyType = op.getKeyType();
     rowPlaces = std::make_unique<RowPlaces>(*this, op);
-    if (Type element = ir::featureType(op); element && element.isF32())
+    computesIn = ir::computeType(op);
+    if (Type element = ir::featureType(op); element && (element.isF32() || element.isF64()))
       columnGranule = 16; // plain rows on every target
   });
 }
@@ -108,9 +109,9 @@ Value KernelScope::constant(int32_t value) {
   return known;
 }
 
-Value KernelScope::real(float value) {
+Value KernelScope::real(double value) {
   OpBuilder first = OpBuilder::atBlockBegin(&kernel.front());
-  return arith::ConstantFloatOp::create(first, kernel.getLoc(), first.getF32Type(), APFloat(value));
+  return arith::ConstantOp::create(first, kernel.getLoc(), first.getFloatAttr(computesIn, value));
 }
 
 Value KernelScope::size(StringRef name, Location location) {
@@ -317,7 +318,7 @@ Value KernelScope::parameter(OpBuilder &builder, ir::LoadOp load, ValueRange ind
     inRange = inRange ? arith::AndIOp::create(builder, location, inRange, holds).getResult() : holds;
   }
   Type element = cast<tile::TileTensorType>(table.getType()).getElementType();
-  // A row of integers is read as numbers and becomes f32.
+  // A row of integers is read as numbers and becomes floats.
   bool integers = !isa<FloatType>(element) && isa<FloatType>(result);
   Type stored = integers ? Type(builder.getI32Type()) : result;
   Value loaded = tile::ParamOp::create(builder, location, stored, table, indices, inRange);

@@ -49,7 +49,9 @@ public:
   /// The size of a tensor of the kernel: a constant, or the value of its extent.
   mlir::Value sizeOf(mlir::Value tensor, unsigned dim, mlir::Location location);
   mlir::Value constant(int32_t value);
-  mlir::Value real(float value);
+  /// A number as the regions of the attention compute with: f32 or f64.
+  mlir::Value real(double value);
+  mlir::Type realType() const { return computesIn; }
 
   /// Sets what `attn.index` of this kind gives in the work tile.
   void setIndex(ir::IndexKind kind, mlir::Value value) { indices[static_cast<unsigned>(kind)] = value; }
@@ -105,6 +107,7 @@ private:
   llvm::DenseMap<int64_t, mlir::Value> constants; ///< i64: the map keeps two keys of its own
   mlir::Value indices[5];
   int64_t columnGranule = 16;
+  mlir::Type computesIn;           ///< f32 or f64
   mlir::Type queryType, keyType;   ///< of the plan's first attention, for the extents that bound b, h, kv_head
   std::unique_ptr<RowPlaces> rowPlaces;
 };

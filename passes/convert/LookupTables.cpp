@@ -40,18 +40,20 @@ Value LookupTables::tableOperand(const Lookup &lookup, KernelScope &kernel, OpBu
     return tile::LoadOp::create(builder, location, rows, kernel.tensor(load.getTensor()), places,
                                 builder.getI32IntegerAttr(static_cast<int32_t>(lookup.dim)), Value(), IntegerAttr());
   }
-  auto type = tile::FragType::get(builder.getContext(), {lookup.columns(), columns}, builder.getF32Type(), {});
+  auto type = tile::FragType::get(builder.getContext(), {lookup.columns(), columns}, kernel.realType(), {});
   auto map = tile::MapOp::create(builder, location, type, ValueRange());
   OpBuilder body = OpBuilder::atBlockEnd(&map.getBody().emplaceBlock());
   places[lookup.dim] = tile::RowOp::create(body, location, body.getI32Type());
   places.push_back(tile::ColOp::create(body, location, body.getI32Type()));
-  Value number = kernel.parameter(body, load, places, body.getF32Type(), /*channelInRange=*/columns == channels);
+  Value number = kernel.parameter(body, load, places, kernel.realType(), /*channelInRange=*/columns == channels);
   tile::YieldOp::create(body, location, number);
+  if (type.getElementType() == element)
+    return map;
   return tile::ConvertOp::create(builder, location, type.withElementType(element), map);
 }
 
 LogicalResult LookupTables::write(KernelScope &kernel, OpBuilder &builder, ValueRange queryOperands, int64_t rows) {
-  Type f32 = builder.getF32Type();
+  Type real = kernel.realType();
   MLIRContext *context = builder.getContext();
   for (auto [position, result] : llvm::enumerate(order)) {
     LookupRead &read = found.find(result)->second;
@@ -66,11 +68,11 @@ LogicalResult LookupTables::write(KernelScope &kernel, OpBuilder &builder, Value
     Value table = tableOperand(lookup, kernel, builder, cast<tile::FragType>(query.getType()).getElementType());
     if (!table)
       return failure();
-    auto type = tile::FragType::get(context, {rows, lookup.columns()}, f32, {});
+    auto type = tile::FragType::get(context, {rows, lookup.columns()}, real, {});
     Value zero = tile::SplatOp::create(builder, location, type, llvm::APFloat(0.0f));
     Value products = tile::DotOp::create(builder, location, type, query, table, zero, /*trans=*/true);
     auto layout = tile::SmemAttr::get(context, /*swizzle=*/0, static_cast<unsigned>(lookup.pitch()));
-    auto buffer = tile::BufferType::get(context, type.getShape(), f32, layout);
+    auto buffer = tile::BufferType::get(context, type.getShape(), real, layout);
     read.products = tile::AllocOp::create(kernel.entry, location, buffer, IntegerAttr());
     tile::WriteOp::create(builder, location, products, read.products, /*trans=*/false);
   }

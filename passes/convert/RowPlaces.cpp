@@ -128,7 +128,7 @@ Value RowPlaces::element(OpBuilder &builder, Location location, Value tensor, ir
     Value page = tile::ParamOp::create(builder, location, builder.getI32Type(), table, ValueRange{b, column}, holds);
     place = {page, arith::AndIOp::create(builder, location, row, number(pageRows - 1)), head, channel};
   }
-  return tile::ParamOp::create(builder, location, builder.getF32Type(), tensor, place, holds);
+  return tile::ParamOp::create(builder, location, scope.realType(), tensor, place, holds);
 }
 
 } // namespace attn

@@ -101,7 +101,7 @@ void RowValues::hoist() {
     if (op.getNumResults() != 1)
       continue;
     Value value = op.getResult(0);
-    bool fits = value.getType().isF32() || value.getType().isInteger(32);
+    bool fits = value.getType().isF32() || value.getType().isF64() || value.getType().isInteger(32);
     bool used = llvm::any_of(value.getUsers(), [&](Operation *user) {
       return user->getNumResults() != 1 || user->getResult(0).getType().isInteger(1) || !isInvariant(user->getResult(0));
     });

@@ -1,7 +1,7 @@
 // The mathematical functions of generated code, run on the host with the same operations, against the C library in double.
 // The approximate instructions are modelled by correctly rounded ones: what is measured is the algorithm; their own error,
 // 1 to 2 ulp, adds to functions that use them (docs/numerics.md).
-#include "codegen/nvvm/MathAlgorithms.h"
+#include "codegen/nvvm/MathDouble.h"
 
 #include <gtest/gtest.h>
 
@@ -50,6 +50,7 @@ struct HostOps {
   double asDouble(std::int64_t a) { return std::bit_cast<double>(a); }
   /// As `cvt.rzi` does: to the nearest representable, NaN to 0.
   std::int32_t toInt(float a) { return std::isnan(a) ? 0 : static_cast<std::int32_t>(std::fmin(std::fmax(a, -2147483648.0f), 2147483520.0f)); }
+  std::int32_t toInt(double a) { return std::isnan(a) ? 0 : static_cast<std::int32_t>(std::fmin(std::fmax(a, -2147483648.0), 2147483647.0)); }
   std::int64_t toLong(double a) { return std::isnan(a) ? 0 : static_cast<std::int64_t>(std::fmin(std::fmax(a, -9.2e18), 9.2e18)); }
   float toFloat(std::int32_t a) { return static_cast<float>(a); }
   double toDouble(std::int64_t a) { return static_cast<double>(a); }
@@ -218,4 +219,67 @@ TEST(MathAlgorithms, Angles) {
   }
   EXPECT_LT(split, 1.4e-7);
   EXPECT_LT(worst([&](float x) { return math::sineCosine(o, x).sine; }, [](double x) { return std::sin(x); }, -0.78f, 0.78f), 1.5);
+}
+
+/// Against long double, which has 11 bits more.
+static double worstOfDouble(const std::function<double(double)> &got, const std::function<long double(long double)> &want, double lo, double hi,
+                            bool isAbsolute = false) {
+  double result = 0;
+  for (int i = 0; i <= 200000; ++i) {
+    double x = lo + (hi - lo) * i / 200000;
+    long double exact = want(x), ulp = isAbsolute ? 0x1p-52L : std::ldexp(1.0L, std::ilogb(exact) - 52);
+    result = std::fmax(result, static_cast<double>(std::fabs(got(x) - exact) / (exact == 0 && !isAbsolute ? 0x1p-1074L : ulp)));
+  }
+  return result;
+}
+
+TEST(MathDouble, Exponentials) {
+  HostOps o;
+  auto weight = [&](double x) { return math::exp2OfWeight(o, x); };
+  EXPECT_LT(worstOfDouble(weight, [](long double x) { return std::exp2(x); }, -1021.9, 1), 1);
+  EXPECT_LT(worstOfDouble(weight, [](long double x) { return std::exp2(x); }, -2, 2), 1);
+  EXPECT_EQ(weight(0.0), 1.0);
+  EXPECT_EQ(weight(-1023.0), 0.0);
+  EXPECT_EQ(weight(-1e300), 0.0);
+  EXPECT_EQ(weight(-INFINITY), 0.0);
+  EXPECT_TRUE(std::isnan(weight(NAN)));
+  for (double x = -1023; x < -1021; x += 0x1p-10) { // where numbers end they stay small and no sign appears
+    EXPECT_GE(weight(x), 0.0) << x;
+    EXPECT_LT(weight(x), 0x1p-1020) << x;
+  }
+  EXPECT_LT(worstOfDouble([&](double x) { return math::exp2Exact(o, x); }, [](long double x) { return std::exp2(x); }, -1000, 1000), 1.5);
+  EXPECT_LT(worstOfDouble([&](double x) { return math::expDouble(o, x); }, [](long double x) { return std::exp(x); }, -690, 690), 1.5);
+  EXPECT_EQ(math::expDouble(o, static_cast<double>(-INFINITY)), 0.0);
+  EXPECT_EQ(math::expDouble(o, static_cast<double>(INFINITY)), INFINITY);
+  EXPECT_TRUE(std::isnan(math::expDouble(o, static_cast<double>(NAN))));
+  EXPECT_LT(worstOfDouble([&](double x) { return math::logExact(o, x); }, [](long double x) { return std::log(x); }, 0.01, 30), 1.5);
+  EXPECT_LT(worstOfDouble([&](double x) { return math::log2Exact(o, x); }, [](long double x) { return std::log2(x); }, 0.01, 30), 1.6);
+}
+
+TEST(MathDouble, TanhErf) {
+  HostOps o;
+  auto tanh = [&](double x) { return math::tanhDouble(o, x); };
+  EXPECT_LT(worstOfDouble(tanh, [](long double x) { return std::tanh(x); }, -20, 20), 2.5);
+  EXPECT_LT(worstOfDouble(tanh, [](long double x) { return std::tanh(x); }, -0.01, 0.011), 1);
+  EXPECT_EQ(tanh(INFINITY), 1.0);
+  EXPECT_EQ(tanh(-INFINITY), -1.0);
+  EXPECT_EQ(tanh(-1e300), -1.0);
+  EXPECT_TRUE(std::isnan(tanh(NAN)));
+  auto erf = [&](double x) { return math::erfDouble(o, x); };
+  EXPECT_LT(worstOfDouble(erf, [](long double x) { return std::erf(x); }, -7, 7), 4);
+  EXPECT_EQ(erf(INFINITY), 1.0);
+  EXPECT_EQ(erf(-INFINITY), -1.0);
+  EXPECT_TRUE(std::isnan(erf(NAN)));
+  auto sigmoid = [&](double x) { return 1 / (1 + math::expDouble(o, -x)); };
+  EXPECT_LT(worstOfDouble(sigmoid, [](long double x) { return 1 / (1 + std::exp(-x)); }, -600, 600), 3);
+}
+
+TEST(MathDouble, SineCosine) {
+  HostOps o;
+  for (double reach : {1.0, 100.0, 1e6}) {
+    EXPECT_LT(worstOfDouble([&](double x) { return math::sineCosineDouble(o, x).sine; }, [](long double x) { return std::sin(x); }, -reach, reach, true), 1);
+    EXPECT_LT(worstOfDouble([&](double x) { return math::sineCosineDouble(o, x).cosine; }, [](long double x) { return std::cos(x); }, -reach, reach, true), 1);
+  }
+  EXPECT_EQ(math::sineCosineDouble(o, 0.0).cosine, 1.0);
+  EXPECT_TRUE(std::isnan(math::sineCosineDouble(o, static_cast<double>(INFINITY)).sine));
 }

@@ -4,6 +4,8 @@
 #include "tests/unit/emulator/Forms.h"
 #include "tests/unit/emulator/Programs.h"
 
+#include "attn/Float.h"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -45,6 +47,12 @@ static const Shape kByteK32 = {16, 32, 8, 16, 8,
                                  return Place{i < 4 || (8 <= i && i < 12) ? g : g + 8, i < 8 ? t * 4 + (i & 3) : t * 4 + (i & 3) + 16};
                                },
                                [](unsigned g, unsigned t, unsigned i) { return Place{i < 4 ? t * 4 + (i & 3) : t * 4 + (i & 3) + 16, g}; }};
+/// m16n8kK: register i holds row g + 8 (i % 2), k = t + 4 (i / 2).
+static Place placeOfTallA(unsigned g, unsigned t, unsigned i) { return {g + 8 * (i % 2), t + 4 * (i / 2)}; }
+static Place placeOfTallB(unsigned g, unsigned t, unsigned i) { return {t + 4 * i, g}; }
+static const Shape kTallDoubleK4 = {16, 4, 64, 2, 1, placeOfTallA, placeOfTallB};
+static const Shape kTallDoubleK8 = {16, 8, 64, 4, 2, placeOfTallA, placeOfTallB};
+static const Shape kTallDoubleK16 = {16, 16, 64, 8, 4, placeOfTallA, placeOfTallB};
 static const Shape kDouble = {8, 4, 64, 1, 1, [](unsigned g, unsigned t, unsigned) { return Place{g, t}; },
                               [](unsigned g, unsigned t, unsigned) { return Place{t, g}; }};
 
@@ -55,6 +63,10 @@ static const oracle::Format &formatOf(const std::string &type) {
 }
 
 static Word encode(const std::string &type, double value) {
+  if (type == "e4m3")
+    return roundToE4M3(value);
+  if (type == "e5m2") // infinities as they are
+    return std::isinf(value) ? (value < 0 ? 0xFC : 0x7C) : roundToE5M2(value);
   if (type[0] == 's' || type[0] == 'u')
     return static_cast<Word>(static_cast<std::int64_t>(value)) & (bitsOf(type) == 32 ? 0xFFFFFFFF : 0xFF);
   return oracle::convert(formatOf(type), oracle::kF64, std::bit_cast<Word>(value), oracle::Mode::Nearest);
@@ -63,6 +75,8 @@ static Word encode(const std::string &type, double value) {
 static double decode(const std::string &type, Word bits) {
   if (type == "s32")
     return static_cast<std::int32_t>(bits);
+  if (type == "e4m3" || type == "e5m2")
+    return type == "e4m3" ? widenE4M3(static_cast<std::uint8_t>(bits)) : widenE5M2(static_cast<std::uint8_t>(bits));
   return oracle::toDouble(formatOf(type), bits);
 }
 
@@ -108,7 +122,7 @@ static void multiply(const std::string &opcode, const Shape &shape, Product &pro
     Place at = placeOfC(g, t, i);
     return encode(typeC, product.c[at.row * 8 + at.column]);
   });
-  bool isDouble = shape.m == 8;
+  bool isDouble = shape.elementBits == 64;
   unsigned unit = isDouble ? 2 : 1;
   auto wordsOf = [&](const Words &words) { return static_cast<unsigned>(words.size() / 32); };
   char letter = isDouble ? 'd' : 'r';
@@ -240,6 +254,13 @@ static void doubleProducts() {
     checkIntegers(kMma + name, kDouble);
     checkFloats(kMma + name, kDouble, 0x1p-52);
   }
+  const Shape *tall[] = {&kTallDoubleK4, &kTallDoubleK8, &kTallDoubleK16};
+  for (const Shape *shape : tall)
+    for (const std::string &types : expand(".row.col{.rn|}.f64.f64.f64.f64")) {
+      std::string opcode = kMma + fmt::format("m16n8k{}", shape->k) + types;
+      checkIntegers(opcode, *shape);
+      checkFloats(opcode, *shape, 0x1p-52);
+    }
 }
 
 static void byteProducts() {
@@ -267,6 +288,28 @@ static void byteProducts() {
           ASSERT_EQ(product.d[row * 8 + column], wanted) << opcode << " " << row << "," << column;
         }
     }
+}
+
+/// Summands lose what lies 13 places below the largest one's leading bit.
+static void checkPlaces(const std::string &opcode) {
+  for (auto [sum, wanted] : {std::pair(8192.0, 8192.0 + 32), std::pair(16384.0, 16384.0), std::pair(-16384.0, -16384.0)}) {
+    Product product = filled(kByteK32, [] { return 1.0; });
+    for (double &value : product.c)
+      value = sum;
+    multiply(opcode, kByteK32, product);
+    for (double got : product.d)
+      ASSERT_EQ(got, wanted) << opcode;
+  }
+}
+
+static void float8Products() {
+  for (const std::string &types : expand(".f32.{e4m3|e5m2}.{e4m3|e5m2}.f32")) {
+    std::string opcode = kMma + "m16n8k32.row.col" + types;
+    checkIntegers(opcode, kByteK32);
+    checkFloats(opcode, kByteK32, 0x1p-13);
+    checkPlaces(opcode);
+  }
+  checkSpecials(kMma + "m16n8k32.row.col.f32.e5m2.e5m2.f32", kByteK32);
 }
 
 /// Row i of matrix j comes from the address of lane 8j + i; lane 4g + t gets row g, columns 2t and 2t + 1, or transposed.
@@ -299,7 +342,7 @@ static void loadMatrices() {
 
 std::vector<ProgramCase> matrixCases() {
   return {{"half_products", halfProducts}, {"tf32_products", tf32Products}, {"double_products", doubleProducts},
-          {"byte_products", byteProducts}, {"load_matrices", loadMatrices}};
+          {"byte_products", byteProducts}, {"float8_products", float8Products}, {"load_matrices", loadMatrices}};
 }
 
 } // namespace attn::emulator::testing

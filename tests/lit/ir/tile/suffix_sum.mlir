@@ -21,7 +21,7 @@ func.func @carry_of_other_rows(%x: !S, %carry: !R) {
 // -----
 !S = !tile.frag<64x64xf16>   !R = !tile.frag<64xf32>
 func.func @halves(%x: !S, %carry: !R) {
-  // expected-error @below {{expects f32 elements, but got '!tile.frag<64x64xf16>' and '!tile.frag<64xf32>'}}
+  // expected-error @below {{expects f32 elements, or f64, but got '!tile.frag<64x64xf16>' and '!tile.frag<64xf32>'}}
   %sums, %total = tile.suffix_sum %x, %carry : !S, !R
   return
 }
