@@ -54,7 +54,7 @@ func.func @rotate(%x: !tile.frag<64x64xf32>) {
 // -----
 // rotate (C4)
 func.func @rotate(%x: !tile.frag<64x64xf16>) {
-  // expected-error @below {{expects a 2-D fragment of f32, but got '!tile.frag<64x64xf16>'}}
+  // expected-error @below {{expects a 2-D fragment of f32 or f64, but got '!tile.frag<64x64xf16>'}}
   %r = tile.rotate %x start 0 width 64 : !tile.frag<64x64xf16> { ^pair(%row: i32, %p: i32): %a = arith.sitofp %p : i32 to f32   tile.yield %a : f32 }
   return
 }
@@ -123,7 +123,7 @@ func.func @reduce(%s: !S, %r: !tile.frag<32xf32>) {
 // softmax_step (C1)
 !S = !tile.frag<64x64xf16>   !R = !tile.frag<64xf32>
 func.func @softmax(%s: !S, %r: !R, %c: f32) {
-  // expected-error @below {{'tile.softmax_step' op expects f32 scores and an f32 value a row}}
+  // expected-error @below {{'tile.softmax_step' op expects scores of f32 or f64 and a value a row of the same type}}
   %m, %l, %a, %p = tile.softmax_step %s, %r, %r scale %c : !S, !R, !R
   return
 }
@@ -159,7 +159,7 @@ func.func @dot_shapes(%a: !H, %b: !tile.frag<32x64xf16>, %c: !S) {
 // dot (C2)
 !H = !tile.frag<64x64xf16>   !S = !tile.frag<64x64xf32>
 func.func @dot_elements(%a: !H, %b: !tile.frag<64x64xbf16>, %c: !S) {
-  // expected-error @below {{expects operands of one element type and an f32 accumulator, but got 'f16', 'bf16' and 'f32'}}
+  // expected-error @below {{expects operands of one element type and an f32 accumulator (f64 of f64 operands), but got 'f16', 'bf16' and 'f32'}}
   %x = tile.dot %a, %b, %c : !H, !tile.frag<64x64xbf16> -> !S
   return
 }

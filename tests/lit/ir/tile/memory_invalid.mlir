@@ -145,7 +145,7 @@ func.func @await_type(%i: i32) {
 // -----
 // keep_finite (C1)
 func.func @keep_finite(%b: !tile.buffer<64x32xi32, #tile.smem<0>>, %p: i1) {
-  // expected-error @below {{'tile.keep_finite' op expects f16, bf16 or f32, but got 'i32'}}
+  // expected-error @below {{'tile.keep_finite' op expects a float, but got 'i32'}}
   %found = tile.keep_finite %b if %p : !tile.buffer<64x32xi32, #tile.smem<0>>
   return
 }

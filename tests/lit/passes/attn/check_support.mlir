@@ -38,10 +38,59 @@ func.func @single(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.pla
 
 // -----
 !q = !attn.tensor<[batch, q_len, 8, 64], f64>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f64>
-func.func @dtype(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
-  // expected-error @below {{dtype `f64` is not supported on sm_80 yet}}
+func.func @double(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
   %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {log2} -> !q
+    score { ^point(%q: vector<64xf64>, %k: vector<64xf64>): %s = attn.dot %q, %k : vector<64xf64>   attn.yield %s : f64 }
+  return %out : !q
+}
+
+// -----
+!q = !attn.tensor<[batch, q_len, 8, 136], f64>   !kv = !attn.tensor<[batch, kv_len, 2, 136], f64>
+func.func @long_double_rows(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  // expected-error @below {{`head_dim` is 136, but sm_80 takes multiples of 8 up to 128 of `f64`}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {log2} -> !q
+    score { ^point(%q: vector<136xf64>, %k: vector<136xf64>): %s = attn.dot %q, %k : vector<136xf64>   attn.yield %s : f64 }
+  return %out : !q
+}
+
+// -----
+!q = !attn.tensor<[batch, q_len, 8, 64], f64>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f64>   !v = !attn.tensor<[batch, kv_len, 2, 64], f32>
+!out = !attn.tensor<[batch, q_len, 8, 64], f32>
+func.func @single_values_beside_double(%query: !q, %key: !kv, %value: !v) -> !out attributes {attn.plan} {
+  // expected-error @below {{`value` of `f32` beside query of `f64` is not supported on sm_80 yet}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !v) {log2} -> !out
+    score { ^point(%q: vector<64xf64>, %k: vector<64xf64>): %s = attn.dot %q, %k : vector<64xf64>   attn.yield %s : f64 }
+  return %out : !out
+}
+
+// -----
+!q = !attn.tensor<[batch, q_len, 8, 64], f64>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f64>   !out = !attn.tensor<[batch, q_len, 8, 64], bf16>
+func.func @short_result_of_double(%query: !q, %key: !kv, %value: !kv) -> !out attributes {attn.plan} {
+  // expected-error @below {{`out` of `bf16` is not supported beside `f64` on sm_80 yet}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {log2} -> !out
+    score { ^point(%q: vector<64xf64>, %k: vector<64xf64>): %s = attn.dot %q, %k : vector<64xf64>   attn.yield %s : f64 }
+  return %out : !out
+}
+
+// -----
+!q = !attn.tensor<[batch, q_len, 8, 64], f16>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f16>   !out = !attn.tensor<[batch, q_len, 8, 64], f64>
+func.func @double_result_of_short(%query: !q, %key: !kv, %value: !kv) -> !out attributes {attn.plan} {
+  // expected-error @below {{`out` of `f64` beside query of `f16` is not supported on sm_80 yet}}
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {log2} -> !out
     score { ^point(%q: vector<64xf32>, %k: vector<64xf32>): %s = attn.dot %q, %k : vector<64xf32>   attn.yield %s : f32 }
+  return %out : !out
+}
+
+// -----
+!q = !attn.tensor<[batch, q_len, 8, 64], f64>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f64>   !rel = !attn.tensor<[800, 64], f64>
+func.func @double_rows_of_the_distance(%query: !q, %key: !kv, %value: !kv, %rel: !rel) -> !q attributes {attn.plan} {
+  %middle = arith.constant 400 : i32
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) {log2} -> !q
+    score { ^point(%q: vector<64xf64>, %k: vector<64xf64>):
+      %i = attn.index q_idx   %j = attn.index kv_idx   %d = arith.subi %j, %i : i32   %r = arith.addi %d, %middle : i32
+      %row = attn.load %rel[%r] : !rel -> vector<64xf64>
+      // expected-error @below {{a product with a row that the distance chooses is not supported beside `f64` on sm_80 yet}}
+      %s = attn.dot %q, %row : vector<64xf64>   attn.yield %s : f64 }
   return %out : !q
 }
 
