@@ -18,9 +18,10 @@ LogicalResult StoreColumnsOp::verify() {
   if (getDim() >= getIndices().size()) // (C2)
     return emitOpError("expects `along` below ") << getIndices().size() << ", but got " << getDim();
   std::optional<int64_t> length = tensor.getStaticSize(tensor.getRank() - 1);
-  int64_t first = getFirst(), columns = value.getColumns();
-  if (!length || first % 8 != 0 || columns % 8 != 0 || first + columns > *length) // (C3)
-    return emitOpError("expects multiples of 8 columns within rows of known length, but got ")
-           << columns << " from " << first << " on of " << tensor;
+  int64_t first = getFirst(), begin = getBegin(), columns = getCount();
+  bool areWhole = first % 8 == 0 && begin % 8 == 0 && columns % 8 == 0 && columns > 0;
+  if (!length || !areWhole || begin + columns > value.getColumns() || first + columns > *length) // (C3)
+    return emitOpError("expects multiples of 8 columns within the fragment and rows of known length, but got ")
+           << columns << " from " << begin << " on of " << value << " to " << first << " of " << tensor;
   return success();
 }

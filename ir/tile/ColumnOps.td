@@ -11,19 +11,20 @@ include "ir/tile/TileOpBase.td"
 def Tile_StoreColumnsOp : Tile_Op<"store_columns", [MemoryEffects<[MemWrite]>, AttrSizedOperandSegments]> {
   let summary = "Writes a fragment to some columns of a tensor's rows";
   let description = [{
-    As `tile.store`, but column c of the fragment goes to channel `first` + c of its row. For rows of more channels than
-    the registers of a quad of lanes hold, which are made piece by piece.
+    As `tile.store`, but of the fragment's columns `count` from `begin` on, to channels `first` … of its rows. For rows of
+    more channels than the registers of a quad of lanes hold, which are made piece by piece.
 
     Constraints: (C1) the fragment is 2-D, with rank - 1 indices, of the tensor's element type. (C2) `dim` names one of
-    them. (C3) `first` and the fragment's columns are multiples of 8, and lie within the row, whose length is known.
+    them. (C3) `first`, `begin` and `count` are multiples of 8; the columns lie within the fragment, the channels within
+    the row, whose length is known.
     ```mlir
-    tile.store_columns %x, %rotated[%b, %k0, %g] along 1 from 512 : !tile.frag<64x64xf16>, !kv
+    tile.store_columns %x columns 0 count 64, %rotated[%b, %k0, %g] along 1 from 512 : !tile.frag<64x64xf16>, !kv
     ```
   }];
-  let arguments = (ins Tile_Frag:$value, Tile_Tensor:$tensor, Variadic<I32>:$indices, I32Attr:$dim, I32Attr:$first,
-                       Optional<I32>:$limit);
+  let arguments = (ins Tile_Frag:$value, I32Attr:$begin, I32Attr:$count, Tile_Tensor:$tensor, Variadic<I32>:$indices,
+                       I32Attr:$dim, I32Attr:$first, Optional<I32>:$limit);
   let assemblyFormat = [{
-    $value `,` $tensor `[` $indices `]` `along` $dim `from` $first (`limit` $limit^)? attr-dict `:` type($value) `,` type($tensor)
+    $value `columns` $begin `count` $count `,` $tensor `[` $indices `]` `along` $dim `from` $first (`limit` $limit^)? attr-dict `:` type($value) `,` type($tensor)
   }];
   let hasVerifier = 1;
 }

@@ -113,11 +113,13 @@ int64_t wideLoopRegisters(ir::AttentionOp op, const ir::Schedule &schedule) {
   return (schedule.blockN / 2 + schedule.blockN / 4 + sums / 2) / schedule.parts;
 }
 
-void keepQueryChannels(ir::AttentionOp op, MmaFamily family, int64_t spare, ir::Schedule &schedule) {
+void keepQueryChannels(ir::AttentionOp op, MmaFamily family, int64_t registers, ir::Schedule &schedule) {
   constexpr int64_t kPanel = 64, kRegistersOfPanel = 16; ///< channels of a panel of the swizzle; 64 x 64 of 16 bits over 128 threads
+  constexpr int64_t kMostRegisters = 200;                ///< of 240: ptxas 13.0 was seen to spill none of tests/conformance/Cases.def
   if (family != MmaFamily::Wgmma || schedule.parts == 1 || schedule.kept > 0)
     return;
-  int64_t panels = std::min(spare / kRegistersOfPanel, op.getHeadDim() / kPanel);
+  constexpr int64_t kMostPanels = 3;                     ///< with which the matrix units no longer wait
+  int64_t panels = std::min({(kMostRegisters - registers) / kRegistersOfPanel, op.getHeadDim() / kPanel, kMostPanels});
   schedule.kept = kPanel * std::max<int64_t>(panels, 0);
 }
 

@@ -21,8 +21,8 @@ int64_t wideSharedBytes(ir::AttentionOp op, const ir::Schedule &schedule, const 
 int64_t wideLoopRegisters(ir::AttentionOp op, const ir::Schedule &schedule);
 
 /// Where warpgroups multiply by parts, each reads the whole query for its part of a block's keys, and shared memory is what they
-/// wait for: lets each warp hold as many channels in registers as `spare` has room for beside what is predicted.
-void keepQueryChannels(ir::AttentionOp op, MmaFamily family, int64_t spare, ir::Schedule &schedule);
+/// wait for: lets each warp hold as many channels in registers as there is room for beside the `registers` that are predicted.
+void keepQueryChannels(ir::AttentionOp op, MmaFamily family, int64_t registers, ir::Schedule &schedule);
 
 /// How many query heads of a key head share a tile if nothing else is asked for: as many as a tile has rows for. Rows that
 /// are (query, head) need two more registers, of which tiles in parts have enough, and keys of 1 KiB are read once for them.

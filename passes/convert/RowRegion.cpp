@@ -53,11 +53,21 @@ RowRegion::RowRegion(KernelScope &kernel, const Frame &frame, OpBuilder &builder
     fragments[regionArgument] = {fragment, 0};
 }
 
+Frame RowRegion::frameOf(Value vector) const {
+  Frame own = frame;
+  if (hasOwnColumns)
+    own.columns = static_cast<int64_t>(llvm::alignTo(lengthOf(vector), 8));
+  return own;
+}
+
+/// The column of its frame in which channel 0 of `vector` stands.
+int64_t RowRegion::offsetOf(Value vector) const { return hasOwnColumns ? 0 : naturalOffset(vector).value_or(0); }
+
 Value RowRegion::row(Value vector) {
   if (!prepare(vector))
     return {};
   auto known = fragments.find(vector);
-  if (known != fragments.end() && known->second.offset == 0 && (frame.columns == lengthOf(vector) || isClean(vector)))
+  if (known != fragments.end() && known->second.offset == 0 && (frameOf(vector).columns == lengthOf(vector) || isClean(vector)))
     return known->second.value;
   return mapOf(vector, 0);
 }
@@ -65,8 +75,9 @@ Value RowRegion::row(Value vector) {
 Value RowRegion::dot(Value a, Value b, Location location) {
   if (!prepare(a) || !prepare(b))
     return {};
-  tile::MapOp map = openMap(builder, location, frame.matrixType(builder.getF32Type()));
-  ElementScope scope(kernel, frame, fragments, map);
+  Frame own = frameOf(a);
+  tile::MapOp map = openMap(builder, location, own.matrixType(kernel.realType()));
+  ElementScope scope(kernel, own, fragments, map);
   scope.setStoredRow(regionArgument, stored);
   Value x = scope.element(a, 0), y = x ? scope.element(b, 0) : Value();
   if (!y)
@@ -76,7 +87,7 @@ Value RowRegion::dot(Value a, Value b, Location location) {
 }
 
 Value RowRegion::sumOfColumns(Value fragment, Location location) {
-  Value zero = tile::SplatOp::create(builder, location, frame.rowType(builder.getF32Type()), llvm::APFloat(0.0f));
+  Value zero = tile::SplatOp::create(builder, location, frame.rowType(kernel.realType()), llvm::APFloat(0.0f));
   return tile::ReduceOp::create(builder, location, zero.getType(), tile::ReduceKind::add, fragment, zero);
 }
 
@@ -102,9 +113,10 @@ bool RowRegion::prepare(Value value) {
 
 bool RowRegion::prepareRotation(ir::RotateOp op) {
   Location location = op.getLoc();
-  int64_t offset = naturalOffset(op.getRow()).value_or(0);
+  Frame own = frameOf(op.getRow());
+  int64_t offset = offsetOf(op.getRow());
   int64_t width = 2 * lengthOf(op.getAngle());
-  if (offset < 0 || offset % 2 != 0 || offset + width > frame.columns || (!op.getInterleaved() && width % 4 != 0)) {
+  if (offset < 0 || offset % 2 != 0 || offset + width > own.columns || (!op.getInterleaved() && width % 4 != 0)) {
     op.emitOpError("rotates ") << width << " channels from column " << offset
                                << " on, which is not supported: half-split pairs need a multiple of 4";
     return false;
@@ -116,7 +128,7 @@ bool RowRegion::prepareRotation(ir::RotateOp op) {
                                          static_cast<uint32_t>(width), op.getInterleaved());
   Type i32 = builder.getI32Type();
   rotation.getBody().emplaceBlock().addArguments({i32, i32}, {location, location});
-  ElementScope scope(kernel, frame, fragments, rotation);
+  ElementScope scope(kernel, own, fragments, rotation);
   Value angle = scope.element(op.getAngle(), 0);
   if (!angle)
     return false;
@@ -133,9 +145,9 @@ bool RowRegion::prepareReduction(Operation *op) {
     return static_cast<bool>(sum);
   }
   auto reduction = cast<vector::ReductionOp>(op);
-  int64_t offset = naturalOffset(reduction.getVector()).value_or(0);
+  int64_t offset = offsetOf(reduction.getVector());
   if (reduction.getKind() != vector::CombiningKind::ADD || reduction.getAcc() || offset < 0 ||
-      offset + lengthOf(reduction.getVector()) > frame.columns) {
+      offset + lengthOf(reduction.getVector()) > frameOf(reduction.getVector()).columns) {
     op->emitOpError("is not supported on these rows");
     return false;
   }
@@ -163,15 +175,16 @@ Value RowRegion::fragmentOf(Value vector, int64_t offset) {
 /// The same by a map, with 0 beside the channels.
 Value RowRegion::mapOf(Value vector, int64_t offset) {
   Location location = vector.getLoc();
-  tile::MapOp map = openMap(builder, location, frame.matrixType(builder.getF32Type()));
-  ElementScope scope(kernel, frame, fragments, map);
+  Frame own = frameOf(vector);
+  tile::MapOp map = openMap(builder, location, own.matrixType(kernel.realType()));
+  ElementScope scope(kernel, own, fragments, map);
   scope.setStoredRow(regionArgument, stored);
   Value element = scope.element(vector, offset);
   if (!element)
     return {};
   if (Value within = scope.columnWithin(offset, lengthOf(vector))) {
     OpBuilder &body = scope.body();
-    Value zero = arith::ConstantFloatOp::create(body, location, body.getF32Type(), llvm::APFloat(0.0f));
+    Value zero = arith::ConstantOp::create(body, location, body.getZeroAttr(element.getType()));
     element = arith::SelectOp::create(body, location, within, element, zero);
   }
   closeRegion(scope, location, element);

@@ -4,10 +4,10 @@
 //   %n = mulf %row, %scale                                      %n0 = mulf %row[0:128], %scale
 //   %r = rotate %n[512:576] by %angle;  insert %r in %n   →     …   %r = rotate (mulf %row[512:576], %scale[512:576]) by %angle
 //
-// A rotation that fits stays one, a slice of its own. Of a longer one half the channels of a slice would have to come from
-// another: each channel is turned by itself, with the sine and cosine of its angle, which are computed twice then:
+// A rotation that fits stays one, a slice of its own. Of a longer one a slice has some of the first channels of pairs, and
+// behind them the second ones, so that it is a rotation again:
 //
-//   x'[p] = x[p]·cos angle[p] - x[p + n]·sin angle[p];   x'[p + n] = x[p + n]·cos angle[p] + x[p]·sin angle[p]
+//   %r = rotate %row by %angle   →   %p = rotate (%row[0:64], %row[160:224]) by %angle[0:64];  …
 #include "passes/convert/RowSlices.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -22,22 +22,23 @@ using namespace mlir;
 
 namespace attn {
 
-/// Channels of a slice: of a rotation two fragments are in registers.
-static constexpr int64_t kMostOfSlice = 128, kMostOfRotation = 256, kGranule = 8;
+/// Channels of a slice: of a rotation two fragments are in registers, of pairs' halves as many each.
+static constexpr int64_t kMostOfSlice = 128, kMostOfHalf = 64, kMostOfRotation = 256, kGranule = 8;
 
 static int64_t lengthOf(Value vector) { return cast<VectorType>(vector.getType()).getNumElements(); }
 static VectorType withLength(Value vector, int64_t length) {
   return VectorType::get({length}, cast<VectorType>(vector.getType()).getElementType());
 }
+static bool isWhole(Value vector, RowSlices::Range range) { return !range.second && range.first == 0 && range.length == lengthOf(vector); }
 static int64_t firstOf(ArrayAttr offsets) { return cast<IntegerAttr>(offsets[0]).getInt(); }
 static bool isElementwise(Operation *op) {
   return op->getNumRegions() == 0 && op->getNumResults() == 1 && isa<arith::ArithDialect, math::MathDialect>(op->getDialect());
 }
 
-/// Where a row must be cut, and which ranges must not be.
+/// Where a row must be cut, which ranges must not be, and where pairs have their channels: beginning and half the length.
 struct RowSlices::Cuts {
   std::set<int64_t> places;
-  std::set<std::pair<int64_t, int64_t>> whole;
+  std::set<std::pair<int64_t, int64_t>> whole, halves;
 
   void add(int64_t place, int64_t begin, int64_t end) {
     if (begin < place && place < end)
@@ -84,29 +85,43 @@ void RowSlices::cutRotation(ir::RotateOp op, int64_t at, int64_t begin, int64_t 
     cuts.whole.insert({at, behind});
     return;
   }
-  int64_t first = std::max(begin, at), last = std::min(end, behind);
-  cut(op.getRow(), at, first, last, cuts);
-  if (op.getInterleaved())
+  cut(op.getRow(), at, std::max(begin, at), std::min(end, behind), cuts);
+  if (op.getInterleaved() || begin > at || behind > end)
     return;
-  cuts.add(at + half, begin, end);
-  cut(op.getRow(), at - half, first, std::min(last, at + half), cuts);
-  cut(op.getRow(), at + half, std::max(first, at + half), last, cuts);
+  cuts.halves.insert({at, half});
+  cut(op.getRow(), at - half, at, at + half, cuts);
+  cut(op.getRow(), at + half, at + half, behind, cuts);
 }
 
-/// Channels of a vector that are computed together: begin and end.
-SmallVector<std::pair<int64_t, int64_t>> RowSlices::ranges(Value vector, int64_t alignment) {
+/// Channels of a vector that are computed together.
+SmallVector<RowSlices::Range> RowSlices::ranges(Value vector, int64_t alignment) {
   Cuts cuts;
   int64_t length = lengthOf(vector), begin = 0;
   cut(vector, 0, 0, length, cuts);
+  for (auto [at, half] : cuts.halves) { // both halves alike
+    std::set<int64_t> places = cuts.places;
+    for (int64_t place : places)
+      if (at <= place && place <= at + 2 * half)
+        cuts.places.insert(place < at + half ? place + half : place - half);
+    cuts.places.insert(at + half);
+  }
+  cuts.places.erase(0);
   cuts.places.insert(length);
-  SmallVector<std::pair<int64_t, int64_t>> result;
+  SmallVector<Range> result;
   for (int64_t end : cuts.places) {
-    int64_t most = cuts.whole.contains({begin, end}) ? end - begin : kMostOfSlice;
     if (begin % alignment != 0 || end % alignment != 0)
       return {};
-    for (; begin < end; begin += most)
-      result.push_back({begin, std::min(begin + most, end)});
-    begin = end;
+    auto halves = llvm::find_if(cuts.halves, [&](auto each) { return each.first <= begin && end <= each.first + 2 * each.second; });
+    bool isInHalf = halves != cuts.halves.end();
+    int64_t most = isInHalf ? kMostOfHalf : cuts.whole.contains({begin, end}) ? end - begin : kMostOfSlice;
+    for (; begin < end; begin += std::min(most, end - begin)) {
+      Range range{begin, std::min(most, end - begin)};
+      if (isInHalf && begin >= halves->first + halves->second) // with the first half
+        continue;
+      if (isInHalf)
+        range.second = begin + halves->second;
+      result.push_back(range);
+    }
   }
   return result;
 }
@@ -115,94 +130,98 @@ SmallVector<std::pair<int64_t, int64_t>> RowSlices::ranges(Value vector, int64_t
 // Slices
 //===----------------------------------------------------------------------===//
 
-Value RowSlices::slice(Value vector, int64_t first, int64_t length) {
+Value RowSlices::slice(Value vector, Range range) {
   if (!isa<VectorType>(vector.getType()))
     return vector;
-  if (first == 0 && length == lengthOf(vector) && length <= kMostOfSlice && !vector.getDefiningOp())
-    return vector;
-  std::pair<int64_t, int64_t> range(first, length);
   if (Value before = known[vector][range])
     return before;
-  Value result = computeSlice(vector, first, length);
+  Value result = computeSlice(vector, range);
   return known[vector][range] = result;
 }
 
-Value RowSlices::extracted(Value vector, int64_t first, int64_t length) {
-  if (first == 0 && length == lengthOf(vector))
+Value RowSlices::extracted(Value vector, Range range) {
+  if (isWhole(vector, range))
     return vector;
-  return vector::ExtractStridedSliceOp::create(builder, vector.getLoc(), vector, ArrayRef<int64_t>{first}, ArrayRef<int64_t>{length},
+  return vector::ExtractStridedSliceOp::create(builder, vector.getLoc(), vector, ArrayRef<int64_t>{range.first}, ArrayRef<int64_t>{range.length},
                                                ArrayRef<int64_t>{1});
 }
 
-Value RowSlices::computeSlice(Value vector, int64_t first, int64_t length) {
+/// Two slices, one behind the other.
+Value RowSlices::joined(Value vector, Range range) {
+  Location location = vector.getLoc();
+  Value first = slice(vector, {range.first, range.length}), second = slice(vector, {*range.second, range.length});
+  auto type = withLength(vector, range.channels());
+  Value row = arith::ConstantOp::create(builder, location, builder.getZeroAttr(type));
+  row = vector::InsertStridedSliceOp::create(builder, location, first, row, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});
+  return vector::InsertStridedSliceOp::create(builder, location, second, row, ArrayRef<int64_t>{range.length}, ArrayRef<int64_t>{1});
+}
+
+Value RowSlices::constant(DenseElementsAttr elements, Range range, Location location) {
+  auto type = VectorType::get({range.channels()}, elements.getElementType());
+  if (elements.isSplat())
+    return arith::ConstantOp::create(builder, location, elements.resizeSplat(type));
+  SmallVector<Attribute> all(elements.getValues<Attribute>());
+  SmallVector<Attribute> some(ArrayRef<Attribute>(all).slice(range.first, range.length));
+  if (range.second)
+    llvm::append_range(some, ArrayRef<Attribute>(all).slice(*range.second, range.length));
+  return arith::ConstantOp::create(builder, location, DenseElementsAttr::get(type, some));
+}
+
+Value RowSlices::computeSlice(Value vector, Range range) {
   Location location = vector.getLoc();
   Operation *op = vector.getDefiningOp();
-  if (DenseElementsAttr constants; matchPattern(vector, m_Constant(&constants))) {
-    auto type = withLength(vector, length);
-    if (constants.isSplat())
-      return arith::ConstantOp::create(builder, location, constants.resizeSplat(type));
-    SmallVector<Attribute> elements(constants.getValues<Attribute>());
-    return arith::ConstantOp::create(builder, location, DenseElementsAttr::get(type, ArrayRef<Attribute>(elements).slice(first, length)));
+  if (DenseElementsAttr elements; matchPattern(vector, m_Constant(&elements)))
+    return constant(elements, range, location);
+  if (auto broadcast = vector.getDefiningOp<vector::BroadcastOp>())
+    return vector::BroadcastOp::create(builder, location, withLength(vector, range.channels()), broadcast.getSource());
+  if (op && isElementwise(op))
+    return elementwise(op, range);
+  if (auto rotation = vector.getDefiningOp<ir::RotateOp>())
+    return rotated(rotation, range);
+  if (range.second)
+    return joined(vector, range);
+  int64_t end = range.first + range.length;
+  if (auto whole = vector.getDefiningOp<vector::ExtractStridedSliceOp>())
+    return slice(whole.getSource(), {firstOf(whole.getOffsets()) + range.first, range.length});
+  if (auto insert = vector.getDefiningOp<vector::InsertStridedSliceOp>()) {
+    int64_t partBegin = firstOf(insert.getOffsets()), partEnd = partBegin + lengthOf(insert.getValueToStore());
+    if (partBegin <= range.first && end <= partEnd)
+      return slice(insert.getValueToStore(), {range.first - partBegin, range.length});
+    bool isBeside = partEnd <= range.first || end <= partBegin;
+    return isBeside ? slice(insert.getDest(), range) : extracted(vector, range); // an angle: nothing cuts those
   }
-  if (!op)
-    return extracted(vector, first, length);
-  if (auto whole = dyn_cast<vector::ExtractStridedSliceOp>(op))
-    return slice(whole.getSource(), firstOf(whole.getOffsets()) + first, length);
-  if (auto insert = dyn_cast<vector::InsertStridedSliceOp>(op)) {
-    int64_t begin = firstOf(insert.getOffsets()), end = begin + lengthOf(insert.getValueToStore());
-    if (begin <= first && first + length <= end)
-      return slice(insert.getValueToStore(), first - begin, length);
-    bool isBeside = end <= first || first + length <= begin;
-    return isBeside ? slice(insert.getDest(), first, length) : extracted(vector, first, length); // an angle: nothing cuts those
+  if (vector.getDefiningOp<ir::ChannelOp>() && range.first > 0) {
+    Value channel = ir::ChannelOp::create(builder, location, withLength(vector, range.length));
+    auto type = cast<VectorType>(channel.getType());
+    auto start = DenseElementsAttr::get(type, builder.getFloatAttr(type.getElementType(), static_cast<double>(range.first)).getValue());
+    return arith::AddFOp::create(builder, location, channel, arith::ConstantOp::create(builder, location, start));
   }
-  if (auto rotation = dyn_cast<ir::RotateOp>(op))
-    return rotated(rotation, first, length);
-  if (auto broadcast = dyn_cast<vector::BroadcastOp>(op))
-    return vector::BroadcastOp::create(builder, location, withLength(vector, length), broadcast.getSource());
-  if (isa<ir::ChannelOp>(op)) {
-    Value channel = ir::ChannelOp::create(builder, location, withLength(vector, length));
-    auto type = cast<FloatType>(cast<VectorType>(channel.getType()).getElementType());
-    auto start = DenseElementsAttr::get(cast<ShapedType>(channel.getType()), builder.getFloatAttr(type, static_cast<double>(first)).getValue());
-    return first == 0 ? channel : arith::AddFOp::create(builder, location, channel, arith::ConstantOp::create(builder, location, start)).getResult();
-  }
-  if (!isElementwise(op))
-    return extracted(vector, first, length);
-  OperationState state(location, op->getName());
+  if (vector.getDefiningOp<ir::ChannelOp>())
+    return ir::ChannelOp::create(builder, location, withLength(vector, range.length));
+  return extracted(vector, range);
+}
+
+Value RowSlices::elementwise(Operation *op, Range range) {
+  OperationState state(op->getLoc(), op->getName());
   for (Value operand : op->getOperands())
-    state.operands.push_back(slice(operand, first, length));
-  state.addTypes(withLength(vector, length));
+    state.operands.push_back(slice(operand, range));
+  state.addTypes(withLength(op->getResult(0), range.channels()));
   state.addAttributes(op->getAttrs());
   return builder.create(state)->getResult(0);
 }
 
-Value RowSlices::rotated(ir::RotateOp op, int64_t first, int64_t length) {
+/// The cuts have it that pairs are whole, or that no channel turns.
+Value RowSlices::rotated(ir::RotateOp op, Range range) {
   int64_t half = lengthOf(op.getAngle());
-  if (first >= 2 * half)
-    return slice(op.getRow(), first, length);
-  bool isWhole = first == 0 && length == 2 * half && length <= kMostOfRotation;
-  if (!isWhole && !op.getInterleaved())
-    return turned(op, first, length);
-  return ir::RotateOp::create(builder, op.getLoc(), slice(op.getRow(), first, length), slice(op.getAngle(), first / 2, length / 2),
-                              op.getInterleavedAttr());
-}
-
-/// Channels of one half of the pairs, from both halves of the row.
-Value RowSlices::turned(ir::RotateOp op, int64_t first, int64_t length) {
-  Location location = op.getLoc();
-  int64_t half = lengthOf(op.getAngle());
-  bool isSecond = first >= half;
-  Value own = slice(op.getRow(), first, length), other = slice(op.getRow(), isSecond ? first - half : first + half, length);
-  auto rounded = op.getAngle().getDefiningOp<arith::TruncFOp>(); // an angle needs more than f32 (codegen/nvvm/Rotate.cpp)
-  Value angle = slice(rounded ? rounded.getIn() : op.getAngle(), isSecond ? first - half : first, length);
-  auto wide = VectorType::get({length}, builder.getF64Type());
-  if (angle.getType() != wide)
-    angle = arith::ExtFOp::create(builder, location, wide, angle);
-  auto narrow = [&](Value number) -> Value { return arith::TruncFOp::create(builder, location, own.getType(), number); };
-  Value cosine = narrow(math::CosOp::create(builder, location, angle)), sine = narrow(math::SinOp::create(builder, location, angle));
-  Value kept = arith::MulFOp::create(builder, location, own, cosine), moved = arith::MulFOp::create(builder, location, other, sine);
-  if (isSecond)
-    return arith::AddFOp::create(builder, location, kept, moved);
-  return arith::SubFOp::create(builder, location, kept, moved);
+  if (range.first >= 2 * half && range.second.value_or(2 * half) >= 2 * half)
+    return slice(op.getRow(), range);
+  bool areHalves = range.second == range.first + half && !op.getInterleaved();
+  bool arePairs = !range.second && (op.getInterleaved() || (range.first == 0 && range.length == 2 * half));
+  if (areHalves || arePairs) {
+    Range pairs{areHalves ? range.first : range.first / 2, range.channels() / 2};
+    return ir::RotateOp::create(builder, op.getLoc(), slice(op.getRow(), range), slice(op.getAngle(), pairs), op.getInterleavedAttr());
+  }
+  return range.second ? joined(op.getResult(), range) : extracted(op.getResult(), range);
 }
 
 //===----------------------------------------------------------------------===//
@@ -214,14 +233,11 @@ void RowSlices::writeSum(Operation *op) {
   builder.setInsertionPoint(op);
   Location location = op->getLoc();
   Value sum;
-  for (auto [begin, end] : ranges(op->getOperand(0), /*alignment=*/1)) {
-    Value part;
-    if (auto dot = dyn_cast<ir::DotOp>(op)) {
-      auto a = slice(dot.getLhs(), begin, end - begin), b = slice(dot.getRhs(), begin, end - begin);
-      part = vector::ReductionOp::create(builder, location, vector::CombiningKind::ADD, arith::MulFOp::create(builder, location, a, b));
-    } else {
-      part = vector::ReductionOp::create(builder, location, vector::CombiningKind::ADD, slice(op->getOperand(0), begin, end - begin));
-    }
+  for (Range range : ranges(op->getOperand(0), /*alignment=*/1)) {
+    Value summed = slice(op->getOperand(0), range);
+    if (auto dot = dyn_cast<ir::DotOp>(op))
+      summed = arith::MulFOp::create(builder, location, summed, slice(dot.getRhs(), range));
+    Value part = vector::ReductionOp::create(builder, location, vector::CombiningKind::ADD, summed);
     sum = sum ? arith::AddFOp::create(builder, location, sum, part).getResult() : part;
   }
   op->getResult(0).replaceAllUsesWith(sum);
@@ -245,8 +261,8 @@ FailureOr<SmallVector<RowSlices::Slice>> RowSlices::write() {
   builder.setInsertionPoint(yield);
   Value row = yield->getOperand(0);
   SmallVector<Slice> slices;
-  for (auto [begin, end] : ranges(row, kGranule))
-    slices.push_back({begin, slice(row, begin, end - begin)});
+  for (Range range : ranges(row, kGranule))
+    slices.push_back({range, slice(row, range)});
   if (slices.empty())
     return yield->emitError() << "a row of " << lengthOf(row) << " channels is computed in slices, whose parts must begin and end at multiples of "
                               << kGranule;
@@ -255,6 +271,10 @@ FailureOr<SmallVector<RowSlices::Slice>> RowSlices::write() {
     kept.push_back(slice.vector);
   yield->setOperands(kept);
   eraseUnused();
+  for (auto rotation : block.getOps<ir::RotateOp>())
+    if (lengthOf(rotation.getRow()) > kMostOfRotation)
+      return rotation.emitError() << "pairs of " << lengthOf(rotation.getRow()) << " channels turn, of which a part is taken: more than "
+                                  << kMostOfRotation << " are not supported there yet";
   return slices;
 }
 

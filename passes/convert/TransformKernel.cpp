@@ -1,14 +1,22 @@
 // See TransformKernel.h. The program of a work tile, 64 rows of one head by 4 warps:
 //
 //   load rows → region `row` → convert to the result's type → store
+//
+// Rows of more than 256 channels are made slice by slice, each from memory (RowSlices.h):
+//
+//   for each slice { region `row` of these channels → convert → store_columns }
 #include "passes/convert/TransformKernel.h"
 
 #include "ir/attn/ProductTypes.h"
+#include "ir/tile/ColumnOps.h"
 #include "ir/tile/WorkOps.h"
+#include "passes/WideRows.h"
 #include "passes/convert/RowPlaces.h"
 #include "passes/convert/RowRegion.h"
+#include "passes/convert/RowSlices.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
@@ -38,6 +46,37 @@ static bool leavesPages(Value source, Value result) {
   return cast<tile::TileTensorType>(source.getType()).getSizes()[0] != cast<tile::TileTensorType>(result.getType()).getSizes()[0];
 }
 
+/// Whether no thread has the registers for all channels of a row.
+static bool isWide(ir::TransformOp op) {
+  auto vector = [](Value value) { return cast<VectorType>(value.getType()).getNumElements(); };
+  return areWide(vector(op.getRow().getArgument(0)), vector(ir::yieldedBy(op.getRow())[0]));
+}
+
+/// The rows' channels slice by slice.
+static LogicalResult writeSlices(KernelScope &scope, OpBuilder &builder, ir::TransformOp op, const Frame &frame, const StoredRow &stored,
+                                 Value result, const RowAddress &to) {
+  Location location = op.getLoc();
+  auto slices = RowSlices(op.getRow()).write();
+  if (failed(slices))
+    return failure();
+  RowRegion region(scope, frame, builder, op.getRow().getArgument(0), Value(), &stored);
+  region.useOwnColumns();
+  for (const RowSlices::Slice &slice : *slices) {
+    Value rows = region.row(slice.vector);
+    if (!rows)
+      return failure();
+    rows = convert(builder, location, rows, cast<tile::TileTensorType>(result.getType()).getElementType());
+    auto store = [&](int64_t begin, int64_t first) {
+      tile::StoreColumnsOp::create(builder, location, rows, static_cast<uint32_t>(begin), static_cast<uint32_t>(slice.length), result, to.indices,
+                                   static_cast<uint32_t>(to.dim), static_cast<uint32_t>(first), to.limit);
+    };
+    store(0, slice.first);
+    if (slice.second)
+      store(slice.length, *slice.second);
+  }
+  return success();
+}
+
 /// The body for rows from `firstRow` on of head `head`.
 static LogicalResult writeRows(KernelScope &scope, OpBuilder &builder, ir::TransformOp op, Value source, Value result,
                                Value head, Value firstRow) {
@@ -54,14 +93,18 @@ static LogicalResult writeRows(KernelScope &scope, OpBuilder &builder, ir::Trans
     to = {{scope.index(ir::IndexKind::b), firstRow, head}, 1, {}, {}};
   IntegerAttr alongRows = builder.getI32IntegerAttr(at.dim);
   StoredRow stored{source, head};
+  if (isWide(op))
+    return writeSlices(scope, builder, op, frame, stored, result, to);
   Value loaded;
-  if (paddedLength(scope, vector) == frame.columns) {
+  bool isNumber = vector.getDefiningOp<vector::BroadcastOp>() && paddedLength(scope, vector) <= frame.columns; // one of the whole row
+  if (isNumber || paddedLength(scope, vector) == frame.columns) {
     Type element = cast<tile::TileTensorType>(source.getType()).getElementType();
     auto type = frame.matrixType(ir::isFloat8(element) ? Type(builder.getF16Type()) : element);
     loaded = tile::LoadOp::create(builder, location, type, source, at.indices, alongRows, at.limit, IntegerAttr(), at.pages);
-    loaded = convert(builder, location, loaded, builder.getF32Type());
+    loaded = convert(builder, location, loaded, scope.realType());
   }
-  frame.columns = paddedLength(scope, vector);
+  if (!isNumber)
+    frame.columns = paddedLength(scope, vector);
   Value rows = RowRegion(scope, frame, builder, argument, loaded, &stored).row(vector);
   if (!rows)
     return failure();

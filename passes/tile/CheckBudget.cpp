@@ -3,9 +3,11 @@
 // Counted are the registers of all fragments live at a point of the program; an operation whose input dies works in
 // place, so a point lies between two operations, never inside one but a product of f32, which needs its left operand twice. A splat is a constant until a loop carries it. The
 // limit leaves 30 registers for addresses, positions and row slots: 225 of 255; in a role 26 of its own. A product in
-// flight holds its accumulator and its left operand's registers until it is waited for.
-// Requires: AssignLayouts. Changes nothing.
+// flight holds its accumulator and its left operand's registers until it is waited for. Channels of the query that are kept in
+// registers count throughout; those that do not fit are given up, for shared memory has them too.
+// Requires: AssignLayouts. Changes `tile.kept` alone.
 #include "ir/tile/DiagonalOps.h"
+#include "ir/tile/PlanAttributes.h"
 #include "ir/tile/TileDialect.h"
 #include "ir/tile/TileLayouts.h"
 #include "passes/Passes.h"
@@ -126,6 +128,19 @@ static void report(func::FuncOp kernel, Peak &peak, int64_t limit) {
       message.attachNote(value.getLoc()) << registersOf(value) << " of them for a " << value.getType();
 }
 
+/// Counts the channels that are kept beside a role's fragments, as many panels of them as there is room for.
+static void addKept(func::FuncOp kernel, Peak &peak, int64_t limit) {
+  constexpr int64_t kChannelsOfRegister = 4, kPanel = 64; // of a warp's 16 rows, two in a register
+  auto kept = kernel->getAttrOfType<IntegerAttr>(tile::kKeptAttr);
+  if (!kept || peak.registers == 0)
+    return;
+  int64_t channels = kept.getInt();
+  while (channels > 0 && peak.registers + channels / kChannelsOfRegister > limit)
+    channels = std::max<int64_t>(channels - kPanel, 0);
+  peak.registers += channels / kChannelsOfRegister;
+  kernel->setAttr(tile::kKeptAttr, Builder(kernel.getContext()).getI32IntegerAttr(static_cast<int32_t>(channels)));
+}
+
 namespace {
 struct CheckBudget final : impl::CheckBudgetBase<CheckBudget> {
   void runOnOperation() override {
@@ -138,6 +153,7 @@ struct CheckBudget final : impl::CheckBudgetBase<CheckBudget> {
       Peak peak;
       peak.visit(role.getBody().front(), {});
       int64_t limit = role.getRegisters().value_or(kMostRegisters) - kOtherRegistersOfRole;
+      addKept(kernel, peak, limit);
       if (peak.registers > std::max<int64_t>(limit, 0)) { // a producer has none
         report(kernel, peak, limit);
         fits = false;

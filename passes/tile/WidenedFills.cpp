@@ -38,7 +38,7 @@ static tile::RingType rawTypeOf(tile::FillOp fill) {
   return tile::RingType::get(fill.getContext(), /*stages=*/1, wide.getShape(), element, layout);
 }
 
-static void split(tile::FillOp fill, Value raw) {
+void splitFill(tile::FillOp fill, Value raw) {
   Location location = fill.getLoc();
   OpBuilder builder(fill);
   tile::AcquireOp::create(builder, location, raw, fill.getEntry());
@@ -84,7 +84,7 @@ void splitWidenedFills(func::FuncOp kernel, std::optional<int64_t> sharedBytes) 
       builder.setInsertionPointAfterValue(fill.getRing());
       raw = tile::RingOp::create(builder, fill.getLoc(), rawTypeOf(fill), IntegerAttr());
     }
-    split(fill, raw);
+    splitFill(fill, raw);
   }
 }
 

@@ -22,6 +22,9 @@ bool isWidened(tile::FillOp fill);
 /// the program: rows of the others threads widen as they copy them.
 void splitWidenedFills(mlir::func::FuncOp kernel, std::optional<int64_t> sharedBytes = {});
 
+/// Lets a fill bring its bytes to the ring `raw`, from where a `tile.widen` makes the entry.
+void splitFill(tile::FillOp fill, mlir::Value raw);
+
 /// In the work of a producer, which runs through `loop` once a tile: lets the copy of each raw entry in the loop start when
 /// the one before it has been widened, the first one in front of the loop. Entries may lag behind the loop's count; the one
 /// that then is filled behind the loop is fetched in its last round.

@@ -14,6 +14,7 @@ func.func @latent(%query: !q, %key: !k) -> !o attributes {attn.plan} {
   // expected-remark @below {{schedule: block_m 64, block_n 64, stages 2, warps 8: two warpgroups have half of the 512 columns each}}
   // expected-remark @below {{schedule: 64 query heads of a key head share tiles, 1 queries each}}
   // expected-remark @below {{schedule: scores and sums are cut by column into 2 parts, each of which 4 warps hold}}
+  // expected-remark @below {{schedule: 192 of 576 channels of the query are in registers through the loop}}
   %out = attn.attention query(%query : !q) key(%key : !k) value(%value : !v) -> !o
   return %out : !o
 }
@@ -28,6 +29,7 @@ func.func @latent(%query: !q, %key: !k) -> !o attributes {attn.plan} {
 func.func @own_values(%query: !q, %key: !k, %value: !v) -> !o attributes {attn.plan} {
   // expected-remark @below {{schedule: block_m 64, block_n 64, stages 1, warps 8: keys are copied while values are multiplied}}
   // expected-remark @below {{schedule: scores and sums are cut by column into 2 parts}}
+  // expected-remark @below {{schedule: 192 of 576 channels of the query are in registers through the loop}}
   %out = attn.attention query(%query : !q) key(%key : !k) value(%value : !v) -> !o
   return %out : !o
 }
@@ -47,6 +49,7 @@ func.func @computed_queries(%query: !q, %key: !k, %value: !v) -> !o attributes {
   // expected-remark @below {{fusion: rows of `query` are transformed once for all tiles, by a kernel before this one}}
   // expected-remark @below {{schedule: block_m 64, block_n 64, stages 2, warps 8: shorter rows leave room for two stages}}
   // expected-remark @below {{schedule: scores and sums are cut by column into 2 parts}}
+  // expected-remark @below {{schedule: 64 of 64 channels of the query are in registers through the loop}}
   %out = attn.attention query(%rows : !q) key(%key : !k) value(%value : !v) -> !o
   return %out : !o
 }
@@ -68,10 +71,12 @@ func.func @too_long(%query: !q, %key: !k, %value: !k) -> !q attributes {attn.pla
 func.func @long_computed_rows(%query: !q, %key: !k, %value: !k) -> !q attributes {attn.plan} {
   %rows = attn.transform %key over key : !k -> !k row { ^row(%x: vector<320xf32>):
     %y = arith.addf %x, %x : vector<320xf32>
-    // expected-error @below {{computing rows of `key` with more than 256 channels is not supported beside `head_dim` 320 and `head_dim_v` 320 on sm_90a yet}}
     attn.yield %y : vector<320xf32> }
   // expected-remark @below {{fusion: the transform of `key` moves into the kernel}}
-  // expected-remark @below {{fusion: rows of `key` are transformed once for all tiles, by a kernel before this one}}
+  // expected-remark @below {{fusion: rows of `key` are transformed once for all tiles, by a kernel before this one, some channels at a time}}
+  // expected-remark @below {{schedule: block_m 64, block_n 64, stages 1, warps 8}}
+  // expected-remark @below {{schedule: scores and sums are cut by column into 2 parts}}
+  // expected-remark @below {{schedule: 192 of 320 channels of the query are in registers through the loop}}
   %out = attn.attention query(%query : !q) key(%rows : !k) value(%value : !k) -> !q
   return %out : !q
 }

@@ -6,12 +6,12 @@
 // CHECK-LABEL: func.func @last_channels_key_rows_0
 // CHECK: %[[A:.*]] = tile.map
 // CHECK-NOT: tile.rotate
-// CHECK: tile.store_columns %{{.*}} from 0 : {{.*}}128xf16
+// CHECK: tile.store_columns %{{.*}} columns 0 count 128, {{.*}} from 0 :
 // CHECK-NOT: tile.rotate
-// CHECK: tile.store_columns %{{.*}} from 128 : {{.*}}128xf16
+// CHECK: tile.store_columns %{{.*}} columns 0 count 128, {{.*}} from 128 :
 // CHECK: %[[X:.*]] = tile.map
 // CHECK: tile.rotate %[[X]] start 0 width 64
-// CHECK: tile.store_columns %{{.*}} from 256 : {{.*}}64xf16
+// CHECK: tile.store_columns %{{.*}} columns 0 count 64, {{.*}} from 256 :
 func.func @last_channels(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
   %zero = arith.constant 0 : i32   %zeros = arith.constant dense<0.0> : vector<320xf32>
   %k1 = attn.transform %key over key : !kv -> !kv row { ^row(%k: vector<320xf32>):
@@ -28,17 +28,20 @@ func.func @last_channels(%query: !q, %key: !kv, %value: !kv) -> !q attributes {a
   %out = attn.finalize %s1 : !st -> !q   return %out : !q }
 
 // -----
-// A sum over the row is one of slices' sums, and all pairs turn: each channel by itself, from both halves of the row.
+// A sum over the row is one of slices' sums, and all pairs turn: a slice has channels of both halves of the row.
 !q = !attn.tensor<[batch, q_len, 2, 320], f16>   !kv = !attn.tensor<[batch, kv_len, 2, 320], f16>   !st = !attn.state<[batch, 2, q_len], 320>
 // CHECK-LABEL: func.func @all_channels_key_rows_0
 // CHECK-COUNT-3: tile.reduce add
-// CHECK-NOT: tile.rotate
-// CHECK: math.cos %{{.*}} : f64
-// CHECK: math.sin %{{.*}} : f64
-// CHECK: tile.store_columns %{{.*}} from 0 : {{.*}}128xf16
-// CHECK: tile.store_columns %{{.*}} from 128 : {{.*}}32xf16
-// CHECK: tile.store_columns %{{.*}} from 160 : {{.*}}128xf16
-// CHECK: tile.store_columns %{{.*}} from 288 : {{.*}}32xf16
+// CHECK: %[[A:.*]] = tile.rotate %{{.*}} start 0 width 128
+// CHECK: %[[R:.*]] = tile.convert %[[A]]
+// CHECK: tile.store_columns %[[R]] columns 0 count 64, {{.*}} from 0 :
+// CHECK: tile.store_columns %[[R]] columns 64 count 64, {{.*}} from 160 :
+// CHECK: tile.rotate %{{.*}} start 0 width 128
+// CHECK: tile.store_columns %{{.*}} columns 0 count 64, {{.*}} from 64 :
+// CHECK: tile.store_columns %{{.*}} columns 64 count 64, {{.*}} from 224 :
+// CHECK: tile.rotate %{{.*}} start 0 width 64
+// CHECK: tile.store_columns %{{.*}} columns 0 count 32, {{.*}} from 128 :
+// CHECK: tile.store_columns %{{.*}} columns 32 count 32, {{.*}} from 288 :
 func.func @all_channels(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
   %zero = arith.constant 0 : i32
   %k1 = attn.transform %key over key : !kv -> !kv row { ^row(%k: vector<320xf32>):
