@@ -10,6 +10,8 @@ namespace attn::dsl {
 // One vector
 //===----------------------------------------------------------------------===//
 
+static constexpr std::size_t kMostTerms = 64;   ///< each is a product of its own; sums of sums double them with each `let`
+
 static TermSide sideOf(const TypedExpr &vector) {
   if (vector.kind == ExprKind::Read)
     return TermSide::Table;
@@ -74,6 +76,11 @@ static void split(const TypedExpr *vector, std::vector<TermFactor> factors, Spli
   if (const TypedExpr *scale = scaleOfInput(*vector))
     return splitWith(vector->operands[0], std::move(factors), {TermFactor::Kind::Times, scale}, result);
   if (!vector->domain.isPoint() || vector->kind == ExprKind::Read) {
+    if (result.terms.size() == kMostTerms) {
+      result.offender = vector;
+      result.problem = "a vector of both rows that is a sum of more than " + std::to_string(kMostTerms) + " vectors";
+      return;
+    }
     result.terms.push_back({sideOf(*vector), vector, std::move(factors)});
     return;
   }
@@ -96,6 +103,8 @@ static void split(const TypedExpr *vector, std::vector<TermFactor> factors, Spli
 SplitVector splitVector(const TypedExpr *vector) {
   SplitVector result;
   split(vector, {}, result);
+  if (result.offender && result.problem.empty())
+    result.problem = "a vector of both rows that is no sum of vectors of one row";
   return result;
 }
 
@@ -103,8 +112,7 @@ SplitVector splitVector(const TypedExpr *vector) {
 // Dots
 //===----------------------------------------------------------------------===//
 
-/// Sorts the two terms and gives a computed vector of no row the side its partner needs. False: no feature meets
-/// another side's.
+/// Sorts the two terms and gives a computed vector of no row the side its partner needs. False: neither is a feature.
 static bool pairTerms(DotTerm &pair) {
   VectorTerm &lhs = pair.lhs, &rhs = pair.rhs;
   if (rhs.side < lhs.side)
@@ -116,15 +124,7 @@ static bool pairTerms(DotTerm &pair) {
     std::swap(lhs, rhs);
   }
   bool hasFeature = lhs.side == TermSide::Query || lhs.side == TermSide::Key;
-  return hasFeature && lhs.side != rhs.side && rhs.side != TermSide::Free;
-}
-
-static std::string describePair(const DotTerm &pair) {
-  if (pair.lhs.side == TermSide::Query)
-    return "a product of two vectors of the query row beside those of the key row";
-  if (pair.lhs.side == TermSide::Key)
-    return "a product of two vectors of the key row beside those of the query row";
-  return "a product of two vectors of parameters added to a product with the query or the key";
+  return hasFeature && rhs.side != TermSide::Free;
 }
 
 std::pair<const TypedExpr *, const TypedExpr *> productOperands(const TypedExpr *expr) {
@@ -145,7 +145,7 @@ DistributedDot distributeDot(const TypedExpr *dot) {
   SplitVector lhs = splitVector(first), rhs = splitVector(second);
   result.offender = lhs.offender ? lhs.offender : rhs.offender;
   if (result.offender) {
-    result.problem = "a vector of both rows that is no sum of vectors of one row";
+    result.problem = lhs.offender ? lhs.problem : rhs.problem;
     return result;
   }
   for (const VectorTerm &a : lhs.terms)
@@ -153,7 +153,7 @@ DistributedDot distributeDot(const TypedExpr *dot) {
       DotTerm pair{a, b};
       if (!pairTerms(pair)) {
         result.offender = dot;
-        result.problem = describePair(pair);
+        result.problem = "a product of two vectors of parameters added to a product with the query or the key";
         return result;
       }
       result.terms.push_back(std::move(pair));

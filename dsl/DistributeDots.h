@@ -36,10 +36,12 @@ struct VectorTerm {
 /// Whether the vector is an input's row as it lies in memory, or channels of one.
 bool isPartOfInput(const TypedExpr &vector);
 
-/// The terms whose sum `vector` is. Where it cannot be split `offender` is the expression in the way, else null.
+/// The terms whose sum `vector` is. Where it cannot be split `offender` is the expression in the way, else null; `problem`
+/// says why.
 struct SplitVector {
   std::vector<VectorTerm> terms;
   const TypedExpr *offender = nullptr;
+  std::string problem;
 };
 SplitVector splitVector(const TypedExpr *vector);
 

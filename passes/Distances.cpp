@@ -4,11 +4,28 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
 
+#include "llvm/Support/MathExtras.h"
+
 using namespace mlir;
 
 namespace attn {
 
+/// a + b · factor, nothing where that leaves 64 bits.
+static std::optional<PointSteps> sum(PointSteps a, PointSteps b, int64_t factor) {
+  int64_t query = 0, key = 0;
+  bool overflows = llvm::MulOverflow(b.query, factor, query) || llvm::AddOverflow(a.query, query, query);
+  overflows |= llvm::MulOverflow(b.key, factor, key) || llvm::AddOverflow(a.key, key, key);
+  return overflows ? std::nullopt : std::optional(PointSteps{query, key});
+}
+
 std::optional<PointSteps> Distances::steps(Value value) {
+  if (auto known = stepsOf.find(value); known != stepsOf.end())
+    return known->second;
+  std::optional<PointSteps> steps = computeSteps(value);
+  return stepsOf[value] = steps;
+}
+
+std::optional<PointSteps> Distances::computeSteps(Value value) {
   if (!isInside(value))
     return PointSteps{};
   Operation *op = value.getDefiningOp();
@@ -24,12 +41,11 @@ std::optional<PointSteps> Distances::steps(Value value) {
   if (isa<arith::MulIOp>(op)) {
     APInt factor;
     if (matchPattern(op->getOperand(1), m_ConstantInt(&factor)))
-      return PointSteps{a->query * factor.getSExtValue(), a->key * factor.getSExtValue()};
+      return sum({}, *a, factor.getSExtValue());
     bool areShared = a->query == 0 && a->key == 0 && b->query == 0 && b->key == 0;
     return areShared ? a : std::nullopt;
   }
-  int64_t sign = isa<arith::AddIOp>(op) ? 1 : -1;
-  return PointSteps{a->query + sign * b->query, a->key + sign * b->key};
+  return sum(*a, *b, isa<arith::AddIOp>(op) ? 1 : -1);
 }
 
 PointKind Distances::kindOf(Value value) {

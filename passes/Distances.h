@@ -35,11 +35,13 @@ public:
 private:
   bool isInside(mlir::Value value) const { return value.getParentRegion() == &region; }
   std::optional<PointSteps> steps(mlir::Value value);
+  std::optional<PointSteps> computeSteps(mlir::Value value);
   PointKind computeKind(mlir::Value value);
 
   mlir::Region &region;
   Position position;
   llvm::DenseMap<mlir::Value, PointKind> kinds;
+  llvm::DenseMap<mlir::Value, std::optional<PointSteps>> stepsOf;
 };
 
 } // namespace attn

@@ -2,6 +2,7 @@
 #include "passes/IndexUses.h"
 
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/SmallPtrSet.h"
 
 using namespace mlir;
 
@@ -17,6 +18,22 @@ SmallVector<Operation *> operationsBehind(Value value) {
   for (size_t i = 0; i < found.size(); ++i)
     llvm::for_each(found[i]->getOperands(), visit);
   return found.takeVector();
+}
+
+bool findBehind(Value value, llvm::function_ref<WalkBehind(Value)> visit) {
+  SmallVector<Value> open{value};
+  llvm::SmallPtrSet<void *, 16> seen;
+  while (!open.empty()) {
+    Value next = open.pop_back_val();
+    if (!seen.insert(next.getAsOpaquePointer()).second)
+      continue;
+    WalkBehind step = visit(next);
+    if (step == WalkBehind::Found)
+      return true;
+    if (Operation *op = next.getDefiningOp(); op && step == WalkBehind::Descend)
+      llvm::append_range(open, op->getOperands());
+  }
+  return false;
 }
 
 bool dependsOnIndex(Value value, ir::IndexKind kind) {

@@ -9,6 +9,13 @@ namespace attn {
 /// for nothing.
 llvm::SmallVector<mlir::Operation *> operationsBehind(mlir::Value value);
 
+/// How a walk behind a value goes on at one of those that it comes to.
+enum class WalkBehind { Found, Descend, Skip };
+
+/// Whether a walk from `value` to its operands, theirs and so on finds what `visit` is looking for. Each value is visited
+/// once, however many ways lead to it.
+bool findBehind(mlir::Value value, llvm::function_ref<WalkBehind(mlir::Value)> visit);
+
 /// Whether `value` depends on index `kind`.
 bool dependsOnIndex(mlir::Value value, ir::IndexKind kind);
 

@@ -1,6 +1,8 @@
 // See LinearForm.h.
 #include "passes/LinearForm.h"
 
+#include "passes/IndexUses.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
 
@@ -10,13 +12,15 @@ namespace attn {
 
 /// Whether `value` is known before a tile is begun, and the same for all heads that may share it.
 static bool isSharedByAll(Value value, Region &region) {
-  Operation *op = value.getDefiningOp();
-  if (!op || !region.isAncestor(op->getParentRegion()))
-    return !isa<BlockArgument>(value) || !region.isAncestor(value.getParentRegion());
-  if (auto index = dyn_cast<ir::IndexOp>(op))
-    return index.getKind() == ir::IndexKind::b;
-  return !isa<ir::DotOp, ir::RandomOp, ir::SuffixSumOp>(op) && op->getNumRegions() == 0 &&
-         llvm::all_of(op->getOperands(), [&](Value operand) { return isSharedByAll(operand, region); });
+  return !findBehind(value, [&](Value behind) {
+    Operation *op = behind.getDefiningOp();
+    if (!region.isAncestor(behind.getParentRegion()))
+      return WalkBehind::Skip;
+    if (auto index = dyn_cast_or_null<ir::IndexOp>(op); index && index.getKind() == ir::IndexKind::b)
+      return WalkBehind::Skip;
+    bool isOwn = !op || isa<ir::IndexOp, ir::DotOp, ir::RandomOp, ir::SuffixSumOp>(op) || op->getNumRegions() != 0;
+    return isOwn ? WalkBehind::Found : WalkBehind::Descend;
+  });
 }
 
 static std::optional<BilinearTerm> findTerm(Value value, Region &region, unsigned queryFeatures) {

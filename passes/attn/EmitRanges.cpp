@@ -38,6 +38,7 @@ private:
   Value clone(Value value);
 
   bool fits(const Linear &value);
+  bool doOperandsFit(const Atom &atom);
   Type type(bool wide) { return wide ? builder.getI64Type() : builder.getI32Type(); }
   Value constant(int64_t value, bool wide) {
     return arith::ConstantOp::create(builder, location, builder.getIntegerAttr(type(wide), value));
@@ -47,6 +48,7 @@ private:
   Location location;
   Expressions &expressions;
   Block &block;
+  std::map<const Atom *, bool> operandsFit;
   std::map<std::pair<const Atom *, bool>, Value> atoms;
   std::map<const Predicate *, Value> conditions;
   std::map<const void *, Value> clones;
@@ -58,16 +60,20 @@ private:
 // Width
 //===----------------------------------------------------------------------===//
 
+bool RangeEmitter::doOperandsFit(const Atom &atom) {
+  if (auto found = operandsFit.find(&atom); found != operandsFit.end())
+    return found->second;
+  // Loads and searches take care of their indices themselves.
+  bool isRead = atom.kind == Atom::Kind::Load || atom.kind == Atom::Kind::LowerBound;
+  bool result = isRead || llvm::all_of(atom.operands, [&](const Linear &operand) { return fits(operand); });
+  return operandsFit[&atom] = result;
+}
+
 /// Whether i32 holds every partial result.
 bool RangeEmitter::fits(const Linear &value) {
-  auto operandsFit = [&](const Atom &atom) {
-    // Loads and searches take care of their indices themselves.
-    bool isRead = atom.kind == Atom::Kind::Load || atom.kind == Atom::Kind::LowerBound;
-    return isRead || llvm::all_of(atom.operands, [&](const Linear &operand) { return fits(operand); });
-  };
   if (const Atom *atom = value.asAtom()) {
     NumberRange range = expressions.rangeOf(value);
-    return range.lo >= INT32_MIN && range.hi <= INT32_MAX && operandsFit(*atom);
+    return range.lo >= INT32_MIN && range.hi <= INT32_MAX && doOperandsFit(*atom);
   }
   __int128 magnitude = value.constant < 0 ? -static_cast<__int128>(value.constant) : value.constant;
   for (auto [atom, coefficient] : value.terms) {
@@ -77,7 +83,7 @@ bool RangeEmitter::fits(const Linear &value) {
     __int128 largest = std::max<__int128>(range.hi < 0 ? -static_cast<__int128>(range.hi) : range.hi,
                                           range.lo < 0 ? -static_cast<__int128>(range.lo) : range.lo);
     magnitude += largest * (coefficient < 0 ? -static_cast<__int128>(coefficient) : coefficient);
-    if (!operandsFit(*atom))
+    if (!doOperandsFit(*atom))
       return false;
   }
   return magnitude <= INT32_MAX;

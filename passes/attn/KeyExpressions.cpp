@@ -1,6 +1,8 @@
-// Linear forms, atoms and conditions: construction with folding, interning, and the values they may take.
-// How they are read from the IR is in ReadMask.cpp.
+// Linear forms, atoms and conditions: construction with folding, and interning. How they are read from the IR is in
+// ReadMask.cpp, the values they may take in ExpressionRanges.cpp.
 #include "passes/attn/KeyExpressions.h"
+
+#include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -9,7 +11,7 @@ using namespace mlir;
 
 namespace attn::mask {
 
-static constexpr int64_t kInfinity = int64_t{1} << 61;
+static constexpr unsigned kMaxComparisons = 1 << 16;   // of operands of min and max; a mask needs some hundred
 
 //===----------------------------------------------------------------------===//
 // Properties
@@ -132,8 +134,6 @@ Linear Expressions::extent(StringRef name) { return atom({.kind = Atom::Kind::Ex
 // Division, products
 //===----------------------------------------------------------------------===//
 
-static int64_t floorQuotient(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
-
 Linear Expressions::floorDiv(const Linear &a, const Linear &divisor) {
   if (divisor.isConstant()) {
     int64_t by = divisor.constant;
@@ -143,7 +143,7 @@ Linear Expressions::floorDiv(const Linear &a, const Linear &divisor) {
     Linear whole, rest;
     for (auto [atom, coefficient] : a.terms)
       (coefficient % by == 0 ? whole : rest).terms.emplace_back(atom, coefficient % by == 0 ? coefficient / by : coefficient);
-    whole.constant = floorQuotient(a.constant, by);
+    whole.constant = llvm::divideFloorSigned(a.constant, by);
     rest.constant = a.constant - whole.constant * by;
     if (rest.terms.empty())
       return whole;
@@ -156,7 +156,7 @@ Linear Expressions::floorDiv(const Linear &a, const Linear &divisor) {
 
 Linear Expressions::mod(const Linear &a, const Linear &divisor) {
   if (divisor.isConstant() && a.isConstant())
-    return number(a.constant - divisor.constant * floorQuotient(a.constant, divisor.constant));
+    return number(a.constant - divisor.constant * llvm::divideFloorSigned(a.constant, divisor.constant));
   if (divisor.isConstant() && divisor.constant == 1)
     return number(0);
   return atom({.kind = Atom::Kind::Mod, .operands = {a, divisor}});
@@ -178,6 +178,7 @@ Linear Expressions::product(const Linear &uniform, const Linear &other) {
 Linear Expressions::extremum(Atom::Kind kind, const Linear &a, const Linear &b) {
   SmallVector<Linear, 4> operands;
   auto beats = [&](const Linear &x, const Linear &y) { // x is the extremum of both
+    overflowed |= ++comparisons > kMaxComparisons;
     return kind == Atom::Kind::Min ? provablyNonPositive(add(x, y, -1)) : provablyNonPositive(add(y, x, -1));
   };
   auto insert = [&](const Linear &value) {
@@ -283,6 +284,13 @@ const Predicate *Expressions::opaque(Value value, bool negated) {
 }
 
 const Predicate *Expressions::negation(const Predicate *predicate) {
+  if (auto found = negations.find(predicate); found != negations.end())
+    return found->second;
+  const Predicate *result = computeNegation(predicate);
+  return negations[predicate] = result;
+}
+
+const Predicate *Expressions::computeNegation(const Predicate *predicate) {
   switch (predicate->kind) {
   case Predicate::Kind::False:
     return always();
@@ -298,98 +306,6 @@ const Predicate *Expressions::negation(const Predicate *predicate) {
     return opaque(predicate->value, !predicate->negated);
   }
   llvm_unreachable("all kinds are handled");
-}
-
-//===----------------------------------------------------------------------===//
-// Ranges of values
-//===----------------------------------------------------------------------===//
-
-static int64_t saturate(__int128 value) {
-  return static_cast<int64_t>(std::clamp<__int128>(value, -kInfinity, kInfinity));
-}
-
-NumberRange Expressions::rangeOf(const Linear &value) {
-  __int128 lo = value.constant, hi = value.constant;
-  for (auto [atom, coefficient] : value.terms) {
-    NumberRange range = rangeOf(*atom);
-    lo += static_cast<__int128>(coefficient) * (coefficient > 0 ? range.lo : range.hi);
-    hi += static_cast<__int128>(coefficient) * (coefficient > 0 ? range.hi : range.lo);
-  }
-  return {saturate(lo), saturate(hi)};
-}
-
-static NumberRange productRange(NumberRange a, NumberRange b) {
-  int64_t corners[] = {saturate(static_cast<__int128>(a.lo) * b.lo), saturate(static_cast<__int128>(a.lo) * b.hi),
-                       saturate(static_cast<__int128>(a.hi) * b.lo), saturate(static_cast<__int128>(a.hi) * b.hi)};
-  return {*std::min_element(std::begin(corners), std::end(corners)),
-          *std::max_element(std::begin(corners), std::end(corners))};
-}
-
-NumberRange Expressions::rangeOf(const Atom &atom) {
-  auto operand = [&](unsigned index) { return rangeOf(atom.operands[index]); };
-  switch (atom.kind) {
-  case Atom::Kind::Row:
-  case Atom::Kind::First:
-  case Atom::Kind::Last:
-  case Atom::Kind::Key:
-    return {0, kMaxExtent - 1};
-  case Atom::Kind::Extent:
-    return {0, kMaxExtent};
-  case Atom::Kind::Symbol:
-    return symbolRange(atom.value);
-  case Atom::Kind::FloorDiv: {
-    NumberRange a = operand(0), b = operand(1);
-    int64_t lo = std::max<int64_t>(b.lo, 1), hi = std::max(b.hi, lo);
-    return {std::min(floorQuotient(a.lo, lo), floorQuotient(a.lo, hi)),
-            std::max(floorQuotient(a.hi, lo), floorQuotient(a.hi, hi))};
-  }
-  case Atom::Kind::Mod:
-    return {0, std::max<int64_t>(operand(1).hi - 1, 0)};
-  case Atom::Kind::Product:
-    return productRange(operand(0), operand(1));
-  case Atom::Kind::Min:
-  case Atom::Kind::Max: {
-    NumberRange result = operand(0);
-    for (unsigned index = 1; index < atom.operands.size(); ++index) {
-      NumberRange other = operand(index);
-      result = atom.kind == Atom::Kind::Min ? NumberRange{std::min(result.lo, other.lo), std::min(result.hi, other.hi)}
-                                            : NumberRange{std::max(result.lo, other.lo), std::max(result.hi, other.hi)};
-    }
-    return result;
-  }
-  case Atom::Kind::Select: {
-    NumberRange yes = operand(0), no = operand(1);
-    return {std::min(yes.lo, no.lo), std::max(yes.hi, no.hi)};
-  }
-  case Atom::Kind::Load: {
-    auto promised = promisedRange(atom);
-    NumberRange lo = rangeOf(promised->first), hi = rangeOf(promised->second);
-    return {lo.lo, hi.hi};
-  }
-  case Atom::Kind::LowerBound:
-    return {0, kMaxExtent};
-  case Atom::Kind::Unknown:
-    return {INT32_MIN, INT32_MAX};
-  }
-  llvm_unreachable("all kinds are handled");
-}
-
-bool Expressions::provablyNonPositive(const Linear &value) {
-  if (rangeOf(value).hi <= 0)
-    return true;
-  // first ≤ last ≤ q_len - 1: put the larger for the smaller where that cancels.
-  Linear end = add(extent("q_len"), number(-1));
-  for (auto [atom, coefficient] : value.terms) {
-    bool isFirst = atom->kind == Atom::Kind::First;
-    if (coefficient < 0 || (!isFirst && atom->kind != Atom::Kind::Last))
-      continue;
-    Linear self;
-    self.terms.emplace_back(atom, 1);
-    if (rangeOf(add(value, add(end, self, -1), coefficient)).hi <= 0 ||
-        (isFirst && rangeOf(add(value, add(last(), self, -1), coefficient)).hi <= 0))
-      return true;
-  }
-  return false;
 }
 
 } // namespace attn::mask

@@ -120,13 +120,17 @@ public:
   NumberRange rangeOf(const Linear &value);
   bool provablyNonPositive(const Linear &value);
   bool provablyPositive(const Linear &value) { return rangeOf(value).lo >= 1; }
-  /// Whether a coefficient left 64 bits: nothing made since then means anything.
+  /// Whether a coefficient left 64 bits, or expressions grew beyond all use: nothing made since then means anything.
   bool hasOverflowed() const { return overflowed; }
 
 private:
   Linear atom(Atom &&atom);
   Linear symbol(mlir::Value value);
   Linear unknown(mlir::Value value);
+  Linear computeLinear(mlir::Value value);
+  Linear readLeaf(mlir::Operation *op);
+  Linear readBits(mlir::Operation *op, const Linear &a, const Linear &b);
+  Linear readDivision(mlir::Operation *op, const Linear &a, const Linear &b);
   Linear remainderOrDifference(mlir::Value lhs, mlir::Value rhs);
   Linear extremum(Atom::Kind kind, const Linear &a, const Linear &b);
   /// max(yes, no) or min(yes, no), where that is what choosing by `condition` comes to.
@@ -137,6 +141,9 @@ private:
   const Predicate *join(Predicate::Kind kind, const Predicate *a, const Predicate *b);
   void findDependence(mlir::Value value, bool &onRow, bool &onKey);
   NumberRange rangeOf(const Atom &atom);
+  NumberRange computeRange(const Atom &atom);
+  const Predicate *computeNegation(const Predicate *predicate);
+  const Predicate *computePredicate(mlir::Value value, bool negated);
   NumberRange symbolRange(mlir::Value value);
 
   mlir::Operation *attention;
@@ -144,7 +151,12 @@ private:
   std::deque<Predicate> predicates;
   std::map<std::string, const Atom *> atomByKey;
   std::map<std::string, const Predicate *> predicateByKey;
+  // What is known of values, atoms and conditions: several ways may lead to one.
   std::map<const void *, Linear> linearByValue;
+  std::map<std::pair<const void *, bool>, const Predicate *> predicateByValue;
+  std::map<const Atom *, NumberRange> ranges;
+  std::map<const Predicate *, const Predicate *> negations;
+  unsigned comparisons = 0;
   bool overflowed = false;
 };
 

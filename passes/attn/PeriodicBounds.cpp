@@ -39,7 +39,10 @@ private:
 
   Expressions &expressions;
   SmallVector<Residues> known;   ///< of all conjunctions around
+  unsigned steps = 0;
 };
+
+constexpr unsigned kMaxSteps = 4096;   // a condition that several others share is treated under each of them
 
 } // namespace
 
@@ -136,6 +139,8 @@ const Predicate *BoundTightener::tightenBound(const Predicate *bound) {
 }
 
 const Predicate *BoundTightener::tighten(const Predicate *predicate) {
+  if (++steps > kMaxSteps)
+    return predicate;
   if (predicate->kind == Predicate::Kind::Or)
     return expressions.disjunction(tighten(predicate->operands[0]), tighten(predicate->operands[1]));
   SmallVector<const Predicate *> parts;

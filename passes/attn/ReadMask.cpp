@@ -1,5 +1,6 @@
 // Reads integers and conditions of a region into the expressions of the mask analysis. What has no form there becomes
 // Unknown, or a Symbol or opaque condition where it is uniform: less is skipped then, never too much.
+#include "passes/IndexUses.h"
 #include "passes/attn/KeyExpressions.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -18,23 +19,24 @@ namespace attn::mask {
 //===----------------------------------------------------------------------===//
 
 void Expressions::findDependence(Value value, bool &onRow, bool &onKey) {
-  Operation *op = value.getDefiningOp();
-  if (auto argument = dyn_cast<BlockArgument>(value)) {
-    // Features, weights and value rows have no place in a mask; what else is captured is uniform.
-    if (attention->isAncestor(argument.getOwner()->getParentOp()))
+  findBehind(value, [&](Value behind) {
+    Operation *op = behind.getDefiningOp();
+    if (auto argument = dyn_cast<BlockArgument>(behind)) {
+      // Features, weights and value rows have no place in a mask; what else is captured is uniform.
+      if (attention->isAncestor(argument.getOwner()->getParentOp()))
+        onRow = onKey = true;
+      return WalkBehind::Skip;
+    }
+    if (!attention->isProperAncestor(op))
+      return WalkBehind::Skip;
+    if (auto index = dyn_cast<ir::IndexOp>(op)) {
+      onRow |= index.getKind() == ir::IndexKind::q_idx;
+      onKey |= index.getKind() == ir::IndexKind::kv_idx;
+    }
+    if (!isPure(op) || isa<ir::RandomOp, ir::SuffixSumOp>(op) || op->getNumRegions() != 0)
       onRow = onKey = true;
-    return;
-  }
-  if (!attention->isProperAncestor(op))
-    return;
-  if (auto index = dyn_cast<ir::IndexOp>(op)) {
-    onRow |= index.getKind() == ir::IndexKind::q_idx;
-    onKey |= index.getKind() == ir::IndexKind::kv_idx;
-  }
-  if (!isPure(op) || isa<ir::RandomOp, ir::SuffixSumOp>(op) || op->getNumRegions() != 0)
-    onRow = onKey = true;
-  for (Value operand : op->getOperands())
-    findDependence(operand, onRow, onKey);
+    return onRow && onKey ? WalkBehind::Found : WalkBehind::Descend;
+  });
 }
 
 /// Whether there is a key head for each query head.
@@ -163,96 +165,87 @@ Linear Expressions::linearOf(Value value) {
   const void *key = value.getAsOpaquePointer();
   if (auto found = linearByValue.find(key); found != linearByValue.end())
     return found->second;
+  Linear linear = computeLinear(value);
+  return linearByValue[key] = linear;
+}
 
-  auto binary = [&](Operation *op) { return std::pair(linearOf(op->getOperand(0)), linearOf(op->getOperand(1))); };
-  auto divides = [&](const Linear &divisor) { return divisor.isUniform() && provablyPositive(divisor); };
-  auto read = [&]() -> Linear {
-    if (APInt number; matchPattern(value, m_ConstantInt(&number)))
-      return Expressions::number(number.getSExtValue());
-    Operation *op = value.getDefiningOp();
-    if (!op || !attention->isProperAncestor(op))
-      return unknown(value);
-    return llvm::TypeSwitch<Operation *, Linear>(op)
-        .Case([&](ir::IndexOp index) {
-          if (index.getKind() == ir::IndexKind::kv_idx)
-            return this->key();
-          if (index.getKind() == ir::IndexKind::q_idx)
-            return atom({.kind = Atom::Kind::Row, .onRow = true});
-          // One name for all ops that read the same head; a query head's own key head is that head.
-          bool isOwn = index.getKind() == ir::IndexKind::kv_head && hasOwnKeyHeads(attention);
-          ir::IndexKind kind = isOwn ? ir::IndexKind::h : index.getKind();
-          return atom({.kind = Atom::Kind::Symbol, .value = value, .name = stringifyIndexKind(kind).str()});
-        })
-        .Case([&](ir::SizeOp size) { return extent(size.getName()); })
-        .Case([&](ir::LoadOp load) {
-          SmallVector<Linear> indices = llvm::map_to_vector(load.getIndices(), [&](Value i) { return linearOf(i); });
-          return this->load(value, indices);
-        })
-        .Case([&](arith::AddIOp) {
-          auto [a, b] = binary(op);
-          return add(a, b);
-        })
-        .Case([&](arith::SubIOp sub) { return remainderOrDifference(sub.getLhs(), sub.getRhs()); })
-        .Case([&](arith::MulIOp) {
-          auto [a, b] = binary(op);
-          if (a.isUniform())
-            return product(a, b);
-          return b.isUniform() ? product(b, a) : unknown(value);
-        })
-        .Case([&](arith::ShLIOp) {
-          auto [a, b] = binary(op);
-          return b.isConstant() && b.constant >= 0 && b.constant < 31 ? scale(a, int64_t{1} << b.constant)
-                                                                       : unknown(value);
-        })
-        .Case([&](arith::ShRSIOp) {
-          auto [a, b] = binary(op);
-          return b.isConstant() && b.constant >= 0 && b.constant < 31
-                     ? floorDiv(a, Expressions::number(int64_t{1} << b.constant))
-                     : unknown(value);
-        })
-        .Case([&](arith::AndIOp) { // x & (2^n - 1) is x % 2^n
-          auto [a, b] = binary(op);
-          bool isLowBits = b.isConstant() && b.constant >= 0 && (b.constant & (b.constant + 1)) == 0;
-          return isLowBits ? mod(a, Expressions::number(b.constant + 1)) : unknown(value);
-        })
-        .Case([&](arith::FloorDivSIOp) {
-          auto [a, b] = binary(op);
-          return divides(b) ? floorDiv(a, b) : unknown(value);
-        })
-        .Case([&](arith::CeilDivSIOp) {
-          auto [a, b] = binary(op);
-          return divides(b) ? scale(floorDiv(scale(a, -1), b), -1) : unknown(value);
-        })
-        .Case<arith::DivSIOp, arith::RemSIOp>([&](Operation *) { // towards zero: floor where nothing is negative
-          auto [a, b] = binary(op);
-          if (!divides(b) || rangeOf(a).lo < 0)
-            return unknown(value);
-          return isa<arith::DivSIOp>(op) ? floorDiv(a, b) : mod(a, b);
-        })
-        .Case([&](arith::MinSIOp) {
-          auto [a, b] = binary(op);
-          return minimum(a, b);
-        })
-        .Case([&](arith::MaxSIOp) {
-          auto [a, b] = binary(op);
-          return maximum(a, b);
-        })
-        .Case([&](math::AbsIOp abs) {
-          Linear a = linearOf(abs.getOperand());
-          return maximum(a, scale(a, -1));
-        })
-        .Case([&](arith::SelectOp choice) {
-          return select(predicateOf(choice.getCondition()), linearOf(choice.getTrueValue()),
-                        linearOf(choice.getFalseValue()));
-        })
-        .Case([&](arith::ExtUIOp extension) {
-          if (!extension.getIn().getType().isInteger(1))
-            return unknown(value);
-          return select(predicateOf(extension.getIn()), Expressions::number(1), Expressions::number(0));
-        })
-        .Default([&](Operation *) { return unknown(value); });
-  };
-  return linearByValue[key] = read();
+Linear Expressions::computeLinear(Value value) {
+  if (APInt number; matchPattern(value, m_ConstantInt(&number)))
+    return Expressions::number(number.getSExtValue());
+  Operation *op = value.getDefiningOp();
+  if (!op || !attention->isProperAncestor(op))
+    return unknown(value);
+  if (isa<ir::IndexOp, ir::SizeOp, ir::LoadOp, arith::SelectOp, arith::ExtUIOp>(op))
+    return readLeaf(op);
+  if (op->getNumOperands() == 1 && isa<math::AbsIOp>(op)) {
+    Linear a = linearOf(op->getOperand(0));
+    return maximum(a, scale(a, -1));
+  }
+  if (auto difference = dyn_cast<arith::SubIOp>(op))
+    return remainderOrDifference(difference.getLhs(), difference.getRhs());
+  if (!isa<arith::AddIOp, arith::MulIOp, arith::MinSIOp, arith::MaxSIOp, arith::ShLIOp, arith::ShRSIOp, arith::AndIOp, arith::FloorDivSIOp,
+           arith::CeilDivSIOp, arith::DivSIOp, arith::RemSIOp>(op))
+    return unknown(value);
+  Linear a = linearOf(op->getOperand(0)), b = linearOf(op->getOperand(1));
+  return llvm::TypeSwitch<Operation *, Linear>(op)
+      .Case([&](arith::AddIOp) { return add(a, b); })
+      .Case([&](arith::MulIOp) { return a.isUniform() ? product(a, b) : b.isUniform() ? product(b, a) : unknown(value); })
+      .Case([&](arith::MinSIOp) { return minimum(a, b); })
+      .Case([&](arith::MaxSIOp) { return maximum(a, b); })
+      .Case<arith::ShLIOp, arith::ShRSIOp, arith::AndIOp>([&](Operation *) { return readBits(op, a, b); })
+      .Default([&](Operation *) { return readDivision(op, a, b); });
+}
+
+/// What is read, or chosen by a condition.
+Linear Expressions::readLeaf(Operation *op) {
+  Value value = op->getResult(0);
+  return llvm::TypeSwitch<Operation *, Linear>(op)
+      .Case([&](ir::IndexOp index) {
+        if (index.getKind() == ir::IndexKind::kv_idx)
+          return key();
+        if (index.getKind() == ir::IndexKind::q_idx)
+          return atom({.kind = Atom::Kind::Row, .onRow = true});
+        // One name for all ops that read the same head; a query head's own key head is that head.
+        bool isOwn = index.getKind() == ir::IndexKind::kv_head && hasOwnKeyHeads(attention);
+        ir::IndexKind kind = isOwn ? ir::IndexKind::h : index.getKind();
+        return atom({.kind = Atom::Kind::Symbol, .value = value, .name = stringifyIndexKind(kind).str()});
+      })
+      .Case([&](ir::SizeOp size) { return extent(size.getName()); })
+      .Case([&](ir::LoadOp load) {
+        SmallVector<Linear> indices = llvm::map_to_vector(load.getIndices(), [&](Value i) { return linearOf(i); });
+        return this->load(value, indices);
+      })
+      .Case([&](arith::SelectOp choice) {
+        return select(predicateOf(choice.getCondition()), linearOf(choice.getTrueValue()), linearOf(choice.getFalseValue()));
+      })
+      .Case([&](arith::ExtUIOp extension) {
+        bool isTruth = extension.getIn().getType().isInteger(1);
+        return isTruth ? select(predicateOf(extension.getIn()), number(1), number(0)) : unknown(value);
+      })
+      .Default([&](Operation *) { return unknown(value); });
+}
+
+/// Shifts are products and quotients; x & (2^n - 1) is x % 2^n.
+Linear Expressions::readBits(Operation *op, const Linear &a, const Linear &b) {
+  bool isShift = b.isConstant() && b.constant >= 0 && b.constant < 31;
+  if (isa<arith::ShLIOp>(op) && isShift)
+    return scale(a, int64_t{1} << b.constant);
+  if (isa<arith::ShRSIOp>(op) && isShift)
+    return floorDiv(a, number(int64_t{1} << b.constant));
+  bool isLowBits = b.isConstant() && b.constant >= 0 && (b.constant & (b.constant + 1)) == 0;
+  return isa<arith::AndIOp>(op) && isLowBits ? mod(a, number(b.constant + 1)) : unknown(op->getResult(0));
+}
+
+Linear Expressions::readDivision(Operation *op, const Linear &a, const Linear &b) {
+  if (!b.isUniform() || !provablyPositive(b))
+    return unknown(op->getResult(0));
+  if (isa<arith::FloorDivSIOp>(op))
+    return floorDiv(a, b);
+  if (isa<arith::CeilDivSIOp>(op))
+    return scale(floorDiv(scale(a, -1), b), -1);
+  if (rangeOf(a).lo < 0) // towards zero: floor where nothing is negative
+    return unknown(op->getResult(0));
+  return isa<arith::DivSIOp>(op) ? floorDiv(a, b) : mod(a, b);
 }
 
 //===----------------------------------------------------------------------===//
@@ -305,6 +298,14 @@ const Predicate *Expressions::compare(Operation *op, bool negated) {
 }
 
 const Predicate *Expressions::predicateOf(Value value, bool negated) {
+  std::pair<const void *, bool> key(value.getAsOpaquePointer(), negated);
+  if (auto found = predicateByValue.find(key); found != predicateByValue.end())
+    return found->second;
+  const Predicate *result = computePredicate(value, negated);
+  return predicateByValue[key] = result;
+}
+
+const Predicate *Expressions::computePredicate(Value value, bool negated) {
   if (APInt constant; matchPattern(value, m_ConstantInt(&constant)))
     return constant.isZero() != negated ? never() : always();
   Operation *op = value.getDefiningOp();

@@ -1,5 +1,8 @@
-// See SolveMask.h. First sets of keys, then bounds over rows, then comparisons solved for the key.
+// See SolveMask.h. First sets of keys, then comparisons solved for the key; bounds over rows are in MaskBounds.cpp.
 #include "passes/attn/SolveMask.h"
+
+#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 
@@ -7,6 +10,7 @@ namespace attn::mask {
 
 static constexpr unsigned kMaxIntervals = 4;
 static constexpr unsigned kMaxSteps = 4096;   // min, max and select multiply cases; a mask needs a few dozen
+static constexpr unsigned kMaxDepth = 200;    // of sums that were put in the place of a choice
 
 //===----------------------------------------------------------------------===//
 // Sets of keys
@@ -82,90 +86,6 @@ KeySet MaskSolver::unite(const KeySet &a, const KeySet &b, Side side) {
     for (const Interval &interval : *set)
       insert(result, interval);
   return limited(std::move(result), side);
-}
-
-//===----------------------------------------------------------------------===//
-// Bounds over the rows of a tile
-//===----------------------------------------------------------------------===//
-
-std::optional<Linear> MaskSolver::bound(const Linear &value, Bound which) {
-  Linear result = Expressions::number(value.constant);
-  for (auto [atom, coefficient] : value.terms) {
-    Bound own = coefficient > 0 ? which : which == Bound::Lower ? Bound::Upper : Bound::Lower;
-    std::optional<Linear> part = bound(*atom, own);
-    if (!part)
-      return std::nullopt;
-    result = expressions.add(result, *part, coefficient);
-  }
-  return result;
-}
-
-std::optional<Linear> MaskSolver::bound(const Atom &atom, Bound which) {
-  if (!atom.onRow) {
-    Linear self;
-    self.terms.emplace_back(&atom, 1);
-    return self;
-  }
-  auto operand = [&](unsigned index) { return bound(atom.operands[index], which); };
-  switch (atom.kind) {
-  case Atom::Kind::Row:
-    return which == Bound::Upper ? expressions.last() : expressions.first();
-  case Atom::Kind::FloorDiv: {
-    std::optional<Linear> dividend = operand(0);
-    return dividend ? std::optional(expressions.floorDiv(*dividend, atom.operands[1])) : std::nullopt;
-  }
-  case Atom::Kind::Product: {
-    NumberRange factor = expressions.rangeOf(atom.operands[0]);
-    if (factor.lo < 0 && factor.hi > 0)
-      return std::nullopt;
-    Bound own = factor.lo >= 0 ? which : which == Bound::Lower ? Bound::Upper : Bound::Lower;
-    std::optional<Linear> other = bound(atom.operands[1], own);
-    return other ? std::optional(expressions.product(atom.operands[0], *other)) : std::nullopt;
-  }
-  case Atom::Kind::Min:
-  case Atom::Kind::Max: {
-    std::optional<Linear> result = operand(0);
-    for (unsigned index = 1; index < atom.operands.size() && result; ++index) {
-      std::optional<Linear> other = operand(index);
-      if (!other)
-        return std::nullopt;
-      result = atom.kind == Atom::Kind::Min ? expressions.minimum(*result, *other) : expressions.maximum(*result, *other);
-    }
-    return result;
-  }
-  case Atom::Kind::Select: {
-    std::optional<Linear> yes = operand(0), no = operand(1);
-    if (!yes || !no)
-      return std::nullopt;
-    if (atom.condition->isUniform())
-      return expressions.select(atom.condition, *yes, *no);
-    return which == Bound::Upper ? expressions.maximum(*yes, *no) : expressions.minimum(*yes, *no);
-  }
-  case Atom::Kind::LowerBound: {
-    if (llvm::any_of(ArrayRef(atom.operands).drop_back(), [](const Linear &index) { return index.onRow(); }))
-      return std::nullopt;
-    std::optional<Linear> limit = operand(atom.operands.size() - 1);
-    return limit ? std::optional(expressions.lowerBound(atom.value, ArrayRef(atom.operands).drop_back(), *limit))
-                 : std::nullopt;
-  }
-  case Atom::Kind::Load: {
-    auto type = cast<ir::AttnTensorType>(atom.value.getDefiningOp<ir::LoadOp>().getTensor().getType());
-    ArrayRef<Linear> leading = ArrayRef(atom.operands).drop_back();
-    bool ascends = type.getAscending() && llvm::all_of(leading, [](const Linear &index) { return index.isUniform(); });
-    if (std::optional<Linear> index = ascends ? operand(atom.operands.size() - 1) : std::nullopt) {
-      SmallVector<Linear> indices(leading);
-      indices.push_back(*index);
-      return expressions.load(atom.value, indices);
-    }
-    [[fallthrough]];
-  }
-  case Atom::Kind::Mod:
-    if (auto promised = expressions.promisedRange(atom))
-      return which == Bound::Upper ? promised->second : promised->first;
-    return std::nullopt;
-  default:
-    return std::nullopt;
-  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -306,7 +226,8 @@ KeySets MaskSolver::solveAtom(const Atom &atom, const Linear &limit, bool atMost
 
 /// sum ≤ 0.
 KeySets MaskSolver::solveSum(const Linear &sum) {
-  if (++steps > kMaxSteps || expressions.hasOverflowed())
+  llvm::SaveAndRestore deeper(depth, depth + 1);
+  if (++steps > kMaxSteps || depth > kMaxDepth || expressions.hasOverflowed())
     return unsolved({});
   const Atom *only = nullptr;
   int64_t coefficient = 0;
@@ -343,18 +264,25 @@ KeySets MaskSolver::solveSum(const Linear &sum) {
 // Conditions
 //===----------------------------------------------------------------------===//
 
-static void flatten(const Predicate *predicate, SmallVectorImpl<const Predicate *> &parts) {
-  if (predicate->kind != Predicate::Kind::And)
-    return parts.push_back(predicate);
-  for (const Predicate *operand : predicate->operands)
-    flatten(operand, parts);
+/// The parts of a conjunction, each once.
+static SmallVector<const Predicate *> flatten(const Predicate *predicate) {
+  SmallVector<const Predicate *> open{predicate}, parts;
+  llvm::SmallPtrSet<const Predicate *, 8> seen;
+  while (!open.empty()) {
+    const Predicate *next = open.pop_back_val();
+    if (!seen.insert(next).second)
+      continue;
+    if (next->kind == Predicate::Kind::And)
+      llvm::append_range(open, llvm::reverse(next->operands));
+    else
+      parts.push_back(next);
+  }
+  return parts;
 }
 
 /// Of (c and x) or (not c and y), `if c then x else y`: x and y, which is seen whichever way a row chooses. Else null.
 static const Predicate *commonToBranches(Expressions &expressions, const Predicate *either) {
-  SmallVector<const Predicate *> a, b;
-  flatten(either->operands[0], a);
-  flatten(either->operands[1], b);
+  SmallVector<const Predicate *> a = flatten(either->operands[0]), b = flatten(either->operands[1]);
   for (const Predicate *&yes : a) {
     auto no = llvm::find(b, expressions.negation(yes));
     if (no == b.end())
@@ -369,6 +297,15 @@ static const Predicate *commonToBranches(Expressions &expressions, const Predica
 }
 
 KeySets MaskSolver::solve(const Predicate *mask) {
+  if (auto found = solved.find(mask); found != solved.end())
+    return found->second;
+  KeySets sets = compute(mask);
+  return solved[mask] = sets;
+}
+
+KeySets MaskSolver::compute(const Predicate *mask) {
+  if (expressions.hasOverflowed())
+    return unsolved({});
   switch (mask->kind) {
   case Predicate::Kind::False:
     return {};

@@ -37,6 +37,7 @@ private:
   /// Which set intervals are in: may takes more where it must give up, must takes less.
   enum class Side : bool { May, Must };
 
+  KeySets compute(const Predicate *mask);
   KeySets solveSum(const Linear &sum);
   KeySets solveChoice(const Linear &sum, const Atom &choice, std::int64_t coefficient);
   KeySets solveAtom(const Atom &atom, const Linear &limit, bool atMost);
@@ -49,6 +50,7 @@ private:
   /// The least or greatest value over the rows of the tile.
   std::optional<Linear> bound(const Linear &value, Bound which);
   std::optional<Linear> bound(const Atom &atom, Bound which);
+  std::optional<Linear> computeBound(const Atom &atom, Bound which);
 
   KeySet guarded(const Predicate *guard);
   KeySet intersect(const KeySet &a, const KeySet &b, Side side);
@@ -58,8 +60,10 @@ private:
   bool isContained(const Interval &inner, const Interval &outer);
 
   Expressions &expressions;
+  std::map<const Predicate *, KeySets> solved;
+  std::map<std::pair<const Atom *, Bound>, std::optional<Linear>> bounds;
   llvm::SmallVector<mlir::Value> open;
-  unsigned steps = 0;
+  unsigned steps = 0, depth = 0;
 };
 
 } // namespace attn::mask

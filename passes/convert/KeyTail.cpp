@@ -6,9 +6,13 @@
 #include "passes/convert/KeyTail.h"
 
 #include "ir/attn/AttnDialect.h"
+#include "passes/IndexUses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <optional>
 
@@ -20,13 +24,33 @@ namespace {
 struct LinearForm {
   int64_t keyIndex = 0, queryIndex = 0, keyLength = 0, queryLength = 0, constant = 0;
 
-  void add(const LinearForm &other, int64_t factor) {
-    keyIndex += factor * other.keyIndex;
-    queryIndex += factor * other.queryIndex;
-    keyLength += factor * other.keyLength;
-    queryLength += factor * other.queryLength;
-    constant += factor * other.constant;
+  /// False where a coefficient leaves 64 bits.
+  bool add(const LinearForm &other, int64_t factor) {
+    bool fits = true;
+    for (auto part : {&LinearForm::keyIndex, &LinearForm::queryIndex, &LinearForm::keyLength, &LinearForm::queryLength, &LinearForm::constant}) {
+      int64_t product = 0;
+      fits &= !llvm::MulOverflow(other.*part, factor, product) && !llvm::AddOverflow(this->*part, product, this->*part);
+    }
+    return fits;
   }
+};
+
+/// Reads integers of a mask, each once.
+class LinearReader {
+public:
+  std::optional<LinearForm> read(Value value) {
+    if (auto found = known.find(value); found != known.end())
+      return found->second;
+    std::optional<LinearForm> form = compute(value);
+    return known[value] = form;
+  }
+  /// The form that is ≤ 0 where `compare` holds.
+  std::optional<LinearForm> notPositive(arith::CmpIOp compare);
+
+private:
+  std::optional<LinearForm> compute(Value value);
+
+  DenseMap<Value, std::optional<LinearForm>> known;
 };
 } // namespace
 
@@ -53,7 +77,7 @@ static std::optional<LinearForm> leaf(Operation *op) {
   return std::nullopt;
 }
 
-static std::optional<LinearForm> linear(Value value) {
+std::optional<LinearForm> LinearReader::compute(Value value) {
   APInt number;
   if (matchPattern(value, m_ConstantInt(&number))) {
     LinearForm form;
@@ -65,16 +89,12 @@ static std::optional<LinearForm> linear(Value value) {
     return std::nullopt;
   if (!isa<arith::AddIOp, arith::SubIOp>(op))
     return leaf(op);
-  auto a = linear(op->getOperand(0)), b = linear(op->getOperand(1));
-  if (!a || !b)
-    return std::nullopt;
-  a->add(*b, isa<arith::AddIOp>(op) ? 1 : -1);
-  return a;
+  auto a = read(op->getOperand(0)), b = read(op->getOperand(1));
+  return a && b && a->add(*b, isa<arith::AddIOp>(op) ? 1 : -1) ? a : std::nullopt;
 }
 
-/// The form that is ≤ 0 where `compare` holds.
-static std::optional<LinearForm> notPositive(arith::CmpIOp compare) {
-  auto a = linear(compare.getLhs()), b = linear(compare.getRhs());
+std::optional<LinearForm> LinearReader::notPositive(arith::CmpIOp compare) {
+  auto a = read(compare.getLhs()), b = read(compare.getRhs());
   if (!a || !b)
     return std::nullopt;
   using Predicate = arith::CmpIPredicate;
@@ -83,25 +103,31 @@ static std::optional<LinearForm> notPositive(arith::CmpIOp compare) {
     std::swap(a, b);
   else if (predicate != Predicate::sle && predicate != Predicate::slt)
     return std::nullopt;
-  a->add(*b, -1);
+  if (!a->add(*b, -1))
+    return std::nullopt;
   if (predicate == Predicate::slt || predicate == Predicate::sgt)
     a->constant += 1;
   return a;
 }
 
-bool impliesKeyExists(Value visible) {
-  Operation *op = visible.getDefiningOp();
-  if (!op)
+/// Whether a condition `form` ≤ 0 on a key and a query that there is says that there is such a key.
+static bool limitsKey(const LinearForm &form) {
+  if (form.keyIndex != 1 || form.keyLength != -1)
     return false;
-  if (isa<arith::AndIOp>(op))
-    return impliesKeyExists(op->getOperand(0)) || impliesKeyExists(op->getOperand(1));
-  auto compare = dyn_cast<arith::CmpIOp>(op);
-  auto form = compare ? notPositive(compare) : std::nullopt;
-  if (!form || form->keyIndex != 1 || form->keyLength != -1)
-    return false;
-  bool byLength = form->queryIndex == 0 && form->queryLength == 0 && form->constant >= 1;
-  bool byLastRow = form->queryIndex == -1 && form->queryLength == 1 && form->constant >= 0;
+  bool byLength = form.queryIndex == 0 && form.queryLength == 0 && form.constant >= 1;
+  bool byLastRow = form.queryIndex == -1 && form.queryLength == 1 && form.constant >= 0;
   return byLength || byLastRow;
+}
+
+bool impliesKeyExists(Value visible) {
+  LinearReader reader;
+  return findBehind(visible, [&](Value behind) { // one of the parts of a conjunction
+    if (behind.getDefiningOp<arith::AndIOp>())
+      return WalkBehind::Descend;
+    auto compare = behind.getDefiningOp<arith::CmpIOp>();
+    auto form = compare ? reader.notPositive(compare) : std::nullopt;
+    return form && limitsKey(*form) ? WalkBehind::Found : WalkBehind::Skip;
+  });
 }
 
 } // namespace attn

@@ -74,7 +74,7 @@ void ReadChecks::check(ir::LoadOp load, ValueRange places) {
 
 void ReadChecks::checkShared(Value value) {
   Operation *op = value.getDefiningOp();
-  if (!kernel.isChecked() || !op || isa<func::FuncOp>(op->getParentOp()))
+  if (!kernel.isChecked() || !op || isa<func::FuncOp>(op->getParentOp()) || !shared.insert(op).second)
     return;
   for (Value operand : op->getOperands())
     checkShared(operand);

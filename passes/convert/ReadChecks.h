@@ -37,7 +37,7 @@ private:
   ElementScope &element;
   mlir::Value counting;
   llvm::DenseMap<mlir::Value, Condition> demands;
-  llvm::DenseSet<mlir::Operation *> checked;
+  llvm::DenseSet<mlir::Operation *> checked, shared;
 };
 
 } // namespace attn

@@ -1,6 +1,8 @@
 // See WeightFacts.h.
 #include "passes/convert/WeightFacts.h"
 
+#include "passes/IndexUses.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
@@ -10,18 +12,16 @@ using namespace mlir;
 namespace attn {
 
 bool isSurelyPositive(Value value) {
-  APFloat number(0.0f);
-  if (matchPattern(value, m_ConstantFloat(&number)))
-    return !number.isNegative() && !number.isZero() && !number.isNaN();
-  Operation *op = value.getDefiningOp();
-  if (!op)
-    return false;
-  if (isa<math::ExpOp, math::Exp2Op>(op))
-    return true;
-  if (isa<arith::SelectOp>(op))
-    return isSurelyPositive(op->getOperand(1)) && isSurelyPositive(op->getOperand(2));
-  return isa<arith::AddFOp, arith::MulFOp, arith::DivFOp, arith::MinimumFOp, arith::MaximumFOp>(op) &&
-         isSurelyPositive(op->getOperand(0)) && isSurelyPositive(op->getOperand(1));
+  return !findBehind(value, [](Value behind) { // what may be none
+    APFloat number(0.0f);
+    if (matchPattern(behind, m_ConstantFloat(&number)))
+      return !number.isNegative() && !number.isZero() && !number.isNaN() ? WalkBehind::Skip : WalkBehind::Found;
+    Operation *op = behind.getDefiningOp();
+    if (behind.getType().isInteger(1) || isa_and_present<math::ExpOp, math::Exp2Op>(op)) // the condition of a choice
+      return WalkBehind::Skip;
+    bool keeps = isa_and_present<arith::SelectOp, arith::AddFOp, arith::MulFOp, arith::DivFOp, arith::MinimumFOp, arith::MaximumFOp>(op);
+    return keeps ? WalkBehind::Descend : WalkBehind::Found;
+  });
 }
 
 static bool isFiniteConstant(Value value) {
