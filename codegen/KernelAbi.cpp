@@ -4,11 +4,15 @@
 #include "codegen/AsyncAbi.h"
 #include "ir/attn/AttnDialect.h"
 #include "ir/attn/LayoutAttributes.h"
+#include "ir/tile/ColumnOps.h"
 #include "ir/tile/PlanAttributes.h"
 #include "ir/tile/TileDialect.h"
+#include "runtime/manifest/ManifestNames.h"
+#include "support/GpuTarget.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -82,6 +86,7 @@ static TensorUse useOf(Value tensor) {
             if (i + 1 < type.getRank() && !isZero(index))
               use.strides.insert(static_cast<unsigned>(i));
         })
+        .Case([&](tile::StoreColumnsOp op) { useRows(use, type, op.getIndices(), op.getDim()); })
         .Case<tile::LoadOp, tile::StoreOp, tile::FillOp>([&](auto op) {
           if (isPageTable(op, tensor)) {
             use.pointer = true;
@@ -372,6 +377,35 @@ static void checkHeads(func::FuncOp kernel, PlanManifest &manifest) {
   manifest.checks.push_back(std::move(check));
 }
 
+/// When a kernel is launched, and how it cuts attention up.
+static bool describeUse(func::FuncOp kernel, KernelManifest &entry, PlanManifest &manifest, std::string *error) {
+  auto use = kernel->getAttrOfType<mlir::StringAttr>(tile::kUseAttr);
+  if (!use)
+    return true;
+  auto word = std::find_if(manifest::kUses.begin(), manifest::kUses.end(), [&](const auto &each) { return use.getValue() == llvm::StringRef(each.first); });
+  if (word == manifest::kUses.end()) {
+    *error = fmt::format("kernel `{}`: `{}` is no use of a kernel", entry.name, use.str());
+    return false;
+  }
+  entry.use = word->second;
+  if (auto keys = kernel->getAttrOfType<mlir::StringAttr>(tile::kKeysAttr))
+    manifest.keys = SizeExpr::parse(keys.str(), error);
+  auto cut = kernel->getAttrOfType<mlir::DenseI64ArrayAttr>(tile::kTileAttr);
+  const GpuTarget *target = findGpuTarget(manifest.target);
+  if (!cut || !target)
+    return true;
+  constexpr std::uint32_t kReserved = 1024, kRegisters = 256; // of shared memory a block; a thread at most
+  SizeExpr tiles = SizeExpr::number(1);
+  for (const SizeExpr &size : entry.grid)
+    tiles = SizeExpr::binary(SizeExpr::Kind::Mul, tiles, size);
+  auto one = [](std::string_view name) { return name == kSplitsExtent ? std::optional<std::int64_t>(1) : std::nullopt; };
+  std::uint32_t fit = std::min(target->sharedBytesPerMultiprocessor / (entry.sharedBytes + kReserved),
+                               target->registersPerMultiprocessor / (entry.threads * kRegisters));
+  entry.work = {static_cast<std::uint32_t>(cut[0]), static_cast<std::uint32_t>(cut[1]), tiles.substitute(one),
+                entry.blocksPerMultiprocessor > 0 ? entry.blocksPerMultiprocessor : std::max(fit, 1u)};
+  return true;
+}
+
 std::optional<PlanManifest> buildManifest(mlir::ModuleOp module, llvm::StringRef target, std::string *error) {
   PlanManifest manifest;
   manifest.target = target.str();
@@ -399,12 +433,18 @@ std::optional<PlanManifest> buildManifest(mlir::ModuleOp module, llvm::StringRef
       for (std::uint32_t &dim : param.map.dims)
         dim = callersDimension(kernel, param.name, dim);
     }
-    if (!describeArguments(kernel, manifest, error) || !buildGrid(kernel, entry, manifest.checks, error))
+    if (!describeArguments(kernel, manifest, error) || !buildGrid(kernel, entry, manifest.checks, error) ||
+        !describeUse(kernel, entry, manifest, error))
       return std::nullopt;
     if (manifest.kernels.empty())
       checkHeads(kernel, manifest);
     manifest.kernels.push_back(std::move(entry));
     manifest.tf32 |= kernel->hasAttr(tile::kTf32Attr);
+    kernel.walk([&](mlir::math::TanhOp tanh) {
+      manifest.approximateTanh |= mlir::arith::bitEnumContainsAll(tanh.getFastmath(), mlir::arith::FastMathFlags::afn);
+    });
+    manifest.float8Scores |= kernel->hasAttr(tile::kFloat8ScoresAttr);
+    manifest.float8Probs |= kernel->hasAttr(tile::kFloat8ProbsAttr);
   }
   if (manifest.kernels.empty()) {
     *error = "the module holds no kernel";

@@ -7,6 +7,8 @@
 #include "codegen/LlvmModule.h"
 #include "support/GpuTarget.h"
 
+#include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/InstrTypes.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -42,6 +44,20 @@ static void initialiseBackEnd() {
   });
 }
 
+/// Products of 8-bit floats by mma.sync are written as assembly; PTX has them from 8.4 on.
+static unsigned versionOfAssembly(llvm::Module &module) {
+  constexpr unsigned kVersionOfFloat8Products = 84;
+  for (llvm::Function &function : module)
+    for (llvm::BasicBlock &block : function)
+      for (llvm::Instruction &instruction : block) {
+        auto *call = llvm::dyn_cast<llvm::CallBase>(&instruction);
+        auto *assembly = call ? llvm::dyn_cast<llvm::InlineAsm>(call->getCalledOperand()) : nullptr;
+        if (assembly && llvm::StringRef(assembly->getAsmString()).starts_with("mma.sync.aligned.m16n8k32.row.col.f32.e"))
+          return kVersionOfFloat8Products;
+      }
+  return 0;
+}
+
 std::optional<std::string> emitPtx(LlvmModule &module, const PtxOptions &options, std::string *error) {
   initialiseBackEnd();
   llvm::Triple triple("nvptx64-nvidia-cuda");
@@ -53,6 +69,7 @@ std::optional<std::string> emitPtx(LlvmModule &module, const PtxOptions &options
   }
   const GpuTarget *gpu = findGpuTarget(options.target);
   unsigned version = std::max<unsigned>(options.version, gpu ? gpu->ptxVersion : 0); // LLVM ends the process over less
+  version = std::max(version, versionOfAssembly(module.module()));
   std::unique_ptr<llvm::TargetMachine> machine(
       target->createTargetMachine(triple, options.target, "+ptx" + std::to_string(version), llvm::TargetOptions(),
                                   std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Default));

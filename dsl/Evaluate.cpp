@@ -3,6 +3,7 @@
 
 #include "attn/Float.h"
 #include "dsl/EvaluateExpr.h"
+#include "dsl/Float8Sum.h"
 
 #include <algorithm>
 #include <atomic>
@@ -97,6 +98,8 @@ static Status bindParameters(EvaluationProgram &program, const EvaluationInput &
     if (found == input.scalars.end() && !parameter.defaultValue && parameter.used)
       return invalid("no scalar `" + parameter.name + "` is given");
     program.scalars[i] = found != input.scalars.end() ? found->second : parameter.defaultValue.value_or(0);
+    if (parameter.element == ElementType::F32) // as a launch passes it
+      program.scalars[i] = static_cast<float>(program.scalars[i]);
   }
   return Status::ok();
 }
@@ -135,7 +138,7 @@ static Status bindInput(EvaluationProgram &program, const EvaluationInput &input
     auto found = input.scalars.find("softmax_scale");
     if (found == input.scalars.end())
       return invalid("no scalar `softmax_scale` is given");
-    program.softmaxScale = found->second;
+    program.softmaxScale = static_cast<float>(found->second); // as a launch passes it
   }
   return bindParameters(program, input);
 }
@@ -152,7 +155,7 @@ struct VisibleKey {
   double argument = 0, by = 0;
   double magnitude = 0;  ///< of the products behind the argument, times softmax_scale
   double rounding = 0;   ///< what the rounding of computed operands does to them, likewise; and `tangent`
-  double tangent = 0;    ///< what the absolute accuracy of a tanh in the score does
+  double tangent = 0;    ///< what a kernel's tanh in the score does
 };
 
 /// A row's results and, for the noise, its parts.
@@ -207,13 +210,17 @@ private:
   std::vector<VisibleKey> visible;
   double maximum = -kInfinity;
   std::int64_t kvLen = 0;   ///< of the request
+  std::vector<double> blockWeights, blockValues; ///< where products are of 8-bit floats: of a block, channel after channel
 
   void collect(std::int64_t qIdx);
   double weightOf(double base);
   void accumulate(std::vector<double> &sum, double weight);
+  void addBlock(std::vector<double> &sum, double factor);
   double roundProbs(double weight) const;
   bool roundsProbsToTf32() const { return program.tf32 && program.spec.properties.probsDtype == ElementType::F32; }
   double probsRoundoff() const;
+  double unit() const { return unitRoundoff(program.isDouble ? ElementType::F64 : ElementType::F32); }
+  double roundingOfLse(const RowResult &row) const;
   void sumSoftmax(RowResult &row);
   void sumSoftmaxOnline(RowResult &row);
   void sumDirect(RowResult &row);
@@ -234,7 +241,7 @@ void RowEvaluator::collect(std::int64_t qIdx) {
     entry.kvIdx = key;
     entry.argument = evaluator.scalar(argument);
     if (emulates) {
-      entry.argument = static_cast<float>(entry.argument);
+      entry.argument = asComputed(program, entry.argument);
       entry.magnitude = evaluator.takeProductMagnitude() * program.softmaxScale;
       entry.tangent = evaluator.tangentRounding();
       entry.rounding = std::hypot(std::sqrt(evaluator.takeProductVariance()) * program.softmaxScale, entry.tangent);
@@ -259,10 +266,23 @@ void RowEvaluator::accumulate(std::vector<double> &sum, double weight) {
     sum[c] += weight * row[c];
 }
 
+/// Adds the products of a block, which are of 8-bit floats and summed by themselves, divided by `factor`.
+void RowEvaluator::addBlock(std::vector<double> &sum, double factor) {
+  std::size_t keys = blockWeights.size();
+  std::vector<double> column(keys);
+  for (std::size_t c = 0; c < sum.size(); ++c) {
+    for (std::size_t i = 0; i < keys; ++i)
+      column[i] = blockValues[i * sum.size() + c];
+    sum[c] += sumFloat8Products(blockWeights.data(), column.data(), keys).sum / factor;
+  }
+  blockWeights.clear();
+  blockValues.clear();
+}
+
 double RowEvaluator::roundProbs(double weight) const {
   if (roundsProbsToTf32())
     return roundToTf32(static_cast<float>(weight));
-  return roundTo(program.probsRounding, static_cast<float>(weight));
+  return roundTo(program.probsRounding, asComputed(program, weight));
 }
 
 void RowEvaluator::sumSoftmax(RowResult &row) {
@@ -296,7 +316,7 @@ static double lagOfRow(std::int64_t qIdx) {
 
 /// FlashAttention-2: keys in blocks, a running maximum, probs rounded before they are divided by their sum.
 void RowEvaluator::sumSoftmaxOnline(RowResult &row) {
-  const double lag = roots.hasFactor ? 1 : lagOfRow(row.qIdx);
+  const double lag = (roots.hasFactor ? 1 : lagOfRow(row.qIdx)) * program.probsFactor;
   double sink = roots.sink >= 0 ? evaluator.scalar(roots.sink) : -kInfinity;
   maximum = sink;
   double denominator = sink == -kInfinity ? 0 : 1;
@@ -316,11 +336,19 @@ void RowEvaluator::sumSoftmaxOnline(RowResult &row) {
       for (std::size_t i = first; i < last; ++i) {
         if (visible[i].argument == -kInfinity)
           continue;
-        auto weight = static_cast<float>(std::exp(visible[i].argument - maximum));
-        denominator = static_cast<float>(denominator + weight);
+        double weight = asComputed(program, std::exp(visible[i].argument - maximum));
+        denominator = asComputed(program, denominator + weight);
         evaluator.moveToColumn(visible[i].kvIdx);
-        accumulate(row.sum, roundProbs(lag * weightOf(weight)) / lag);
+        if (options.float8Probs) {
+          const double *value = evaluator.vector(roots.value);
+          blockWeights.push_back(roundProbs(lag * weight));
+          blockValues.insert(blockValues.end(), value, value + row.sum.size());
+        } else {
+          accumulate(row.sum, roundProbs(lag * weightOf(weight)) / lag);
+        }
       }
+      if (!blockWeights.empty())
+        addBlock(row.sum, lag);
     }
     first = last;
   }
@@ -354,7 +382,7 @@ void RowEvaluator::finish(RowResult &row) {
   row.out.assign(out, out + program.spec.out->type.length);
   if (emulates)
     for (double &element : row.out)
-      element = roundTo(program.spec.properties.outDtype, static_cast<float>(element));
+      element = roundTo(program.spec.properties.outDtype, asComputed(program, element));
 }
 
 RowResult RowEvaluator::evaluate(std::int64_t qIdx) {
@@ -397,7 +425,8 @@ double RowEvaluator::probsRoundoff() const {
   ElementType type = program.probsRounding;
   if (type == ElementType::F32)
     return roundsProbsToTf32() ? kTf32Roundoff : kTf32Remainder;
-  return unitRoundoff(type);
+  // A sum of n products rounds n times, each time what there is of it.
+  return unitRoundoff(type) * (program.isDouble ? std::sqrt(1.0 + static_cast<double>(visible.size())) : 1);
 }
 
 static double square(double x) { return x * x; }
@@ -413,18 +442,17 @@ static double meanSquare(const double *row, std::size_t length) {
   return count == 0 ? 0 : sum / static_cast<double>(count);
 }
 
-static constexpr double kF32Rounding = 0x1p-24;
-
 static double finiteMagnitude(double x) { return std::isfinite(x) ? std::fabs(x) : 0; }
 
-/// What f32 makes of max_score + ln(sum) beside the errors of the scores, term by term as docs/numerics.md has it: the
+/// What f32 (f64) makes of max_score + ln(sum) beside the errors of the scores, term by term as docs/numerics.md has it: the
 /// exponential's instruction, the logarithm, the constants and roundings that see the whole number, the sum.
-static double roundingOfLse(const RowResult &row, std::size_t keys) {
+double RowEvaluator::roundingOfLse(const RowResult &row) const {
   if (!std::isfinite(row.lse))
     return 0;
   double logarithm = std::max(1.0, finiteMagnitude(row.lse - row.maxScore));
   double whole = std::max(finiteMagnitude(row.lse), finiteMagnitude(row.maxScore));
-  return kF32Rounding * (4 + 4 * logarithm + 4 * whole + std::sqrt(static_cast<double>(keys)) / 2);
+  double computed = unit() * (4 + 4 * logarithm + 4 * whole + std::sqrt(static_cast<double>(visible.size())) / 2);
+  return program.isDouble ? std::hypot(computed, unitRoundoff(ElementType::F32) * whole) : computed; // and stored as f32
 }
 
 RowNoise RowEvaluator::noise(const RowResult &row, const RowEvaluator &emulated) {
@@ -442,12 +470,12 @@ RowNoise RowEvaluator::noise(const RowResult &row, const RowEvaluator &emulated)
     if (roots.kind == WeightKind::Normalize)
       scaleOfWeights += key.by;
     double magnitude = std::max({1.0, std::fabs(key.argument), emulated.visible[i].magnitude});
-    double scoreError = square(emulated.visible[i].argument - key.argument) + square(0x1p-21 * magnitude) +
+    double scoreError = square(emulated.visible[i].argument - key.argument) + square(8 * unit() * magnitude) +
                         square(emulated.visible[i].rounding);
     evaluator.moveToColumn(key.kvIdx);
     double weight = roots.kind == WeightKind::Direct ? base : weightOf(base);
     double ofValue = meanSquare(evaluator.vector(roots.value), row.sum.size());
-    double step = isSoftmax ? smallestStep(program.probsRounding) * std::exp(maximum - row.lse)
+    double step = isSoftmax ? smallestStep(program.probsRounding) / program.probsFactor * std::exp(maximum - row.lse)
                             : smallestStep(program.probsRounding);
     double rounding = square(std::max(probsRoundoff() * weight, step));
     double relative = isSoftmax ? square(weight) * scoreError * 2 * (ofValue + ofSum) : scoreError * ofValue;
@@ -462,9 +490,10 @@ RowNoise RowEvaluator::noise(const RowResult &row, const RowEvaluator &emulated)
   if (ofSum > 0)
     noise.out *= ofOut / ofSum; // what `out` makes of the sum
   noise.out += square(unitRoundoff(properties.outDtype)) * ofOut + square(smallestStep(properties.outDtype)) +
-               square(0x1p-20) * ofOut;
-  noise.lse += square(roundingOfLse(row, visible.size()) + ofTangents);
-  noise.maxScore += square(4 * kF32Rounding * std::max(1.0, finiteMagnitude(row.maxScore)));
+               square(16 * unit()) * ofOut;
+  noise.lse += square(roundingOfLse(row) + ofTangents);
+  double ofMaxScore = program.isDouble ? unit() + unitRoundoff(ElementType::F32) / 4 : unit(); // stored as f32
+  noise.maxScore += square(4 * ofMaxScore * std::max(1.0, finiteMagnitude(row.maxScore)));
   return noise;
 }
 
@@ -557,12 +586,18 @@ static EvaluationOutput makeOutput(const EvaluationProgram &program, const Evalu
   auto isShort = [](ElementType type) { return type != ElementType::F32 && type != ElementType::F64; };
   bool anyShort = isShort(properties.queryDtype) || isShort(properties.keyDtype) || isShort(properties.valueDtype) ||
                   isShort(properties.probsDtype) || isShort(properties.outDtype);
-  output.isAllF32 = !anyShort && !program.tf32;
+  output.isAllF32 = !anyShort && !program.tf32 && !(program.approximateTanh && !program.tangents.empty());
   return output;
 }
 
 Result<EvaluationOutput> evaluate(const TypedSpec &spec, const EvaluationInput &input, const EvaluateOptions &options) {
   EvaluationProgram program(spec, options.tf32);
+  program.float8Scores = options.float8Scores;
+  if (options.float8Probs) {
+    program.probsRounding = spec.properties.probsDtype;
+    program.probsFactor = 0x1p7; // times a lag of up to 2
+  }
+  program.approximateTanh = options.approximateTanh;
   if (Status status = bindInput(program, input); !status)
     return status;
   Roots roots(program);

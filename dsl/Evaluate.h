@@ -30,6 +30,9 @@ struct EvaluateOptions {
   bool emulateKernel = false;         ///< fill the `emulated` and `noise` members
   std::int64_t emulatedBlock = 64;    ///< keys between two updates of the running maximum
   bool tf32 = false;                  ///< the emulated kernel rounds f32 operands of products to tf32
+  bool approximateTanh = false;       ///< its `tanh` in a score has relative errors of 2^-11
+  bool float8Scores = false;          ///< it multiplies query and key as 8-bit floats (Float8Sum.h)
+  bool float8Probs = false;           ///< and probs, of 8 bits by the specification, with value
   unsigned threads = 2;
 };
 

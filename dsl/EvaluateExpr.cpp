@@ -1,6 +1,9 @@
 // The state of one evaluating thread: scalars.
 #include "dsl/EvaluateExpr.h"
 
+#include "attn/Float.h"
+#include "dsl/Float8Sum.h"
+
 #include "dsl/Philox.h"
 
 #include <cmath>
@@ -208,12 +211,20 @@ double ExprEvaluator::checkI32(const Node &node, double value) {
 }
 
 static constexpr double kTangentStep = 0x1p-20; ///< of a tanh in a score (docs/numerics.md)
+static constexpr double kInstructionRoundoff = 0x1p-11; ///< of `tanh.approx`, relative (PTX ISA)
+
+/// What a kernel may make of a tanh in a score.
+static double emulatedTangent(const EvaluationProgram &program, double x) {
+  if (program.approximateTanh)
+    return roundToTf32(static_cast<float>(std::tanh(x))); // as many bits as the instruction promises
+  return std::nearbyint(std::tanh(x) / kTangentStep) * kTangentStep;
+}
 
 double ExprEvaluator::tangentRounding() {
   double sum = 0;
-  for (const auto &factors : program.tangents) {
-    double rounding = kTangentStep / 2;
-    for (auto [node, divides] : factors)
+  for (const EvaluationProgram::Tangent &tangent : program.tangents) {
+    double rounding = program.approximateTanh ? kInstructionRoundoff * std::fabs(scalar(tangent.node)) : kTangentStep / 2;
+    for (auto [node, divides] : tangent.factors)
       rounding *= divides ? 1 / scalar(node) : scalar(node);
     sum += std::fabs(rounding);
   }
@@ -245,7 +256,7 @@ double ExprEvaluator::unary(const Node &node, UnaryOp op, double x) {
   case UnaryOp::Cos:
     return std::cos(x);
   case UnaryOp::Tanh:
-    return emulates && node.isTangentOfScore ? std::nearbyint(std::tanh(x) / kTangentStep) * kTangentStep : std::tanh(x);
+    return emulates && node.isTangentOfScore ? emulatedTangent(program, x) : std::tanh(x);
   case UnaryOp::Sqrt:
     return std::sqrt(x);
   case UnaryOp::Rsqrt:
@@ -359,7 +370,9 @@ double ExprEvaluator::readScalar(const Node &node) {
 double ExprEvaluator::roundingOf(const Node &operand) const {
   if (operand.toTf32)
     return kTf32Roundoff;
-  return operand.isRounded ? unitRoundoff(operand.rounding) : 0;
+  // Of f64 what its computation loses, here and in the kernel; an angle is a position times a power of a number.
+  double steps = program.isDouble ? 8 + 4 * largestAngle : 1;
+  return operand.isRounded ? steps * unitRoundoff(operand.rounding) : 0;
 }
 
 double ExprEvaluator::dot(const Node &node) {
@@ -367,7 +380,7 @@ double ExprEvaluator::dot(const Node &node) {
   std::int64_t length = program.nodes[node.operands[0]].expr->type.length;
   if (emulates && node.expr->domain.inputs) {
     // A tensor core: sums of 16 products are added up in f32.
-    float sum = 0;
+    double sum = 0;
     double magnitude = 0, squares = 0;
     for (std::int64_t c = 0; c < length;) {
       double part = 0;
@@ -376,9 +389,14 @@ double ExprEvaluator::dot(const Node &node) {
         magnitude += std::fabs(x[c] * y[c]);
         squares += x[c] * y[c] * x[c] * y[c];
       }
-      sum += static_cast<float>(part);
+      sum = asComputed(program, sum + asComputed(program, part));
     }
     productMagnitude = std::max(productMagnitude, magnitude);
+    if (program.float8Scores) {
+      Float8Sum narrow = sumFloat8Products(x, y, static_cast<std::size_t>(length));
+      productVariance = std::max(productVariance, narrow.variance);
+      return narrow.sum;
+    }
     double left = roundingOf(program.nodes[node.operands[0]]), right = roundingOf(program.nodes[node.operands[1]]);
     productVariance = std::max(productVariance, squares * (left * left + right * right));
     return sum;
@@ -391,6 +409,12 @@ double ExprEvaluator::dot(const Node &node) {
   for (; c < length; ++c)
     sums[0] += x[c] * y[c];
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+/// To 50 bits.
+static double withoutLastBits(double value) {
+  double scaled = 9 * value;
+  return scaled - (scaled - value);
 }
 
 double ExprEvaluator::suffixSum(const Node &node) {
@@ -409,8 +433,8 @@ double ExprEvaluator::suffixSum(const Node &node) {
       nested->moveToColumn(key);
       if (nested->condition(mask))
         sum += nested->scalar(node.operands[0]);
-      if (emulates) // added up in f32
-        sum = static_cast<float>(sum);
+      if (emulates) // added up in f32, or in another order
+        sum = program.isDouble ? withoutLastBits(sum) : asComputed(program, sum);
       row.sums[key] = sum;
     }
     row.stamp = stamp;

@@ -56,6 +56,12 @@ public:
     bool divides;
   };
 
+  /// A tanh on its way to the score.
+  struct Tangent {
+    std::int32_t node;
+    std::vector<Factor> factors;
+  };
+
   /// With `tf32`, products of f32 round their operands so.
   EvaluationProgram(const TypedSpec &spec, bool tf32);
 
@@ -63,9 +69,13 @@ public:
 
   const TypedSpec &spec;
   bool tf32;
+  bool approximateTanh = false;                                    ///< `tanh` in a score has relative errors of 2^-11
+  bool float8Scores = false;                                       ///< products of query and key are of 8-bit floats
+  double probsFactor = 1;                                          ///< what probs are larger by as they are rounded
+  bool isDouble;                                                   ///< kernels compute in f64: emulation rounds nothing of its own
   std::vector<Node> nodes;
   std::size_t storageSize = 0, keptSize = 0;
-  std::vector<std::vector<Factor>> tangents;                       ///< of the score, `isTangentOfScore`
+  std::vector<Tangent> tangents;                                   ///< of the score, `isTangentOfScore`
   ElementType probsRounding = ElementType::F32;                    ///< what emulation rounds a row of probs to
 
   // Bound before evaluation.
@@ -87,12 +97,14 @@ private:
 
 /// Half a unit in the last place at 1.
 double unitRoundoff(ElementType type);
+/// What a kernel makes of a number that it keeps in a register.
+inline double asComputed(const EvaluationProgram &program, double value) { return program.isDouble ? value : static_cast<float>(value); }
 /// Of tf32.
 inline constexpr double kTf32Roundoff = 0x1p-11;
 
 class ExprEvaluator {
 public:
-  /// With `emulates`, operands of products are rounded, and products and scores are f32.
+  /// With `emulates`, operands of products are rounded, and products and scores are f32 (f64 of f64).
   ExprEvaluator(const EvaluationProgram &program, bool emulates);
 
   void moveToHead(std::int64_t b, std::int64_t h);
@@ -110,7 +122,7 @@ public:
   double takeProductMagnitude() { return std::exchange(productMagnitude, 0); }
   /// The largest variance that the rounding of computed operands gives a product since it was last taken.
   double takeProductVariance() { return std::exchange(productVariance, 0); }
-  /// How far the score here may be off because tanh has an absolute accuracy in it.
+  /// How far the score here may be off because of what a kernel makes of tanh in it.
   double tangentRounding();
   /// `b=0, h=1, q_idx=3, kv_idx=2`.
   std::string describePoint() const;
@@ -153,6 +165,7 @@ private:
   const double *weightedSum = nullptr;
   double weight = 0;
   double productMagnitude = 0, productVariance = 0;
+  double largestAngle = 0;                     ///< of all rotations so far, by emulation
   struct SuffixRow {
     std::uint64_t stamp = 0;
     std::vector<double> sums;

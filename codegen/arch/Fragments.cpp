@@ -1,5 +1,5 @@
 // The lane maps of Fragments.h. Both 2-D layouts have one formula: lhs register r of step kk is the packed acc register of
-// column tile j = 2kk + r / 2 and half h = r % 2; of 32-bit elements they are the same registers.
+// column tile j = 2kk + r / 2 and half h = r % 2; of 32 and 64-bit elements they are the same registers.
 #include "codegen/arch/Fragments.h"
 
 #include <fmt/format.h>
@@ -29,15 +29,16 @@ std::optional<Fragment> Fragment::make(FragmentLayout layout, int warps, int row
     result.columnTiles = 1;
     return result;
   }
-  int granule = parts * (layout == FragmentLayout::Lhs && elementBits == 16 ? 16 : 8);
+  bool hasFour = layout == FragmentLayout::Lhs && elementBits == 8;
+  int granule = parts * (hasFour ? 32 : layout == FragmentLayout::Lhs && elementBits == 16 ? 16 : 8);
   if (columns <= 0 || columns % granule != 0)
     return refuse(error, fmt::format("{} columns: expects a multiple of {}", columns, granule));
   if (layout == FragmentLayout::Lhs && elementBits == 1)
-    return refuse(error, "1-bit elements in a left operand: expects 16 or 32");
-  if (elementBits != 8 && elementBits != 16 && elementBits != 32 && elementBits != 1)
-    return refuse(error, fmt::format("{}-bit elements: expects 8, 16 or 32", elementBits));
+    return refuse(error, "1-bit elements in a left operand: expects 16, 32 or 64");
+  if (elementBits != 8 && elementBits != 16 && elementBits != 32 && elementBits != 64 && elementBits != 1)
+    return refuse(error, fmt::format("{}-bit elements: expects 8, 16, 32 or 64", elementBits));
   result.columnTiles = columns / parts / 8;
-  result.elementsPerRegister = elementBits == 16 || elementBits == 8 ? 2 : 1;
+  result.elementsPerRegister = hasFour ? 4 : elementBits == 16 || elementBits == 8 ? 2 : 1;
   return result;
 }
 
@@ -53,6 +54,11 @@ ThreadForm Fragment::columnOf(int slot) const {
 }
 
 FragmentPosition Fragment::position(int index, int part) const {
+  if (elementsPerRegister == 4) {
+    int slab = index / columnTiles, inSlab = index % columnTiles;
+    int columnTile = inSlab / 4 * 4 + inSlab % 4 / 2 * 2 + part / 2;
+    return {rowOf(2 * slab + inSlab % 2), columnOf(2 * columnTile + part % 2)};
+  }
   int element = index * elementsPerRegister + part;
   int column = element % columnsPerTile();
   int half = element / columnsPerTile() % 2;
@@ -62,6 +68,8 @@ FragmentPosition Fragment::position(int index, int part) const {
 }
 
 int Fragment::registerOf(int slab, int columnTile, int half, int column) const {
+  if (elementsPerRegister == 4)
+    return slab * columnTiles + columnTile / 4 * 4 + columnTile % 4 / 2 * 2 + half;
   int element = ((slab * columnTiles + columnTile) * 2 + half) * columnsPerTile() + column;
   return element / elementsPerRegister;
 }

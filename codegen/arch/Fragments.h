@@ -10,7 +10,10 @@
 //
 // Registers are counted i, then j (or kk), then h (or r), then c. 16-bit elements lie two in a register (c = 0 low), so an
 // acc tile of 16-bit elements and the lhs operand of the same tile are the same registers: acc → lhs is packing only. An lhs
-// tile of 32-bit elements is the acc tile: the product takes the columns of a k8 step in the order 0 2 4 6 1 3 5 7 (DotTf32.cpp).
+// tile of 32 or 64-bit elements is the acc tile: the product takes the columns of a k8 step in the order 0 2 4 6 1 3 5 7
+// (DotTf32.cpp, DotDouble.cpp). A register of 64-bit elements is a pair of the hardware's.
+// An lhs tile of 8-bit elements has four in a register, the c of two column tiles after each other: register r of step kk (32
+// columns) holds columns 32kk + 16(r/2) + 8b + 2t + c of row g + 8(r%2), at part 2b + c. The other operand has its depth in that order.
 // 1-D layouts hold an entry a row, (i, h): `row` in all four lanes of a quad, `row_partial` as four summands.
 //
 // With the columns in P parts, w and W are counted within a part, W = warps / P, and part p's columns start at C/P · p:
@@ -49,12 +52,12 @@ enum class FragmentLayout { Acc, Lhs, Row, RowPartial };
 class Fragment {
 public:
   /// Fails, saying why in `*error`, when the tile does not fit the layout: rows a multiple of 16, columns of 8 (16 for
-  /// `lhs` of 16 bits), elements of 16 or 32 bits. Where warps are left over, they hold positions beyond the last row.
+  /// `lhs` of 16 bits), elements of 8 to 64 bits. Where warps are left over, they hold positions beyond the last row.
   /// `parts` divides the warps, and each part is so many columns.
   static std::optional<Fragment> make(FragmentLayout layout, int warps, int rows, int columns, int elementBits,
                                       std::string *error = nullptr, int parts = 1);
 
-  /// 32-bit registers a thread.
+  /// Registers a thread, of 32 bits, of 64-bit elements of 64.
   int registers() const { return elements() / elementsPerRegister; }
   /// Elements a thread.
   int elements() const { return slabs * columnTiles * 2 * columnsPerTile(); }

@@ -1,4 +1,4 @@
-// Matrix products by mma.sync.m16n8k16.
+// Matrix products by mma.sync.m16n8k16, and of 8-bit floats by m16n8k32.
 //
 // For each k16 step the left operand of the warp's 16-row slabs is at hand (registers of an `lhs` fragment, or one
 // ldmatrix.x4 a slab), then each ldmatrix.x4 of the right operand brings two 8-column tiles and serves every slab. Lanes of
@@ -6,6 +6,9 @@
 //   left              [0-7, k 0-7] [8-15, k 0-7] [0-7, k 8-15] [8-15, k 8-15]       MatrixRowsOfWarp
 //   right, N x K      [n 0-7, k 0-7] [n 0-7, k 8-15] [n 8-15, k 0-7] [n 8-15, k 8-15]  MatrixColumns
 //   right, K x N      [k 0-7, n 0-7] [k 8-15, n 0-7] [k 0-7, n 8-15] [k 8-15, n 8-15]  MatrixRows, transposed on load
+//
+// 8-bit floats are multiplied where the depth lies along the rows of both operands (N x K): a pair of them then lies, and comes
+// in registers, as one number of 16 bits does, so a step of 32 is in every place above one of 16.
 #include "codegen/nvvm/Patterns.h"
 
 namespace attn::codegen {
@@ -23,15 +26,16 @@ public:
     if (!right || (left && !mlir::isa<tile::LhsAttr>(left.getLayout())))
       return op.emitOpError("expects its left operand in a buffer or in layout `lhs` and its right one in a buffer");
     mlir::Type element = right.getElementType();
-    if (element.isF32())
-      return mlir::failure(); // DotTf32.cpp's
-    if (!isSmallFloat(element))
+    if (element.isF32() || element.isF64())
+      return mlir::failure(); // DotTf32.cpp's and DotDouble.cpp's
+    bool areFloat8 = isFloat8(element) && op.getTrans();
+    if (!isSmallFloat(element) && !areFloat8)
       return op.emitOpError("multiplies ") << element << ", which mma.sync lowering does not cover";
     Emitter e = emitter(rewriter, op);
     Fragment result = fragmentOf(op.getResult().getType());
     int depth = static_cast<int>(op.getTrans() ? right.getShape()[1] : right.getShape()[0]);
     llvm::SmallVector<Value> sum(adaptor.getAcc());
-    for (int step = 0; step < depth / 16; ++step) {
+    for (int step = 0; step < depth / (areFloat8 ? 32 : 16); ++step) {
       llvm::SmallVector<llvm::SmallVector<Value>> slabs;
       for (int slab = 0; slab < result.slabCount(); ++slab)
         slabs.push_back(leftRegisters(e, op, adaptor, slab, step));
@@ -74,7 +78,9 @@ private:
       for (int slab = 0; slab < result.slabCount(); ++slab) {
         int first = result.registerOf(slab, tile + part, 0, 0);
         llvm::ArrayRef<Value> accumulator = llvm::ArrayRef<Value>(sum).slice(first, 4);
-        auto product = e.mma(element, slabs[slab], llvm::ArrayRef<Value>(right).slice(2 * part, 2), accumulator);
+        auto columns = llvm::ArrayRef<Value>(right).slice(2 * part, 2);
+        auto product = isFloat8(element) ? e.mmaFloat8(mlir::cast<tile::BufferType>(op.getLhs().getType()).getElementType(), element, slabs[slab], columns, accumulator)
+                                         : e.mma(element, slabs[slab], columns, accumulator);
         std::copy(product.begin(), product.end(), sum.begin() + first);
       }
   }
@@ -84,6 +90,7 @@ private:
 void populateMmaSyncPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
   patterns.add<DotPattern>(converter, kernel);
   populateTf32Patterns(kernel, converter, patterns);
+  populateDoublePatterns(kernel, converter, patterns);
 }
 
 } // namespace attn::codegen

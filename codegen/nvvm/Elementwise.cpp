@@ -9,6 +9,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 
 namespace attn::codegen {
 
@@ -40,7 +41,7 @@ public:
     } else if (type.getElementType().isInteger()) {
       value = e.pool.get(rewriter.getIntegerAttr(type.getElementType(), static_cast<std::int64_t>(number)));
     } else {
-      value = e.f32(number);
+      value = e.real(type.getElementType(), number);
     }
     llvm::SmallVector<Value> registers(fragmentOf(type).registers(), value);
     rewriter.replaceOpWithMultiple(op, {registers});
@@ -94,8 +95,9 @@ public:
   using TilePattern::TilePattern;
 
   mlir::LogicalResult matchAndRewrite(tile::ScaleOp op, Adaptor adaptor, Rewriter &rewriter) const override {
-    if (!op.getInput().getType().getElementType().isF32())
-      return op.emitOpError("expects f32 elements, but got ") << op.getInput().getType();
+    mlir::Type element = op.getInput().getType().getElementType();
+    if (!element.isF32() && !element.isF64())
+      return op.emitOpError("expects f32 or f64 elements, but got ") << op.getInput().getType();
     Emitter e = emitter(rewriter, op);
     Fragment fragment = fragmentOf(op.getInput().getType());
     llvm::SmallVector<Value> registers;
@@ -103,7 +105,7 @@ public:
     if (auto step = op.getFactor().getDefiningOp<tile::SoftmaxStepOp>(); step && step.getLazy()) { // mostly all are 1
       Value isOther = e.boolean(false);
       for (Value factor : adaptor.getFactor())
-        isOther = e.lor(isOther, e.lnot(e.feq(factor, e.f32(1.0))));
+        isOther = e.lor(isOther, e.lnot(e.feq(factor, e.real(element, 1.0))));
       llvm::SmallVector<mlir::Type> types(adaptor.getInput().getTypes());
       branch = mlir::scf::IfOp::create(rewriter, op.getLoc(), types, e.anyInWarp(isOther), /*withElseRegion=*/true);
       rewriter.setInsertionPointToStart(branch.elseBlock());
@@ -129,6 +131,12 @@ public:
     Emitter e = emitter(rewriter, op);
     auto from = op.getInput().getType(), to = op.getResult().getType();
     llvm::SmallVector<Value> registers(adaptor.getInput());
+    if (isFloat8(to.getElementType()) && mlir::isa_and_present<tile::LhsAttr>(to.getLayout())) {
+      if (!from.getElementType().isF32() || !mlir::isa_and_present<tile::AccAttr>(from.getLayout()))
+        return op.emitOpError("from ") << from << " to " << to << " is not lowered";
+      rewriter.replaceOpWithMultiple(op, {packLeft(e, from, to, registers)});
+      return mlir::success();
+    }
     if (mlir::failed(convertLayout(e, op, from, to, registers)) || mlir::failed(convertElements(e, op, from, to, registers)))
       return mlir::failure();
     rewriter.replaceOpWithMultiple(op, {registers});
@@ -136,6 +144,21 @@ public:
   }
 
 private:
+  /// Accumulators as a left operand of 8-bit floats, four a register.
+  static llvm::SmallVector<Value> packLeft(Emitter &e, tile::FragType from, tile::FragType to, llvm::ArrayRef<Value> numbers) {
+    Fragment acc = fragmentOf(from), left = fragmentOf(to);
+    llvm::SmallVector<Value> registers(left.registers());
+    for (int slab = 0; slab < acc.slabCount(); ++slab)
+      for (int columnTile = 0; columnTile < acc.columnTileCount(); columnTile += 2)
+        for (int half : {0, 1}) {
+          Value four[4];
+          for (int part = 0; part < 4; ++part)
+            four[part] = numbers[acc.registerOf(slab, columnTile + part / 2, half, part % 2)];
+          registers[left.registerOf(slab, columnTile, half, 0)] = e.packFloat8(to.getElementType(), four);
+        }
+    return registers;
+  }
+
   mlir::LogicalResult convertLayout(Emitter &e, tile::ConvertOp op, tile::FragType from, tile::FragType to,
                                     llvm::SmallVectorImpl<Value> &registers) const {
     if (from.getLayout() == to.getLayout())
@@ -167,7 +190,11 @@ private:
     if (source == target)
       return mlir::success();
     llvm::SmallVector<Value> converted;
-    if (source.isF32() && isSmallFloat(target)) {
+    if (source.isF64() && target.isF32()) {
+      converted = llvm::map_to_vector(registers, [&](Value value) { return e.narrow(value); });
+    } else if (source.isF32() && target.isF64()) {
+      converted = llvm::map_to_vector(registers, [&](Value value) { return e.widen(value); });
+    } else if (source.isF32() && isSmallFloat(target)) {
       for (std::size_t i = 0; i < registers.size(); i += 2)
         converted.push_back(e.pack(target, registers[i], registers[i + 1]));
     } else if (source.isF32() && isFloat8(target)) {
@@ -191,7 +218,8 @@ private:
   }
 };
 
-/// Each thread computes every threads-th element of the entry.
+/// Each thread computes every threads-th element of the entry: of a short strip of cheap elements one after the other, for its
+/// addresses and distances then differ by constants; else in a loop.
 class BuildPattern : public TilePattern<tile::BuildOp> {
 public:
   using TilePattern::TilePattern;
@@ -199,14 +227,25 @@ public:
   mlir::LogicalResult matchAndRewrite(tile::BuildOp op, Adaptor adaptor, Rewriter &rewriter) const override {
     Emitter e = emitter(rewriter, op);
     tile::RingType ring = op.getRing().getType();
-    tile::BufferType type = ring.getBufferType();
-    std::int64_t total = 1;
-    for (std::int64_t size : type.getShape())
-      total *= size;
     std::optional<RingEntry> entry;
     if (kernel.hasRoles())
       entry.emplace(kernel, e, op.getRing(), adaptor.getRing().front(), adaptor.getEntry().front());
     Value buffer = entry ? entry->buffer(e) : slotOffset(e, ring, adaptor.getRing().front(), adaptor.getEntry().front());
+    if (failed(isBuiltByOneWarp(op) ? buildInSteps(op, e, rewriter, buffer) : buildInLoop(op, e, rewriter, buffer)))
+      return mlir::failure();
+    rewriter.setInsertionPointAfter(op);
+    if (entry)
+      e.arriveAtBarrier(entry->fullBarrier(e));
+    rewriter.eraseOp(op);
+    return mlir::success();
+  }
+
+private:
+  mlir::LogicalResult buildInLoop(tile::BuildOp op, Emitter &e, Rewriter &rewriter, Value buffer) const {
+    tile::BufferType type = op.getRing().getType().getBufferType();
+    std::int64_t total = 1;
+    for (std::int64_t size : type.getShape())
+      total *= size;
     auto loop = mlir::scf::ForOp::create(rewriter, op.getLoc(), kernel.thread(), e.i32(total), e.i32(kernel.threads()));
     rewriter.setInsertionPointToStart(loop.getBody());
     llvm::SmallVector<Value, 2> place{loop.getInductionVar()};
@@ -222,29 +261,53 @@ public:
     Value value = expander.evaluate(tile::yieldOf(op.getBody()).getValues().front(), {});
     if (expander.failed())
       return mlir::failure();
-    mlir::Type element = type.getElementType();
-    if (isSmallFloat(element) && value.getType().isF32())
-      value = e.unpackRaw(element, e.pack(element, value, value), 0);
-    if (type.getSmem().getQuads()) {
-      storeQuads(e, buffer, place.front(), value);
-    } else {
-      Value offset = e.iadd(buffer, kernel.elementOffset(e, type, place));
-      e.store(value, kernel.sharedPointer(e, offset), element.getIntOrFloatBitWidth() / 8);
-    }
-    rewriter.setInsertionPointAfter(loop);
-    if (entry)
-      e.arriveAtBarrier(entry->fullBarrier(e));
-    rewriter.eraseOp(op);
+    store(e, type, pointerTo(e, type, buffer, place), value);
     return mlir::success();
   }
 
-private:
-  /// Into the four words that hold the element: its own, and those whose neighbour it is.
-  void storeQuads(Emitter &e, Value buffer, Value place, Value value) const {
-    Value own = kernel.sharedPointer(e, e.iadd(buffer, e.imul(place, e.i32(tile::kQuadBytes))));
-    for (int part = 0; part < 4; ++part) {
+  /// Step i is column slot i: what steps share is computed once.
+  mlir::LogicalResult buildInSteps(tile::BuildOp op, Emitter &e, Rewriter &rewriter, Value buffer) const {
+    tile::BufferType type = op.getRing().getType().getBufferType();
+    std::int64_t total = type.getShape().front(), threads = kernel.threads();
+    IntegerForm thread = IntegerForm::of(kernel.thread(), /*isPosition=*/true);
+    ElementExpander expander(kernel, e, rewriter, &op.getBody());
+    expander.bindIndex(op.getBody().getArgument(0), ElementExpander::Column,
+                       [thread, threads](Slot slot) { return thread.plus(IntegerForm::of(slot.column * threads), 1); });
+    Value first = pointerTo(e, type, buffer, kernel.thread());
+    for (int step = 0; step * threads < total; ++step) {
+      std::int64_t begin = step * threads;
+      if (begin + threads > total) { // the last
+        Value isLeft = e.icmp(Compare::Lt, kernel.thread(), e.i32(total - begin));
+        auto guard = mlir::scf::IfOp::create(rewriter, op.getLoc(), isLeft, /*withElseRegion=*/false);
+        rewriter.setInsertionPointToStart(guard.thenBlock());
+      }
+      Value value = expander.evaluate(tile::yieldOf(op.getBody()).getValues().front(), {0, step});
+      if (expander.failed())
+        return mlir::failure();
+      store(e, type, e.offset(first, begin * bytesBetween(type)), value);
+    }
+    return mlir::success();
+  }
+
+  /// From an element of a strip to the next.
+  static std::int64_t bytesBetween(tile::BufferType type) {
+    return type.getSmem().getQuads() ? tile::kQuadBytes : type.getElementType().getIntOrFloatBitWidth() / 8;
+  }
+
+  Value pointerTo(Emitter &e, tile::BufferType type, Value buffer, mlir::ValueRange place) const {
+    Value offset = type.getRank() == 1 ? e.imul(place.front(), e.i32(bytesBetween(type))) : kernel.elementOffset(e, type, llvm::to_vector(place));
+    return kernel.sharedPointer(e, e.iadd(buffer, offset));
+  }
+
+  void store(Emitter &e, tile::BufferType type, Value pointer, Value value) const {
+    mlir::Type element = type.getElementType();
+    if (isSmallFloat(element) && value.getType().isF32())
+      value = e.unpackRaw(element, e.pack(element, value, value), 0);
+    if (!type.getSmem().getQuads())
+      return e.store(value, pointer, element.getIntOrFloatBitWidth() / 8);
+    for (int part = 0; part < 4; ++part) { // its own word, and those whose neighbour it is
       std::int64_t word = tile::kQuadsBefore - tile::kQuadSteps[part];
-      e.store(value, e.offset(own, word * tile::kQuadBytes + 4 * part), 4);
+      e.store(value, e.offset(pointer, word * tile::kQuadBytes + 4 * part), 4);
     }
   }
 };

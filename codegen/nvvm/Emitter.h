@@ -9,7 +9,12 @@
 #include "mlir/IR/Value.h"
 #include "llvm/ADT/DenseMap.h"
 
+#include <array>
+
 namespace attn::codegen {
+
+/// As PTX spells an 8-bit float.
+const char *spellFloat8(mlir::Type element);
 
 /// Constants of one kernel, each once, at the head of its entry block.
 class ConstantPool {
@@ -39,6 +44,8 @@ public:
   //===--- Types and constants ---===//
   mlir::Type i1Type(), i16Type(), i32Type(), i64Type(), f32Type(), f64Type();
   mlir::Type globalPointer(), sharedPointer();
+  /// Of type f32 or f64.
+  Value real(mlir::Type type, double value);
   Value f32(double value), f64(double value), i32(std::int64_t value), i64(std::int64_t value), boolean(bool value);
   Value zero(mlir::Type type);
   static std::optional<std::int64_t> constantOf(Value value);
@@ -73,7 +80,7 @@ public:
   Value feq(Value a, Value b) { return fcmp(Compare::Eq, a, b); }
   Value unordered(Value a, Value b);
   /// Approximate instructions of the special function unit, f32, denormals flushed.
-  Value ex2(Value a), rcp(Value a), rsqrtApprox(Value a);
+  Value ex2(Value a), rcp(Value a), rsqrtApprox(Value a), tanhApprox(Value a);
 
   //===--- Conversions ---===//
   Value asInt(Value a), asFloat(Value a), asLong(Value a), asDouble(Value a), bitcast(Value a, mlir::Type type);
@@ -118,9 +125,14 @@ public:
   /// Registers (i32) as one vector access.
   llvm::SmallVector<Value> loadWords(Value pointer, int count);
   void storeWords(llvm::ArrayRef<Value> words, Value pointer);
+  /// Two f64 as one access of 16 bytes.
+  std::array<Value, 2> loadDoubles(Value pointer);
+  /// Two f32 or two f64 as one access.
+  void storePair(Value first, Value second, Value pointer);
 
   //===--- Warp and block ---===//
   Value threadIndex(), blockIndex(int dimension), gridSize(int dimension);
+  /// Of 32 or 64 bits.
   Value shuffleXor(Value a, int distance);
   /// The value of lane `lane`.
   Value shuffleFrom(Value a, Value lane);
@@ -137,8 +149,17 @@ public:
   void stmatrix(Value pointer, llvm::ArrayRef<Value> matrices);
   /// D = A·B + C of m16n8k16; `element` is f16 or bf16, registers of A and B are i32.
   llvm::SmallVector<Value> mma(mlir::Type element, llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b, llvm::ArrayRef<Value> c);
+  /// Four f32 as 8-bit floats in a register, the first one lowest: to nearest even, at most the largest number. For targets that
+  /// convert them by an instruction.
+  Value packFloat8(mlir::Type element, llvm::ArrayRef<Value> four);
+  /// Four of the eight bytes of `low` and `high`, by the digits of `selector`.
+  Value permuteBytes(Value low, Value high, Value selector);
+  /// The same of m16n8k32 on 8-bit floats, four a register.
+  llvm::SmallVector<Value> mmaFloat8(mlir::Type left, mlir::Type right, llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b, llvm::ArrayRef<Value> c);
   /// The same of m16n8k8, operands i32 that hold numbers of tf32.
   llvm::SmallVector<Value> mmaTf32(llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b, llvm::ArrayRef<Value> c);
+  /// The same of m16n8k8 on f64; not `tall` as four of m8n8k4.
+  llvm::SmallVector<Value> mmaDouble(llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b, llvm::ArrayRef<Value> c, bool tall);
   /// An f32, or its bits, rounded to tf32: to nearest, ties away from 0.
   Value roundToTf32(Value a);
   /// 16 bytes, of which the first `bytes` are read and the rest zero; all if null.
@@ -185,6 +206,7 @@ private:
   Value pureAssembly(llvm::StringRef text, llvm::StringRef constraints, llvm::ArrayRef<Value> operands, mlir::Type result);
   Value narrowToFloat8(mlir::Type element, Value number);
   Value placeFloat8(Value word, int half);
+  Value shuffle(Value a, Value lane, bool isXor);
 };
 
 } // namespace attn::codegen

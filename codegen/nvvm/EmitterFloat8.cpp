@@ -13,6 +13,8 @@
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
+#include <fmt/format.h>
+
 namespace attn::codegen {
 
 namespace LLVM = mlir::LLVM;
@@ -107,6 +109,28 @@ Value Emitter::narrowToFloat8(mlir::Type element, Value number) {
 
 Value Emitter::packFloat8(mlir::Type element, Value low, Value high) {
   return ior(narrowToFloat8(element, low), shl(narrowToFloat8(element, high), i32(8)));
+}
+
+Value Emitter::packFloat8(mlir::Type element, llvm::ArrayRef<Value> four) {
+  std::string convert = fmt::format("cvt.rn.satfinite.{}x2.f32", spellFloat8(element));
+  std::string text = fmt::format("{{ .reg .b16 l, h; {0} l, $2, $1; {0} h, $4, $3; mov.b32 $0, {{l, h}}; }}", convert);
+  return pureAssembly(text, "=r,f,f,f,f", four, i32Type());
+}
+
+Value Emitter::permuteBytes(Value low, Value high, Value selector) {
+  return intrinsic("llvm.nvvm.prmt", i32Type(), {low, high, selector});
+}
+
+const char *spellFloat8(mlir::Type element) { return mlir::isa<mlir::Float8E4M3FNType>(element) ? "e4m3" : "e5m2"; }
+
+llvm::SmallVector<Value> Emitter::mmaFloat8(mlir::Type left, mlir::Type right, llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b,
+                                            llvm::ArrayRef<Value> c) {
+  llvm::SmallVector<Value> operands(a);
+  operands.append(b.begin(), b.end());
+  operands.append(c.begin(), c.end());
+  std::string text = fmt::format("mma.sync.aligned.m16n8k32.row.col.f32.{}.{}.f32 {{$0,$1,$2,$3}}, {{$4,$5,$6,$7}}, {{$8,$9}}, {{$10,$11,$12,$13}};",
+                                 spellFloat8(left), spellFloat8(right));
+  return assembly(text, "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f", operands, llvm::SmallVector<mlir::Type>(4, f32Type()));
 }
 
 } // namespace attn::codegen

@@ -1,9 +1,11 @@
-// Looks through a buffer of floats of 16 or 32 bits for what is not finite, 16 bytes a thread at a time, and takes it out if there is any.
+// Looks through a buffer of floats of 16 to 64 bits for what is not finite, 16 bytes a thread at a time, and takes it out if there is any.
 //
 //     if (rows < all) { each thread: rows from there on of its part := 0;  fence, barrier }
 //     each thread: t = Σ 0 · x over its part                      NaN if and only if something is not finite
 //     found = barrier that or-reduces "t is NaN"
 //     if (found) { each thread: x := finite ? x : 0 in its part;  fence, barrier }
+//
+// A buffer of 8-bit floats has been turned (TurnValues.cpp): its rows are channels, and `rows` counts its columns.
 //
 // Where columns lie does not matter, but what a pitch leaves between rows is no element. Where threads have roles the
 // reads are fenced as well: the next copy into the slot is made by another proxy (PTX ISA, "Async proxy").
@@ -30,7 +32,9 @@ public:
       return op.emitOpError("is lowered on buffers only");
     Emitter e = emitter(rewriter, op);
     Value buffer = adaptor.getInput().front();
-    if (!adaptor.getRows().empty())
+    if (!adaptor.getRows().empty() && isFloat8(type.getElementType()))
+      clearKeysFrom(e, type, buffer, adaptor.getRows().front());
+    else if (!adaptor.getRows().empty())
       clearFrom(e, type, buffer, adaptor.getRows().front());
     auto looked = mlir::scf::IfOp::create(rewriter, op.getLoc(), mlir::TypeRange{e.i1Type()}, adaptor.getPredicate().front(),
                                           /*withElseRegion=*/true);
@@ -78,8 +82,18 @@ private:
       if (begin + kernel.threads() > chunks)
         chunk = e.umin(chunk, e.i32(chunks - 1));
       Value pointer = pointerTo(e, type, buffer, chunk);
+      if (type.getElementType().isF64()) {
+        for (auto [sum, number] : llvm::zip(sums, e.loadDoubles(pointer)))
+          sum = e.fma(number, e.f64(0.0), sum ? sum : e.f64(0.0));
+        continue;
+      }
       for (auto [i, word] : llvm::enumerate(e.loadWords(pointer, kWords))) {
         Value &sum = sums[i % 2];
+        if (isFloat8(type.getElementType())) { // bits of bytes that are not finite
+          Value bits = e.notFiniteFloat8(type.getElementType(), word);
+          sum = sum ? e.ior(sum, bits) : bits;
+          continue;
+        }
         if (type.getElementType().isF32())
           sum = e.fma(e.asFloat(word), e.f32(0.0), sum ? sum : e.f32(0.0));
         else
@@ -88,13 +102,24 @@ private:
     }
     if (kernel.hasRoles())
       e.fenceAsyncShared();
-    Value found = e.lor(anyNan(e, type, sums[0]), anyNan(e, type, sums[1]));
+    Value found = anyNan(e, type, joined(e, type.getElementType(), sums[0], sums[1]));
     Value number = e.i32(kernel.hasRoles() ? roleBarrier(kernel.range().role) : 0);
     return e.anyAtNamedBarrier(number, kernel.threads(), found);
   }
 
+  /// One of two chains.
+  static Value joined(Emitter &e, mlir::Type element, Value a, Value b) {
+    if (isFloat8(element))
+      return e.ior(a, b);
+    if (element.isF32() || element.isF64())
+      return e.fma(a, element.isF64() ? e.f64(0.0) : e.f32(0.0), b);
+    return e.fmaPacked(element, a, e.i32(0), b);
+  }
+
   static Value anyNan(Emitter &e, tile::BufferType type, Value packed) {
-    if (type.getElementType().isF32())
+    if (isFloat8(type.getElementType()))
+      return e.icmp(Compare::Ne, packed, e.i32(0));
+    if (type.getElementType().isF32() || type.getElementType().isF64())
       return e.unordered(packed, packed);
     Value low = e.unpack(type.getElementType(), packed, 0), high = e.unpack(type.getElementType(), packed, 1);
     return e.unordered(low, high);
@@ -121,6 +146,31 @@ private:
       mlir::OpBuilder::InsertionGuard inner(builder);
       builder.setInsertionPointToStart(store.thenBlock());
       e.storeWords(llvm::SmallVector<Value>(kWords, e.i32(0)), pointerTo(e, type, buffer, chunk));
+    });
+    meet(e);
+  }
+
+  /// The same of turned rows: what stands for keys from `keys` on, in the order of TurnValues.cpp.
+  void clearKeysFrom(Emitter &e, tile::BufferType type, Value buffer, Value keys) const {
+    mlir::OpBuilder &builder = e.builder;
+    Value some = e.icmp(Compare::Lt, keys, e.i32(type.getShape()[1]));
+    auto guard = mlir::scf::IfOp::create(builder, e.location, some, /*withElseRegion=*/false);
+    mlir::OpBuilder::InsertionGuard restore(builder);
+    builder.setInsertionPointToStart(guard.thenBlock());
+    std::int64_t inRow = type.getShape()[1] / kBytes;
+    forChunks(e, type, [&](Value number) { // of 16 keys of a channel
+      Value first = e.imul(e.urem(number, e.i32(inRow)), e.i32(kBytes)), channel = e.udiv(number, e.i32(inRow));
+      Value pointer = kernel.sharedPointer(e, e.iadd(buffer, kernel.elementOffset(e, type, {channel, first})));
+      llvm::SmallVector<Value> words = e.loadWords(pointer, kWords);
+      for (auto [word, value] : llvm::enumerate(words)) {
+        Value mask = e.i32(0);
+        for (int place = 0; place < 4; ++place) {
+          Value key = e.iadd(first, e.i32(8 * (place / 2) + 2 * static_cast<int>(word) + place % 2));
+          mask = e.ior(mask, e.select(e.icmp(Compare::Lt, key, keys), e.i32(std::int64_t(0xff) << (8 * place)), e.i32(0)));
+        }
+        value = e.iand(value, mask);
+      }
+      e.storeWords(words, pointer);
     });
     meet(e);
   }
@@ -152,11 +202,27 @@ private:
     forChunks(e, type, [&](Value chunk) {
       Value pointer = pointerTo(e, type, buffer, chunk);
       llvm::SmallVector<Value> words = e.loadWords(pointer, kWords);
-      for (Value &word : words)
-        word = finiteOnly(e, type.getElementType(), word);
+      if (type.getElementType().isF64())
+        keepFiniteDoubles(e, words);
+      else if (isFloat8(type.getElementType()))
+        for (Value &word : words) // 0x80 of a byte that is not finite, to all of its bits
+          word = e.iand(word, e.ixor(e.imul(e.lshr(e.notFiniteFloat8(type.getElementType(), word), e.i32(7)), e.i32(0xff)), e.i32(-1)));
+      else
+        for (Value &word : words)
+          word = finiteOnly(e, type.getElementType(), word);
       e.storeWords(words, pointer);
     });
     meet(e);
+  }
+
+  /// Low and high words of numbers, both 0 where all bits of the exponent are set.
+  static void keepFiniteDoubles(Emitter &e, llvm::MutableArrayRef<Value> words) {
+    Value mask = e.i32(0x7ff00000);
+    for (std::size_t low = 0; low < words.size(); low += 2) {
+      Value isFinite = e.icmp(Compare::Ne, e.iand(words[low + 1], mask), mask);
+      for (Value &word : words.slice(low, 2))
+        word = e.select(isFinite, word, e.i32(0));
+    }
   }
 
   /// The number, or both halves, 0 where all bits of the exponent are set.

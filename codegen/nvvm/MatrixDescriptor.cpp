@@ -5,7 +5,7 @@
 
 namespace attn::codegen {
 
-static constexpr std::int64_t kUnit = 16, kStep = 16;
+static constexpr std::int64_t kUnit = 16, kStep = 16, kStepBytes = 32;
 
 MatrixDescriptor::MatrixDescriptor(tile::BufferType buffer, bool depthAlongRows)
     : swizzle(buffer.getSmem().getSwizzle()),
@@ -22,7 +22,7 @@ std::int64_t MatrixDescriptor::offset(std::int64_t first, std::int64_t step) con
   std::int64_t rowUnits = swizzle / kUnit;
   if (!depthAlongRows)
     return first / panelColumns * panelUnits + kStep * step * rowUnits;
-  std::int64_t column = kStep * step, elementBytes = swizzle / panelColumns;
+  std::int64_t elementBytes = swizzle / panelColumns, column = kStepBytes / elementBytes * step;
   return first * rowUnits + column / panelColumns * panelUnits + column % panelColumns * elementBytes / kUnit;
 }
 

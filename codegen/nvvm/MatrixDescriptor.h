@@ -16,13 +16,13 @@ namespace attn::codegen {
 
 class MatrixDescriptor {
 public:
-  /// `depthAlongRows`: K-major. The buffer is swizzled and holds 16-bit elements.
+  /// `depthAlongRows`: K-major. The buffer is swizzled and holds 16-bit elements, or 8-bit ones that are K-major.
   MatrixDescriptor(tile::BufferType buffer, bool depthAlongRows);
 
   /// Bits that are the same for every place in the buffer.
   std::uint64_t constantBits() const;
   /// What is added, in units of 16 bytes, for the operand's first row (a multiple of 8; of a panel's width where depth runs
-  /// down) and its step of 16 along the depth.
+  /// down) and its step along the depth: 16 elements, of 8-bit ones 32.
   std::int64_t offset(std::int64_t first, std::int64_t step) const;
 
 private:

@@ -7,14 +7,23 @@
 //
 //     row tile of the block:  warpgroup g has rows 64(g + G·i) … + 63, i = 0, 1, … (layout `acc` of 4·G warps)
 //     columns:                up to 256 an instruction; of a result in parts those of the warpgroup's, g and G counted in it
+//     depth:                  16 a step, of 8-bit floats 32, which lie along the rows of both operands
+//
+// Of a left operand in a buffer, which is the same in all rounds of a loop, the first steps may be in registers (`tile.kept`):
+// read once in front of the loop, and by the matrix units no more. With parts of few columns that is most of what they read.
 //
 // A wait names how many younger products may still be in flight; they complete in order, so that is what was issued since.
 #include "codegen/nvvm/MatrixDescriptor.h"
 #include "codegen/nvvm/Patterns.h"
+#include "ir/tile/PlanAttributes.h"
 #include "ir/tile/TileLayouts.h"
 #include "ir/tile/WidenOps.h"
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
 #include "mlir/IR/Matchers.h"
+
+#include "llvm/ADT/TypeSwitch.h"
 
 #include <fmt/format.h>
 
@@ -25,6 +34,10 @@ namespace attn::codegen {
 using mlir::Value;
 
 static constexpr int kRows = 64, kMaxColumns = 256, kDepth = 16;
+
+static int depthOfStep(mlir::Type element) { return isFloat8(element) ? 2 * kDepth : kDepth; }
+
+static const char *spell(mlir::Type element) { return isFloat8(element) ? spellFloat8(element) : element.isBF16() ? "bf16" : "f16"; }
 
 /// Products issued after `product` and before `wait`; none may be left in flight if that cannot be counted.
 static unsigned countYounger(tile::WaitOp wait) {
@@ -47,8 +60,8 @@ namespace {
 /// The text and operands of one product of a warpgroup.
 class ProductAssembly {
 public:
-  ProductAssembly(KernelContext &kernel, Emitter &e, const Fragment &result, mlir::Type element)
-      : kernel(kernel), e(e), result(result), type(element.isBF16() ? "bf16" : "f16") {}
+  ProductAssembly(KernelContext &kernel, Emitter &e, const Fragment &result, mlir::Type left, mlir::Type right)
+      : kernel(kernel), e(e), result(result), leftType(left), rightType(right) {}
 
   /// The accumulators: numbered first, as outputs; as inputs too if the product adds to them.
   void addAccumulators(mlir::ValueRange registers) {
@@ -78,6 +91,11 @@ public:
     });
     left = addOperands(groups > 1 || kernel.parts() == 1 ? e.iadd(base, rows) : base, "l");
   }
+  /// The first steps' part of a left operand in a buffer: four registers each.
+  void setKept(llvm::ArrayRef<Value> registers) {
+    keptSteps = static_cast<int>(registers.size()) / 4;
+    kept = addOperands(registers, "r");
+  }
   void setRight(tile::BufferType buffer, Value offset, bool transposed) {
     rightDescriptor.emplace(buffer, /*depthAlongRows=*/transposed);
     rightIsMnMajor = !transposed;
@@ -91,7 +109,7 @@ public:
                        "wgmma.fence.sync.aligned;\n";
     for (int slab = 0; slab < result.slabCount(); ++slab)
       for (int first = 0; first < columns; first += kMaxColumns)
-        for (int step = 0; step < depth / kDepth; ++step)
+        for (int step = 0; step < depth / depthOfStep(rightType); ++step)
           appendStep(text, slab, first, std::min(kMaxColumns, columns - first), step);
     text += "wgmma.commit_group.sync.aligned; }";
     llvm::SmallVector<mlir::Type> types(count, e.f32Type());
@@ -122,31 +140,46 @@ private:
     int start = result.registerOf(slab, first / 8, 0, 0);
     for (int i = 0; i < columns / 2; ++i)
       fmt::format_to(std::back_inserter(sums), "{}${}", i == 0 ? "" : ",", start + i);
-    if (leftDescriptor) {
+    auto fourFrom = [](int at) { return fmt::format("{{${},${},${},${}}}", at, at + 1, at + 2, at + 3); };
+    bool isInShared = leftDescriptor && step >= keptSteps;
+    if (isInShared) {
       // rows of slab i lie one row tile of all warpgroups below those of slab i - 1
       int row = 16 * static_cast<int>(kernel.rowWarps()) * slab;
       fmt::format_to(std::back_inserter(text), "add.s64 a, ${}, {};\n", left, leftDescriptor->offset(row, step));
     } else {
-      int at = left + leftFragment->registerOf(slab, 2 * step, 0, 0);
-      leftText = fmt::format("{{${},${},${},${}}}", at, at + 1, at + 2, at + 3);
+      leftText = fourFrom(leftDescriptor ? kept + 4 * step : left + leftFragment->registerOf(slab, depthOfStep(rightType) / 8 * step, 0, 0));
     }
     fmt::format_to(std::back_inserter(text), "add.s64 b, ${}, {};\n", right, rightDescriptor->offset(first, step));
-    fmt::format_to(std::back_inserter(text), "wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {{{2}}}, {3}, b, {4}, 1, 1, {5}{6};\n",
-                   columns, type, sums, leftText, accumulates || step > 0 ? "add" : "set", leftDescriptor ? "0, " : "",
-                   rightIsMnMajor ? 1 : 0);
+    std::string transpositions = isFloat8(rightType) ? "" : fmt::format(", {}{}", isInShared ? "0, " : "", rightIsMnMajor ? 1 : 0);
+    fmt::format_to(std::back_inserter(text), "wgmma.mma_async.sync.aligned.m64n{}k{}.f32.{}.{} {{{}}}, {}, b, {}, 1, 1{};\n", columns,
+                   depthOfStep(rightType), spell(leftType), spell(rightType), sums, leftText, accumulates || step > 0 ? "add" : "set",
+                   transpositions);
   }
 
   KernelContext &kernel;
   Emitter &e;
   const Fragment &result;
-  const char *type;
+  mlir::Type leftType, rightType; ///< of elements
   std::string constraints;
   llvm::SmallVector<Value> operands;
-  int count = 0, left = 0, right = 0; ///< accumulators; numbers of the first operands
+  int count = 0, left = 0, right = 0, kept = 0; ///< accumulators; numbers of the first operands
+  int keptSteps = 0;
   bool accumulates = true, rightIsMnMajor = false;
   const Fragment *leftFragment = nullptr;
   std::optional<MatrixDescriptor> leftDescriptor, rightDescriptor;
 };
+
+/// The registers of the left operand's first `steps`, read in front of the loop around the product.
+llvm::SmallVector<Value> keptRegisters(KernelContext &kernel, Emitter &e, mlir::Operation *product, tile::BufferType buffer, Value offset,
+                                       unsigned steps) {
+  mlir::OpBuilder::InsertionGuard restore(e.builder);
+  e.builder.setInsertionPoint(product->getParentOfType<mlir::scf::ForOp>());
+  llvm::SmallVector<Value> registers;
+  for (unsigned step = 0; step < steps; ++step)
+    registers.append(e.ldmatrix(kernel.sharedPointer(e, buffer, offset, LanePattern::MatrixRowsOfWarp, 0, 2 * static_cast<int>(step)), 4,
+                                /*transposed=*/false));
+  return registers;
+}
 
 /// Emits the product; its registers are in flight.
 template <class OpType, class Adaptor>
@@ -154,10 +187,14 @@ llvm::SmallVector<Value> emitProduct(KernelContext &kernel, Emitter &e, OpType o
   auto right = mlir::cast<tile::BufferType>(op.getRhs().getType());
   Fragment result = fragmentOf(op.getAcc().getType());
   std::optional<Fragment> left;
-  ProductAssembly product(kernel, e, result, right.getElementType());
+  auto elementOf = [](auto type) { return type.getElementType(); };
+  mlir::Type leftElement = llvm::TypeSwitch<mlir::Type, mlir::Type>(op.getLhs().getType()).template Case<tile::BufferType, tile::FragType>(elementOf);
+  ProductAssembly product(kernel, e, result, leftElement, right.getElementType());
   product.addAccumulators(adaptor.getAcc());
   if (auto buffer = mlir::dyn_cast<tile::BufferType>(op.getLhs().getType())) {
     product.setLeft(buffer, adaptor.getLhs().front());
+    if (auto steps = kernel.roles().keptSteps.find(op); steps != kernel.roles().keptSteps.end())
+      product.setKept(keptRegisters(kernel, e, op, buffer, adaptor.getLhs().front(), steps->second));
   } else {
     left = fragmentOf(mlir::cast<tile::FragType>(op.getLhs().getType()));
     product.setLeft(adaptor.getLhs(), *left);
@@ -224,8 +261,8 @@ template <class OpType> static std::optional<std::string> whyNoProduct(OpType op
   auto left = mlir::dyn_cast<tile::FragType>(op.getLhs().getType());
   if (!role || !right || (left && !mlir::isa_and_present<tile::LhsAttr>(left.getLayout())))
     return "expects to be in a role, its left operand in a buffer or in layout `lhs`, and its right one in a buffer";
-  if (!isSmallFloat(right.getElementType()))
-    return "multiplies 16-bit floats only";
+  if (!isSmallFloat(right.getElementType()) && !(isFloat8(right.getElementType()) && op.getTrans()))
+    return "multiplies 16-bit floats, and 8-bit ones along their rows";
   if (right.getSmem().getSwizzle() == 0 || (leftBuffer && leftBuffer.getSmem().getSwizzle() == 0))
     return "expects operands in swizzled buffers";
   unsigned warps = role.getEndWarp() - role.getFirstWarp();
@@ -288,9 +325,24 @@ llvm::DenseMap<mlir::Operation *, unsigned> measureDepths(mlir::Operation *kerne
     if (!alongRows || !mlir::isa<tile::BufferType>(op->getOperand(0).getType()) || !mlir::isa<tile::BufferType>(op->getOperand(1).getType()))
       return;
     std::int64_t columns = std::min(copiedColumns(op->getOperand(0)), copiedColumns(op->getOperand(1)));
-    depths[op] = static_cast<unsigned>(llvm::alignTo(columns, kDepth));
+    depths[op] = static_cast<unsigned>(llvm::alignTo(columns, depthOfStep(mlir::cast<tile::BufferType>(op->getOperand(1).getType()).getElementType())));
   });
   return depths;
+}
+
+llvm::DenseMap<mlir::Operation *, unsigned> findKeptSteps(mlir::Operation *kernel) {
+  llvm::DenseMap<mlir::Operation *, unsigned> steps;
+  auto channels = kernel->getAttrOfType<mlir::IntegerAttr>(tile::kKeptAttr);
+  if (!channels)
+    return steps;
+  kernel->walk([&](tile::DotOp dot) {
+    auto left = dot.getLhs().getDefiningOp<tile::AwaitOp>();
+    auto loop = dot->getParentOfType<mlir::scf::ForOp>();
+    bool isOneSlab = fragmentOf(dot.getAcc().getType()).slabCount() == 1;
+    if (left && loop && !loop->isAncestor(left) && isOneSlab)
+      steps[dot] = static_cast<unsigned>(std::min(channels.getInt(), left.getType().getShape()[1]) / kDepth);
+  });
+  return steps;
 }
 
 void populateWgmmaPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {

@@ -2,6 +2,7 @@
 // lie along a row's chunks first, `lanesPerRow` of them (a power of two), then down the rows, as in AsyncCopy.cpp.
 #include "codegen/nvvm/Patterns.h"
 #include "codegen/nvvm/RingEntry.h"
+#include "codegen/nvvm/TurnValues.h"
 
 #include "ir/tile/TileLayouts.h"
 #include "ir/tile/WidenOps.h"
@@ -141,7 +142,10 @@ public:
     if (kernel.hasRoles())
       entry.emplace(kernel, e, op.getRing(), adaptor.getRing().front(), adaptor.getEntry().front());
     Value target = entry ? entry->buffer(e) : slotOffset(e, ring, adaptor.getRing().front(), adaptor.getEntry().front());
-    Widening(kernel, e, source, adaptor.getSource().front(), ring.getBufferType(), target).emit();
+    if (isTurned(source, ring.getBufferType()))
+      turnValues(kernel, e, source, adaptor.getSource().front(), ring.getBufferType(), target);
+    else
+      Widening(kernel, e, source, adaptor.getSource().front(), ring.getBufferType(), target).emit();
     if (entry) {
       e.fenceAsyncShared(); // tensor cores read it
       e.arriveAtBarrier(entry->fullBarrier(e));

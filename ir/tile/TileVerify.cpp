@@ -42,6 +42,8 @@ static LogicalResult expectYields(Operation *op, Region &region, TypeRange expec
 }
 
 static bool isFloat8(Type type) { return isa<Float8E4M3FNType, Float8E5M2Type>(type); }
+/// What is computed in.
+static bool isReal(Type type) { return type.isF32() || type.isF64(); }
 
 /// Whether rows of 8-bit floats come as what the products of tiles take.
 static bool isWidened(Type rows, TileTensorType tensor) {
@@ -74,8 +76,10 @@ static LogicalResult verifyDot(Operation *op, Type lhs, Type rhs, FragType acc, 
     return op->emitOpError("expects M x K, ") << (trans ? "N x K" : "K x N") << " and M x N, but got " << lhs << ", "
                                               << rhs << " and " << acc;
   bool areFloat8 = isFloat8(elementOf(lhs)) && isFloat8(elementOf(rhs));
-  if ((elementOf(lhs) != elementOf(rhs) && !areFloat8) || !acc.getElementType().isF32()) // (C2)
-    return op->emitOpError("expects operands of one element type and an f32 accumulator, but got ")
+  Type sum = acc.getElementType();
+  bool isSum = elementOf(lhs).isF64() ? sum.isF64() : sum.isF32();
+  if ((elementOf(lhs) != elementOf(rhs) && !areFloat8) || !isSum) // (C2)
+    return op->emitOpError("expects operands of one element type and an f32 accumulator (f64 of f64 operands), but got ")
            << elementOf(lhs) << ", " << elementOf(rhs) << " and " << acc.getElementType();
   int64_t granule = areFloat8 ? 32 : 16;
   if (k % granule != 0 || n % 8 != 0) // (C3)
@@ -123,7 +127,7 @@ LogicalResult ParamOp::verify() {
   if (getIndices().size() != tensor.getRank()) // (C1)
     return emitOpError("expects ") << tensor.getRank() << " indices, but got " << getIndices().size();
   Type element = tensor.getElementType(), result = getType();
-  bool agrees = isa<FloatType>(element) ? isa<FloatType>(result) && (element.isF64() || !result.isF64())
+  bool agrees = isa<FloatType>(element) ? isa<FloatType>(result)
                 : element.isInteger(1)  ? result.isInteger(1)
                 : element.isInteger(8)  ? result.isInteger(1) || result.isInteger(32)
                                         : result.isInteger(32);
@@ -217,8 +221,8 @@ static LogicalResult verifyCopy(Operation *op, FragType fragment, BufferType buf
 LogicalResult KeepFiniteOp::verify() {
   auto buffer = dyn_cast<BufferType>(getInput().getType());
   Type element = buffer ? buffer.getElementType() : cast<FragType>(getInput().getType()).getElementType();
-  if (!element.isF16() && !element.isBF16() && !element.isF32())
-    return emitOpError("expects f16, bf16 or f32, but got ") << element;
+  if (!element.isF16() && !element.isBF16() && !element.isF32() && !element.isF64() && !isFloat8(element))
+    return emitOpError("expects a float, but got ") << element;
   if (buffer ? static_cast<bool>(getResult()) : !getResult() || getResult().getType() != getInput().getType())
     return emitOpError("expects a result of a fragment's type for it, and none for a buffer");
   return success();
@@ -258,18 +262,18 @@ LogicalResult MapOp::verify() {
 
 LogicalResult RotateOp::verify() {
   FragType type = getType();
-  if (type.getRank() != 2 || !type.getElementType().isF32()) // (C4)
-    return emitOpError("expects a 2-D fragment of f32, but got ") << type;
+  if (type.getRank() != 2 || !isReal(type.getElementType())) // (C4)
+    return emitOpError("expects a 2-D fragment of f32 or f64, but got ") << type;
   int64_t start = getStart(), width = getWidth();
   if (width <= 0 || width % 2 != 0 || start < 0 || start % 2 != 0 || start + width > type.getColumns()) // (C1)
     return emitOpError("expects an even range of columns below ") << type.getColumns() << ", but got start " << start
                                                                   << " width " << width;
   if (!getInterleaved() && width % 4 != 0) // (C3)
     return emitOpError("expects a width that 4 divides unless interleaved, but got ") << width;
-  Type i32 = IntegerType::get(getContext(), 32), f32 = Float32Type::get(getContext());
+  Type i32 = IntegerType::get(getContext(), 32);
   if (failed(expectArguments(*this, getBody(), {i32, i32}))) // (C2)
     return failure();
-  return expectYields(*this, getBody(), f32);
+  return expectYields(*this, getBody(), type.getElementType());
 }
 
 LogicalResult RowOp::verify() {
@@ -306,9 +310,9 @@ LogicalResult ReduceOp::verify() {
 LogicalResult SoftmaxStepOp::verify() {
   FragType scores = getScores().getType();
   for (FragType type : {getRowMax().getType(), getRowSum().getType()})
-    if (scores.getRank() != 2 || !isRowsOf(type, scores.getShape()) || !type.getElementType().isF32() ||
-        !scores.getElementType().isF32())
-      return emitOpError("expects f32 scores and an f32 value a row, but got ") << scores << " and " << type;
+    if (scores.getRank() != 2 || !isRowsOf(type, scores.getShape()) || type.getElementType() != scores.getElementType() ||
+        !isReal(scores.getElementType()))
+      return emitOpError("expects scores of f32 or f64 and a value a row of the same type, but got ") << scores << " and " << type;
   if (Value blockMax = getBlockMax(); blockMax && blockMax.getType() != getRowMax().getType()) // (C2)
     return emitOpError("expects `block_max` of type ") << getRowMax().getType() << ", but got " << blockMax.getType();
   if (!getBlockMax() && partsOf(scores.getLayout()) > 1)

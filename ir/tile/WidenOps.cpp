@@ -12,6 +12,12 @@ using namespace attn::tile;
 LogicalResult WidenOp::verify() {
   RingType ring = getRing().getType();
   BufferType source = getSource().getType();
+  bool isTurned = ring.getElementType() == source.getElementType() && source.getRank() == 2 && ring.getShape().size() == 2;
+  if (isTurned) { // (C3)
+    if (ring.getShape()[0] > source.getShape()[1] || ring.getShape()[1] != source.getShape()[0] || ring.getShape()[1] % 32 != 0 || ring.getShape()[0] % 16 != 0)
+      return emitOpError("expects entries whose rows are columns of the buffer, 16 of them at least and of a multiple of 32, but got ") << source << " and " << ring;
+    return success();
+  }
   if (ring.getShape() != source.getShape() || source.getRank() != 2) // (C1)
     return emitOpError("expects a buffer and entries of one shape with two dimensions, but got ") << source << " and " << ring;
   Type wide = ring.getElementType();

@@ -11,6 +11,7 @@
 //
 //   attn.attention … key(%key) key { A; B }          →     %r = attn.transform %key over key row { A; B }
 //                                                          attn.attention … key(%r)
+// Rows of f64 with more than 64 channels fill a thread's registers: queries, too, are changed by a kernel in front there.
 //
 // What is made of rows in pages lies out of them, [batch, kv_len, heads, dim] of the padded length.
 //
@@ -23,6 +24,9 @@
 #include "ir/attn/ProductTypes.h"
 #include "passes/Passes.h"
 #include "passes/Remarks.h"
+#include "passes/WideRows.h"
+#include "passes/attn/DoubleRows.h"
+#include "passes/attn/RowNumbers.h"
 #include "passes/attn/WideHeads.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -85,9 +89,12 @@ static void explain(ir::AttentionOp op) {
     if (ir::isFloat8(stored) && product)
       remark(op, RemarkCategory::Fusion, "rows of `" + name + "` lie as " + ir::spell(stored) + " and are multiplied as " + ir::spell(product));
   };
-  sayWidened(op.getQueryType(), ir::featureType(op), "query");
-  sayWidened(op.getKeyType(), ir::featureType(op), "key");
-  sayWidened(op.getValueType(), ir::weightedType(op), "value");
+  if (!ir::isFloat8(op.getQueryType().getElementType()) || !ir::isFloat8(op.getKeyType().getElementType())) { // else SelectSchedule says
+    sayWidened(op.getQueryType(), ir::featureType(op), "query");
+    sayWidened(op.getKeyType(), ir::featureType(op), "key");
+  }
+  if (!ir::isFloat8(op.getProbsElementType()))
+    sayWidened(op.getValueType(), ir::weightedType(op), "value");
 }
 
 /// Whether a row region costs more than a few products an element.
@@ -104,12 +111,19 @@ static bool dependsOnQueryHead(Region &region) {
   });
 }
 
+/// Whether what changes rows of queries has no registers beside them: of 16 rows of f64.
+static bool fillsRegisters(ir::AttentionOp op) {
+  constexpr int64_t kMostChannels = 64;
+  return hasDoubleRows(op) && op.getHeadDim() > kMostChannels;
+}
+
 /// Registers for 16 keys as they are changed beside the sums of 16 queries.
 static constexpr int64_t kRegistersOfRows = 200;
 
 /// Makes a row region a kernel of its own, where that is cheaper or needed.
 static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, StringRef name, ir::RowSide side = ir::RowSide::key) {
-  bool fits = !isWide(op) && (op.getHeadDim() + op.getValueRowLength()) / 2 <= kRegistersOfRows;
+  int64_t registers = (op.getHeadDim() + op.getValueRowLength()) / 2 * (hasDoubleRows(op) ? 2 : 1);
+  bool fits = !isWide(op) && registers <= kRegistersOfRows;
   if (region.empty() || !(isExpensive(region) || &operand == &op.getValueMutable() || !fits))
     return;
   auto stays = [&](const Twine &why) {
@@ -139,7 +153,9 @@ static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, Str
   auto transform = ir::TransformOp::create(builder, yield->getLoc(), type, operand.get(), side);
   transform.getRow().takeBody(region);
   operand.set(transform.getResult());
-  remark(op, RemarkCategory::Fusion, ("rows of `" + name + "` are transformed once for all tiles, by a kernel before this one").str());
+  bool isLong = areWide(stored.getConstantSize(stored.getRank() - 1).value_or(0), length);
+  remark(op, RemarkCategory::Fusion, ("rows of `" + name + "` are transformed once for all tiles, by a kernel before this one" +
+                                      (isLong ? ", some channels at a time" : "")).str());
 }
 
 namespace {
@@ -150,8 +166,9 @@ struct FuseProducers final : impl::FuseProducersBase<FuseProducers> {
              fuse(op, op.getKeyMutable(), op.getKeyRegion(), ir::RowSide::key, "key") ||
              fuse(op, op.getValueMutable(), op.getValueRegion(), ir::RowSide::key, "value")) {
       }
+      readKeyNumbers(op);
       bool sharesRows = isWide(op) && isValueInKey(op);
-      if (isWide(op))
+      if (isWide(op) || fillsRegisters(op))
         splitOff(op, op.getQueryMutable(), op.getQueryRegion(), "query", ir::RowSide::query);
       splitOff(op, op.getKeyMutable(), op.getKeyRegion(), "key");
       if (sharesRows)

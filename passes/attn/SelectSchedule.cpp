@@ -2,11 +2,13 @@
 // caller says (`block_m=64,warps=4`, entries not named keep the table's value), and checked against what the target has.
 // What a kernel needs in the end is CheckBudget's business; this is the prediction that makes the choice.
 //
+// With `split=1` the schedule has another in it, `few_rows`, for a kernel of few rows of queries whose keys may be split.
 // Requires: CheckSupport. Guarantees: `schedule` is present and valid. An attention that has one keeps it.
 #include "ir/attn/AttnDialect.h"
 #include "ir/attn/ProductTypes.h"
 #include "ir/attn/Schedule.h"
 #include "passes/Distances.h"
+#include "passes/Float8Products.h"
 #include "passes/IndexUses.h"
 #include "passes/Lookups.h"
 #include "passes/Passes.h"
@@ -14,8 +16,13 @@
 #include "passes/Remarks.h"
 #include "passes/attn/ChunkedForm.h"
 #include "passes/attn/DiagonalBudget.h"
+#include "passes/attn/HeldNumbers.h"
+#include "passes/attn/DoubleRows.h"
 #include "passes/attn/BalanceUnits.h"
 #include "passes/attn/LookupBudget.h"
+#include "passes/attn/RawEntries.h"
+#include "passes/attn/RowNumbers.h"
+#include "passes/attn/SplitForm.h"
 #include "passes/attn/WeightBudget.h"
 #include "passes/attn/WideHeads.h"
 #include "support/GpuTarget.h"
@@ -47,7 +54,7 @@ struct TableRow {
   MaskClass mask;
   ir::Schedule schedule;
   StringRef reason;
-  bool isFloat32 = false;
+  unsigned plainBits = 0;                  ///< for rows of f32 or f64, which lie plain; 0: for shorter elements
   bool isWide = false;                     ///< for rows with more than 256 channels (WideHeads.h)
   ValuePlace values = ValuePlace::Own;     ///< of these
 };
@@ -62,12 +69,19 @@ static constexpr TableRow kTable[] = {
 #define ATTN_SCHEDULE(family, max_head_dim, max_head_dim_v, mask, block_m, block_n, stages, warps, reason)             \
   {MmaFamily::family, max_head_dim, max_head_dim_v, MaskClass::mask, {block_m, block_n, stages, warps}, reason},
 #define ATTN_SCHEDULE_F32(max_head_dim, max_head_dim_v, block_m, block_n, stages, warps, reason)                       \
-  {MmaFamily::MmaSync, max_head_dim, max_head_dim_v, MaskClass::Any, {block_m, block_n, stages, warps}, reason, true},
+  {MmaFamily::MmaSync, max_head_dim, max_head_dim_v, MaskClass::Any, {block_m, block_n, stages, warps}, reason, 32},
+#define ATTN_SCHEDULE_F64(max_head_dim, max_head_dim_v, block_m, block_n, stages, warps, reason)                       \
+  {MmaFamily::MmaSync, max_head_dim, max_head_dim_v, MaskClass::Any, {block_m, block_n, stages, warps}, reason, 64},
 #define ATTN_SCHEDULE_WIDE(family, max_head_dim, max_head_dim_v, values, block_m, block_n, stages, warps, parts, reason) \
   {MmaFamily::family, max_head_dim, max_head_dim_v, MaskClass::Any, inParts({block_m, block_n, stages, warps}, parts), reason, \
-   false, true, ValuePlace::values},
+   0, true, ValuePlace::values},
+#define ATTN_SCHEDULE_WIDE_F32(max_head_dim, max_head_dim_v, values, block_m, block_n, stages, warps, parts, reason)   \
+  {MmaFamily::MmaSync, max_head_dim, max_head_dim_v, MaskClass::Any, inParts({block_m, block_n, stages, warps}, parts), reason, \
+   32, true, ValuePlace::values},
 #include "passes/attn/ScheduleTable.def"
+#undef ATTN_SCHEDULE_WIDE_F32
 #undef ATTN_SCHEDULE_WIDE
+#undef ATTN_SCHEDULE_F64
 #undef ATTN_SCHEDULE_F32
 #undef ATTN_SCHEDULE
 };
@@ -81,20 +95,24 @@ static int64_t fragmentRegisters(MmaFamily family, const ir::Schedule &schedule)
 }
 
 static bool isFloat32(ir::AttentionOp op) { return ir::featureType(op).isF32(); }
+/// Bits of elements whose rows lie plain, without a swizzle; 0 for shorter ones.
+static unsigned plainBits(ir::AttentionOp op) { return isFloat32(op) || hasDoubleRows(op) ? ir::featureType(op).getIntOrFloatBitWidth() : 0; }
 
-/// Whether threads copy rows out of pages, where that matters: pages of few rows, and values that are changed in the kernel
-/// or lie in their keys' rows (SpecializeWarps).
+/// Whether threads copy rows out of pages, where that matters: pages of few rows, and values that are changed in the kernel,
+/// lie in their keys' rows or beside wide ones (SpecializeWarps).
 static bool copiesPagesByThreads(ir::AttentionOp op) {
   constexpr int64_t kPattern = 8;
   bool isOwnTensor = op.getValue() != op.getKey();
-  return !op.getPaged().empty() && (static_cast<int64_t>(*op.getPageSize()) < kPattern || !op.getValueRegion().empty() || !isOwnTensor);
+  return !op.getPaged().empty() && (static_cast<int64_t>(*op.getPageSize()) < kPattern || !op.getValueRegion().empty() || !isOwnTensor || isWide(op));
 }
 
 /// Registers of a consumer thread that a producer takes which widens entries from 8-bit floats, or copies row by row
 /// (SpecializeWarps); or that consumers take which do so themselves.
 static int64_t producerRegisters(ir::AttentionOp op, MmaFamily family, const ir::Schedule &schedule) {
-  bool widens = ir::isFloat8(op.getQueryType().getElementType()) || ir::isFloat8(op.getKeyType().getElementType()) ||
-                ir::isFloat8(op.getValueType().getElementType());
+  ScoreProducts products = scoreProductsOf(op);
+  bool areScoresNarrow = family == MmaFamily::Wgmma && areFloat8(products) && whyWidenedScores(products).empty();
+  bool widensScores = !areScoresNarrow && (ir::isFloat8(products.query.getElementType()) || ir::isFloat8(products.key.getElementType()));
+  bool widens = widensScores || ir::isFloat8(op.getValueType().getElementType());
   constexpr int64_t kFewPages = 4;
   int64_t pages = op.getPaged().empty() ? 1 : schedule.blockN / std::gcd(schedule.blockN, static_cast<int64_t>(*op.getPageSize()));
   bool looksUp = pages > kFewPages;
@@ -105,9 +123,9 @@ static int64_t producerRegisters(ir::AttentionOp op, MmaFamily family, const ir:
   return family == MmaFamily::Wgmma && looksUp && schedule.warps > 4 ? 8 : 0;
 }
 
-/// Products of f32 operands, and those with a row a diagonal, are mma.sync's on every target (passes/tile/LoopFacts.h).
+/// Products of f32 and f64 operands, and those with a row a diagonal, are mma.sync's on every target (passes/tile/LoopFacts.h).
 static MmaFamily familyFor(ir::AttentionOp op, const GpuTarget &target) {
-  return isFloat32(op) || (hasRelativeRows(op) && !areDiagonalsBesideRoles(op)) ? MmaFamily::MmaSync : target.mmaFamily;
+  return plainBits(op) > 0 || (hasRelativeRows(op) && !areDiagonalsBesideRoles(op)) ? MmaFamily::MmaSync : target.mmaFamily;
 }
 
 static bool isFunction(Operation *op) { return isa<math::MathDialect>(op->getDialect()) && !isa<math::AbsFOp, math::AbsIOp>(op); }
@@ -236,7 +254,7 @@ static int64_t rowRegisters(Region &region) {
 /// Products of queries and keys beside the first: scores of their own.
 static int64_t furtherProducts(ir::AttentionOp op) {
   int64_t products = 0;
-  op.getScore().walk([&](ir::DotOp dot) { products += !findLookup(dot, queryFeatures(op)) && !findRelativeProduct(dot, queryFeatures(op)); });
+  op.getScore().walk([&](ir::DotOp dot) { products += !findLookup(dot, queryFeatures(op)) && !findRelativeProduct(dot, queryFeatures(op)) && !isOfOneRow(dot, queryFeatures(op)); });
   int64_t weights = op.getScore().empty() ? 1 : ir::yieldedBy(op.getScore()).size(); // and the number of each key whose sum divides
   return std::max<int64_t>(products - 1, weights - 1);
 }
@@ -245,15 +263,15 @@ static int64_t furtherProducts(ir::AttentionOp op) {
 static int64_t changedRowRegisters(ir::AttentionOp op, Region &region, int64_t length, const ir::Schedule &schedule) {
   if (region.empty() || isWide(op)) // of wide rows the kernel computes none
     return 0;
-  int64_t acc = schedule.blockM / schedule.warps / 16 * op.getValueRowLength() / 2;
-  return acc + llvm::divideCeil(schedule.blockN, 16 * schedule.warps) * length / 2 + 8; // and numbers of the rows
+  int64_t acc = schedule.blockM / schedule.warps / 16 * op.getValueRowLength() / 2, width = hasDoubleRows(op) ? 2 : 1;
+  return (acc + llvm::divideCeil(schedule.blockN, 16 * schedule.warps) * length / 2) * width + 8; // and numbers of the rows
 }
 
 /// Registers through the loop for 16 rows of a result that is stored wider than the operands, where no mask divides the loop:
 /// ptxas 13.0 was seen to spill without them.
 static int64_t storeRegisters(ir::AttentionOp op, MmaFamily family) {
   Value out = op.getOutput("out");
-  bool isWider = out && cast<ir::AttnTensorType>(out.getType()).getElementType().isF32() && !isFloat32(op);
+  bool isWider = out && cast<ir::AttnTensorType>(out.getType()).getElementType().isF32() && plainBits(op) == 0;
   return family == MmaFamily::MmaSync && isWider && op.getMask().empty() ? 1 : 0;
 }
 
@@ -273,25 +291,34 @@ static int64_t requestRegisters(ir::AttentionOp op, MmaFamily family) {
   return (widens ? 2 : 0) + (readsAllKeys(op.getMask()) || readsAllKeys(op.getScore()) ? 40 : 0);
 }
 
+static bool areValuesFloat8(ir::AttentionOp op, const ir::Schedule &schedule, MmaFamily family) {
+  return multipliesValuesInFloat8(weightedProductsOf(op), scoreProductsOf(op), schedule, family);
+}
+
 /// Registers a thread that scores, probs and acc take, or the rows of queries before.
 static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule, MmaFamily family) {
-  int64_t rowSlots = schedule.slabs();
-  auto half = [](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 16)) / 2; };
+  int64_t rowSlots = schedule.slabs(), width = hasDoubleRows(op) ? 2 : 1; // registers of a number
+  auto half = [&](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 16)) / 2 * width; };
   int64_t loop = isWide(op) ? wideLoopRegisters(op, schedule)
                             : schedule.blockN / 2 + schedule.blockN / 4 + half(op.getValueRowLength());
-  loop += diagonalRegisters(op, schedule) + lookupRegisters(op, schedule, family == MmaFamily::Wgmma);
+  loop += diagonalRegisters(op, schedule, family == MmaFamily::Wgmma) + lookupRegisters(op, schedule, family == MmaFamily::Wgmma);
+  if (hasDoubleRows(op))
+    loop = doubleLoopRegisters(op, schedule);
+  if (areValuesFloat8(op, schedule, family))
+    loop += registersOfFloat8Values(weightedProductsOf(op), schedule);
   if (isFloat32(op)) // probs as two numbers each, a block's sums and operands for some columns of values
     loop += schedule.blockN / 4 + 24;
-  loop += furtherProducts(op) * (schedule.blockN / 2 + 8) + pointRegisters(op, family, schedule);
+  loop += furtherProducts(op) * (schedule.blockN / 2 * width + 8) + pointRegisters(op, family, schedule);
   if (family == MmaFamily::Wgmma && schedule.warps > 8)
-    loop += scoreRegisters(op);
+    loop += scoreRegisters(op) + rangeRegisters(op);
   loop += storeRegisters(op, family);
   if (family == MmaFamily::MmaSync)
-    loop += schedule.chunked; // where a tile's state lies
-  int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim()) + rowRegisters(op.getQueryRegion());
+    loop += outputSumRegisters(op) + schedule.chunked; // where a tile's state lies
+  int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim()) * fragmentsOfRow(op.getQueryRegion()) +
+                                                          std::max(rowRegisters(op.getQueryRegion()), angleRegisters(op.getQueryRegion()));
   for (Type feature : op.getQueryFeatureTypes())
     before = std::max(before, op.getQueryRegion().empty() ? 0 : half(cast<VectorType>(feature).getNumElements()));
-  int64_t diagonals = diagonalOperandRegisters(op);
+  int64_t diagonals = diagonalOperandRegisters(op, family == MmaFamily::Wgmma);
   int64_t keys = changedRowRegisters(op, op.getKeyRegion(), op.getHeadDim(), schedule);
   if (family == MmaFamily::Wgmma && keys > 0) // beside the probs of the block before, and numbers that are read for the rows
     keys += rowSlots * schedule.blockN / 4 + half(op.getHeadDim());
@@ -303,29 +330,24 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
 /// Bytes of shared memory that query, keys and values take, rows padded to the panels of the swizzle.
 static int64_t predictShared(const ir::Schedule &schedule, int64_t headDim, int64_t valueLength, int64_t elementBytes) {
   auto padded = [&](int64_t length) { // f32: whole k16 steps and a chunk between rows
-    return static_cast<int64_t>(elementBytes == 4 ? llvm::alignTo(length, 16) + 4 : llvm::alignTo(length, 32));
+    return static_cast<int64_t>(elementBytes == 4   ? llvm::alignTo(length, 16) + 4
+                                : elementBytes == 8 ? llvm::alignTo(length, 16) + 8
+                                                    : llvm::alignTo(length, 32));
   };
   return elementBytes * (schedule.blockM * padded(headDim) +
                          schedule.stages * schedule.blockN * (padded(headDim) + padded(valueLength)));
 }
 
-/// Bytes of entries as they lie in memory, where rows of 8-bit floats are widened in shared memory (WidenedFills).
-static int64_t rawBytes(ir::AttentionOp op, const ir::Schedule &schedule) {
-  auto ofRows = [](ir::AttnTensorType tensor, int64_t rows) -> int64_t {
-    int64_t length = tensor.getConstantSize(tensor.getRank() - 1).value_or(0);
-    return ir::isFloat8(tensor.getElementType()) && length % 16 == 0 ? rows * static_cast<int64_t>(llvm::alignTo(length, 32)) : 0;
-  };
-  return ofRows(op.getQueryType(), schedule.blockM) + ofRows(op.getKeyType(), schedule.blockN) +
-         ofRows(op.getValueType(), schedule.blockN);
-}
-
 static int64_t predictShared(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target) {
   if (isWide(op))
-    return wideSharedBytes(op, schedule, target) + rawBytes(op, schedule);
+    return wideSharedBytes(op, schedule, target, familyFor(op, target));
   int64_t elementBytes = ir::featureType(op).getIntOrFloatBitWidth() / 8;
+  auto [query, keys, values] = rawEntryBytes(op, schedule);
   return predictShared(schedule, op.getHeadDim(), op.getStoredValueLength(), elementBytes) +
          lookupBytes(op, schedule) +
-         schedule.stages * relativeRowBytes(op, schedule.blockM, schedule.blockN) + stateBytes(op, schedule) + rawBytes(op, schedule);
+         schedule.stages * relativeRowBytes(op, schedule.blockM, schedule.blockN) + stateBytes(op, schedule) + query + keys + values -
+         bytesSavedByFloat8Scores(scoreProductsOf(op), schedule, target) -
+         (areValuesFloat8(op, schedule, familyFor(op, target)) ? bytesSavedByFloat8Values(weightedProductsOf(op), schedule) : 0);
 }
 
 /// Applies `block_m=64,warps=4` to `schedule`.
@@ -337,11 +359,12 @@ static LogicalResult applyOverride(ir::AttentionOp op, StringRef text, ir::Sched
     int64_t *entry = schedule.entry(name.trim().str());
     if (!entry)
       return op.emitError() << "schedule: `" << name.trim()
-                            << "` is none of `block_m`, `block_n`, `stages`, `warps`, `pack`, `chunked`";
+                            << "` is none of `block_m`, `block_n`, `stages`, `warps`, `pack`, `chunked`, `split`";
     int64_t value = 0;
-    if (entry == &schedule.chunked && (number.trim().getAsInteger(10, value) || value < 0 || value > 1))
-      return op.emitError() << "schedule: `chunked` is `" << number.trim() << "`, but must be 0 or 1";
-    if (entry != &schedule.chunked && (number.trim().getAsInteger(10, value) || value < 1 || value > 1024))
+    bool isSwitch = entry == &schedule.chunked || entry == &schedule.split;
+    if (isSwitch && (number.trim().getAsInteger(10, value) || value < 0 || value > 1))
+      return op.emitError() << "schedule: `" << name.trim() << "` is `" << number.trim() << "`, but must be 0 or 1";
+    if (!isSwitch && (number.trim().getAsInteger(10, value) || value < 1 || value > 1024))
       return op.emitError() << "schedule: `" << name.trim() << "` is `" << number.trim()
                             << "`, but must be a number from 1 to 1024";
     *entry = value;
@@ -488,16 +511,20 @@ static std::string pageRemark(ir::AttentionOp op, const ir::Schedule &schedule, 
   return llvm::formatv("blocks are copied out of pages of {0} by tensor maps, {1} rows at a time", pageRows, piece).str();
 }
 
-/// The first row that fits; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
-static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack, int64_t chunked) {
-  std::optional<TableRow> leanest, cutting;
+/// The first row that fits, of those in which values are multiplied in 8 bits where that is asked for; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
+static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack, int64_t chunked, bool isForFewRows = false) {
+  std::optional<TableRow> leanest, cutting, widening;
+  bool isFloat8 = familyFor(op, target) == MmaFamily::Wgmma && areFloat8(weightedProductsOf(op)) &&
+                  whyWidenedValues(weightedProductsOf(op), scoreProductsOf(op)).empty();
   for (TableRow row : kTable) {
-    row.schedule.pack = row.isWide ? packOfWide(pack, row.schedule.blockM) : pack;
+    if (isForFewRows)
+      shrinkToFewRows(row.schedule);
+    row.schedule.pack = isForFewRows ? packOfFewRows(pack, row.schedule.blockM) : row.isWide ? packOfWide(pack, row.schedule.blockM) : pack;
     row.schedule.chunked = chunked;
     if (fitRows(op, row.schedule))
       row.reason = "no more rows than there are queries, of all heads that share a tile";
     bool fits = predictShared(op, row.schedule, target) <= target.sharedBytesPerBlock;
-    bool isFor = row.family == familyFor(op, target) && row.isFloat32 == isFloat32(op) && op.getHeadDim() <= row.maxHeadDim && op.getValueRowLength() <= row.maxHeadDimV &&
+    bool isFor = row.family == familyFor(op, target) && row.plainBits == plainBits(op) && op.getHeadDim() <= row.maxHeadDim && op.getValueRowLength() <= row.maxHeadDimV &&
                  (row.mask == MaskClass::Any || op.getMask().empty()) && row.isWide == isWide(op) &&
                  (row.values == ValuePlace::Own || isValueInKey(op));
     if (!isFor || !fits)
@@ -507,15 +534,36 @@ static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, i
       continue;
     }
     int64_t registers = predictRegisters(op, row.schedule, row.family);
-    if (registers + packedRowRegisters(op, pack) <= fragmentRegisters(row.family, row.schedule))
-      return row;
+    if (registers + packedRowRegisters(op, pack) <= fragmentRegisters(row.family, row.schedule)) {
+      if (!isFloat8 || areValuesFloat8(op, row.schedule, row.family))
+        return row;
+      widening = widening.value_or(row);
+      continue;
+    }
     if (!leanest || registers < predictRegisters(op, leanest->schedule, row.family))
       leanest = row;
   }
+  if (widening)
+    return *widening;
   if (leanest || cutting)
     return leanest ? *leanest : *cutting;
   return op.emitOpError() << "no schedule for head_dim " << op.getHeadDim() << " and head_dim_v "
                         << op.getValueRowLength() << " on " << StringRef(target.name);
+}
+
+/// Adds the schedule of the kernel for few rows, where one is asked for.
+static LogicalResult addFewRows(ir::AttentionOp op, const GpuTarget &target, const ir::Schedule &whole) {
+  if (std::string reason = whyNotSplit(op, whole); !reason.empty()) {
+    remarkUnsplit(op, reason);
+    return success();
+  }
+  bool isPacked = queryHeadsPerKeyHead(op) > 0 && whyNotPacked(op).empty();
+  FailureOr<TableRow> row = lookUp(op, target, isPacked ? queryHeadsPerKeyHead(op) : 1, 0, /*isForFewRows=*/true);
+  if (failed(row) || failed(check(op, row->schedule, target)))
+    return failure();
+  op.setScheduleAttr(withFewRows(op.getScheduleAttr(), row->schedule));
+  remarkSplit(op, row->schedule);
+  return success();
 }
 
 static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringRef overrides) {
@@ -535,6 +583,7 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
   if (failed(applyOverride(op, overrides, schedule)) || failed(check(op, schedule, target)))
     return failure();
   balanceUnits(op, familyFor(op, target), schedule);
+  keepQueryChannels(op, familyFor(op, target), predictRegisters(op, schedule, familyFor(op, target)), schedule);
   op.setScheduleAttr(schedule.toAttr(op.getContext()));
   int64_t bytes = predictShared(op, schedule, target);
   remark(op, RemarkCategory::Schedule,
@@ -544,6 +593,8 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
                        overrides.empty() ? row->reason : StringRef("as asked for"),
                        predictRegisters(op, schedule, familyFor(op, target)), bytes)
              .str());
+  remarkFloat8Scores(op, scoreProductsOf(op), target);
+  remarkFloat8Values(op, weightedProductsOf(op), scoreProductsOf(op), schedule, target);
   if (hasRelativeRows(op))
     remark(op, RemarkCategory::Schedule,
            llvm::formatv("rows of tables that the distance of key and query chooses come one a diagonal, {0} a block, and are multiplied by "
@@ -558,12 +609,18 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
            llvm::formatv("{0}{1} query heads of a key head share tiles, {2} queries each: keys and values are read once for them",
                          schedule.pack == queryHeadsPerKeyHead(op) ? "the " : "", schedule.pack, schedule.queries()).str());
   remarkLinearForm(op, schedule);
+  if (schedule.split && failed(addFewRows(op, target, schedule)))
+    return failure();
   if (!op.getPaged().empty())
     remark(op, RemarkCategory::Schedule, pageRemark(op, schedule, familyFor(op, target)));
   if (schedule.parts > 1)
     remark(op, RemarkCategory::Schedule,
            llvm::formatv("scores and sums are cut by column into {0} parts, each of which {1} warps hold", schedule.parts,
                          schedule.warps / schedule.parts).str());
+  if (schedule.kept > 0)
+    remark(op, RemarkCategory::Schedule,
+           llvm::formatv("{0} of {1} channels of the query are in registers through the loop: matrix units do not read them for each block",
+                         schedule.kept, op.getHeadDim()).str());
   return success();
 }
 

@@ -8,15 +8,19 @@
 
 #include "ir/attn/ProductTypes.h"
 #include "ir/attn/Schedule.h"
+#include "ir/tile/PlanAttributes.h"
 #include "ir/tile/WorkOps.h"
+#include "passes/Float8Products.h"
 #include "passes/WideRows.h"
 #include "passes/convert/BlockPoints.h"
 #include "passes/convert/BlockRanges.h"
 #include "passes/convert/HiddenValues.h"
 #include "passes/convert/LinearStates.h"
+#include "passes/convert/RowOutputs.h"
 #include "passes/convert/RowPlaces.h"
 #include "passes/convert/RowRegion.h"
 #include "passes/convert/ScorePlan.h"
+#include "passes/convert/SplitKeys.h"
 #include "passes/convert/SuffixSums.h"
 #include "passes/convert/ValueTables.h"
 #include "passes/convert/WeightFacts.h"
@@ -25,8 +29,8 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
 
+#include <cmath>
 #include <limits>
-#include <numbers>
 
 using namespace mlir;
 
@@ -47,9 +51,10 @@ struct Side {
 class AttentionKernel {
 public:
   AttentionKernel(func::FuncOp plan, func::FuncOp kernel, ir::OnlineAttentionOp op, ir::FinalizeOp finalize,
-                  const llvm::StringMap<Value> &outputs, ArrayRef<std::pair<Value, Value>> workspace, ValueRange stateTensors)
+                  const llvm::StringMap<Value> &outputs, ArrayRef<std::pair<Value, Value>> workspace, ValueRange stateTensors,
+                  SplitKeys *split)
       : plan(plan), kernel(kernel), op(op), finalize(finalize), outputs(outputs), scope(plan, kernel),
-        builder(kernel.getContext()), location(op.getLoc()), f32(builder.getF32Type()), stateTensors(stateTensors) {
+        builder(kernel.getContext()), location(op.getLoc()), real(ir::computeType(op)), stateTensors(stateTensors), split(split) {
     for (auto [made, argument] : workspace)
       scope.bind(made, argument);
   }
@@ -77,8 +82,10 @@ private:
   Value length(ir::IndexKind rows) { return scope.rows().length(rows, location); }
   std::pair<Value, Value> tilesOfHeads();
   void planWideRows();
+  void planFloat8();
   FailureOr<SmallVector<Value>> valuesOf(Value firstKey, ArrayRef<Value> keys);
   Value startOfRowMax();
+  Value startOfRowSum();
   bool isDirect() { return op.getWeights() == ir::Weights::direct; }
   BlockPoints pointsOf(Value block, Value firstKey);
   Step softmaxStep(BlockPoints &points, const FragmentMap &products, ValueRange state);
@@ -88,8 +95,8 @@ private:
   FailureOr<SmallVector<Value>> operands(const Side &side, Value firstRow, int64_t rows, Value limit);
   IntegerAttr packAttr() { return schedule.pack > 1 ? builder.getI32IntegerAttr(static_cast<int32_t>(schedule.pack)) : IntegerAttr(); }
   Value convert(Value fragment, Type element);
-  Value outRow(Value fragment);
   Value shifted(Value rows);
+  Value withoutOffset(Value sums);
 
   func::FuncOp plan, kernel;
   ir::OnlineAttentionOp op;
@@ -98,11 +105,13 @@ private:
   KernelScope scope;
   OpBuilder builder;
   Location location;
-  Type f32;
+  Type real; ///< what scores and sums are computed in
   ir::Schedule schedule;
   int64_t accColumns = 0;
   bool isValueInKey = false;                     ///< one buffer serves both, of rows in parts
   Side query, key, value;
+  Type probsType;                                ///< what probs are rounded to
+  float probsOffset = 0;                         ///< they are larger by this power of 2, and so are their sums
   ScorePlan score;
   SuffixSums suffixSums;
   ValueTables valueTables;
@@ -112,6 +121,7 @@ private:
   std::optional<BlockRanges> blocks;
   std::optional<LinearStates> linear;
   ValueRange stateTensors;                       ///< of linear attention in chunks
+  SplitKeys *split;                              ///< the shares of keys, or null
   Value stateBlocks;                             ///< blocks of keys that come as a state
   SmallVector<Value> queryOperands;
 };
@@ -130,9 +140,9 @@ LogicalResult AttentionKernel::checkForm() {
     return refuse("a split over keys");
   if (finalize.getUndivided() != (isDirect() && !op.getNormalize()))
     return refuse("a sum that is divided by none, or not by its own");
-  auto isMultiplied = [](Type type) { return type && (type.isF16() || type.isBF16() || type.isF32()); };
+  auto isMultiplied = [](Type type) { return type && (type.isF16() || type.isBF16() || type.isF32() || type.isF64()); };
   if (!isMultiplied(ir::featureType(op)) || !isMultiplied(ir::weightedType(op)))
-    return refuse("a product of two types without a common one of f16, bf16 and f32");
+    return refuse("a product of two types without a common one of f16, bf16, f32 and f64");
   return success();
 }
 
@@ -142,20 +152,43 @@ LogicalResult AttentionKernel::write() {
   auto parsed = ir::Schedule::fromAttr(op.getScheduleAttr(), [&] { return op.emitOpError(); });
   if (failed(parsed))
     return failure();
-  schedule = *parsed;
+  schedule = split ? split->schedule() : *parsed;
   linear = LinearStates::of(op);
   scope.packHeads(schedule.pack);
   kernel->setAttr(tile::kWarpsAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.warps)));
   kernel->setAttr(tile::kStagesAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.stages)));
   if (schedule.parts > 1)
     kernel->setAttr(tile::kPartsAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.parts)));
+  if (schedule.kept > 0)
+    kernel->setAttr(tile::kKeptAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.kept)));
   accColumns = schedule.parts > 1 ? wideSumColumns(op.getValueRowLength(), schedule.parts) : scope.sumColumns(op.getValueRowLength());
   query = {scope.tensor(op.getQuery()), &op.getQueryRegion(), ir::IndexKind::q_idx, {}, ir::featureType(op)};
   key = {scope.tensor(op.getKey()), &op.getKeyRegion(), ir::IndexKind::kv_idx, {}, ir::featureType(op)};
   value = {scope.tensor(op.getValue()), &op.getValueRegion(), ir::IndexKind::kv_idx, {}, ir::weightedType(op)};
+  probsType = value.operand;
   if (schedule.parts > 1)
     planWideRows();
+  planFloat8();
   return writeEntry();
+}
+
+/// Rows of 8-bit floats stay as they lie where the target multiplies them so.
+void AttentionKernel::planFloat8() {
+  auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
+  const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
+  if (!gpu || !multipliesScoresInFloat8(scoreProductsOf(op), *gpu))
+    return;
+  query.operand = op.getQueryType().getElementType();
+  key.operand = op.getKeyType().getElementType();
+  query.leastColumns = key.leastColumns = float8Columns(op.getHeadDim(), *gpu);
+  kernel->setAttr(tile::kFloat8ScoresAttr, builder.getUnitAttr());
+  if (!multipliesValuesInFloat8(weightedProductsOf(op), scoreProductsOf(op), schedule, gpu->mmaFamily))
+    return;
+  probsType = op.getProbsElementType();
+  probsOffset = kFloat8ProbsOffset;
+  value.operand = op.getValueType().getElementType();
+  value.leastColumns = float8Columns(op.getValueRowLength(), *gpu);
+  kernel->setAttr(tile::kFloat8ProbsAttr, builder.getUnitAttr());
 }
 
 /// Columns of the buffers where the columns of sums are in parts, and whether values lie in the keys' buffer.
@@ -195,13 +228,14 @@ LogicalResult AttentionKernel::writeEntry() {
   };
   int64_t m = schedule.blockM, n = schedule.blockN;
   MLIRContext *context = builder.getContext();
-  auto rowType = tile::FragType::get(context, {m}, f32, {});
+  auto rowType = tile::FragType::get(context, {m}, real, {});
   ninf = splat(rowType, -std::numeric_limits<float>::infinity());
   zeroRow = splat(rowType, 0.0f);
-  zeroAcc = splat(tile::FragType::get(context, {m, accColumns}, f32, {}), 0.0f);
-  zeroScores = splat(tile::FragType::get(context, {m, n}, f32, {}), 0.0f);
+  zeroAcc = splat(tile::FragType::get(context, {m, accColumns}, real, {}), 0.0f);
+  zeroScores = splat(tile::FragType::get(context, {m, n}, real, {}), 0.0f);
 
-  auto work = tile::ForeachWorkOp::create(entry, location, TypeRange(), ValueRange{batch, heads, tiles}, ValueRange(),
+  Value items = split ? split->workItems(entry, {batch, heads, tiles}) : tiles;
+  auto work = tile::ForeachWorkOp::create(entry, location, TypeRange(), ValueRange{batch, heads, items}, ValueRange(),
                                           /*descending=*/false);
   Block *body = &work.getBody().emplaceBlock();
   Type i32 = builder.getI32Type();
@@ -236,7 +270,10 @@ LogicalResult AttentionKernel::writeEntry() {
 LogicalResult AttentionKernel::writeWork(Block *work) {
   OpBuilder &uniform = scope.work;
   Value queries = scope.constant(static_cast<int32_t>(schedule.queries()));
-  firstRow = arith::MulIOp::create(uniform, location, work->getArgument(2), queries);
+  Value tile = work->getArgument(2);
+  if (split)
+    tile = split->enter(scope, location, work->getArgument(0), work->getArgument(1), tile);
+  firstRow = arith::MulIOp::create(uniform, location, tile, queries);
   if (failed(writeRanges(firstRow)) || failed(score.analyse(op, scope, plan)))
     return failure();
   scale = score.scale(scope);
@@ -259,12 +296,16 @@ LogicalResult AttentionKernel::writeWork(Block *work) {
   return success();
 }
 
-/// The grid has as many tiles for each request as the longest of them.
+/// The grid has as many tiles for each request as the longest of them, and as many shares of keys for each tile as that which
+/// sees most.
 void AttentionKernel::skipTilesPastTheEnd() {
-  if (!scope.rows().isInSequence())
-    return;
-  Value isPast = arith::CmpIOp::create(scope.work, location, arith::CmpIPredicate::sge, firstRow, length(ir::IndexKind::q_idx));
-  tile::SkipWorkOp::create(builder, location, isPast);
+  Value isPast = split ? split->isEmpty() : Value();
+  if (scope.rows().isInSequence()) {
+    Value isBehind = arith::CmpIOp::create(scope.work, location, arith::CmpIPredicate::sge, firstRow, length(ir::IndexKind::q_idx));
+    isPast = isPast ? arith::OrIOp::create(scope.work, location, isPast, isBehind).getResult() : isBehind;
+  }
+  if (isPast)
+    tile::SkipWorkOp::create(builder, location, isPast);
 }
 
 LogicalResult AttentionKernel::writeRanges(Value first) {
@@ -295,6 +336,8 @@ LogicalResult AttentionKernel::writeRanges(Value first) {
     full.clear();
   }
   blocks.emplace(uniform, location, visit, full, schedule.blockN);
+  if (split)
+    split->deal(scope, location, *blocks);
   return success();
 }
 
@@ -329,7 +372,7 @@ FailureOr<SmallVector<Value>> AttentionKernel::operands(const Side &side, Value 
     frame.columns = scope.paddedColumns(cast<VectorType>(vector.getType()).getNumElements());
     bool inPlace = frame.columns == storedColumns;
     if (inPlace && !loaded)
-      loaded = convert(loadRows(side, frame, limit, frame.matrixType(side.operand)), f32);
+      loaded = convert(loadRows(side, frame, limit, frame.matrixType(side.operand)), real);
     RowRegion region(scope, frame, builder, argument, inPlace ? loaded : Value(), &stored);
     Value row = region.row(vector);
     if (!row)
@@ -349,7 +392,7 @@ Value AttentionKernel::startOfRowMax() {
     return ninf;
   Frame frame{schedule.blockM, 0, ir::IndexKind::q_idx, firstRow, {}};
   FragmentMap none;
-  tile::MapOp map = openMap(builder, location, frame.rowType(f32));
+  tile::MapOp map = openMap(builder, location, frame.rowType(real));
   ElementScope element(scope, frame, none, map);
   Value sink = element.scalar(ir::yieldedBy(op.getInit())[0]);
   if (!sink)
@@ -357,6 +400,8 @@ Value AttentionKernel::startOfRowMax() {
   sink = arith::DivFOp::create(element.body(), location, sink, scale); // in units of x
   if (shift)
     sink = arith::SubFOp::create(element.body(), location, sink, shift);
+  if (split)
+    sink = split->inFirst(element.body(), sink, arith::ConstantOp::create(element.body(), location, builder.getFloatAttr(real, -std::numeric_limits<double>::infinity())));
   closeRegion(element, location, sink);
   return map;
 }
@@ -377,16 +422,28 @@ HiddenValues AttentionKernel::visibility() {
   return HiddenValues{scope, value.tensor, value.head, mask, length(ir::IndexKind::kv_idx), blocks->end(), firstRow, schedule.blockM, isPositive};
 }
 
+/// The sink's own weight.
+Value AttentionKernel::startOfRowSum() {
+  auto type = cast<tile::FragType>(zeroRow.getType());
+  if (!split)
+    return tile::SplatOp::create(builder, location, type, llvm::APFloat(std::exp2(probsOffset)));
+  auto map = tile::MapOp::create(builder, location, type, ValueRange());
+  OpBuilder inner = OpBuilder::atBlockEnd(&map.getBody().emplaceBlock());
+  auto number = [&](double value) -> Value { return arith::ConstantOp::create(inner, location, inner.getFloatAttr(real, value)); };
+  tile::YieldOp::create(inner, location, split->inFirst(inner, number(std::exp2(probsOffset)), number(0.0)));
+  return map;
+}
+
 LogicalResult AttentionKernel::writeLoop() {
   Value rowMax = startOfRowMax();
   if (!rowMax || failed(score.writeQueryTerms(scope, builder, queryOperands, firstRow, schedule.blockM)))
     return failure();
   Value rowSum = zeroRow;
   if (!op.getInit().empty())
-    rowSum = tile::SplatOp::create(builder, location, cast<tile::FragType>(zeroRow.getType()), llvm::APFloat(1.0f));
+    rowSum = startOfRowSum();
   Value acc = zeroAcc;
   if (linear) {
-    rowSum = linear->startOfRowSum(scope, builder, stateTensors.back(), queryOperands, stateBlocks, zeroRow);
+    rowSum = linear->startOfRowSum(scope, builder, stateTensors.size() > 1 ? stateTensors[1] : Value(), queryOperands, stateBlocks, zeroRow);
     acc = linear->startOfAcc(scope, builder, stateTensors[0], queryOperands, stateBlocks, zeroAcc);
     if (!acc || !rowSum)
       return failure();
@@ -439,7 +496,7 @@ LogicalResult AttentionKernel::writeBlock(scf::ForOp loop) {
   weights = weights ? points.checked(weights, valueTables.reads()) : Value();
   if (!weights)
     return failure();
-  Value probs = convert(weights, value.operand);
+  Value probs = convert(weights, probsType);
   auto values = valuesOf(firstKey, *keys);
   if (failed(values))
     return failure();
@@ -486,7 +543,7 @@ AttentionKernel::Step AttentionKernel::softmaxStep(BlockPoints &points, const Fr
   auto emulate = schedule.emulate > 0 ? builder.getI32IntegerAttr(static_cast<int32_t>(schedule.emulate)) : IntegerAttr();
   auto step = tile::SoftmaxStepOp::create(builder, location, state[0].getType(), state[1].getType(), state[0].getType(),
                                           x.getType(), x, state[0], state[1], scale, Value(), FloatAttr(), emulate,
-                                          FloatAttr());
+                                          probsOffset != 0 ? builder.getF32FloatAttr(probsOffset) : FloatAttr());
   Value acc = tile::ScaleOp::create(builder, location, state[2].getType(), state[2], step.getAlpha());
   return {step.getProbs(), step.getNewRowMax(), step.getNewRowSum(), acc};
 }
@@ -520,70 +577,46 @@ Value AttentionKernel::multiplied(BlockPoints &points, Value weights) {
 // Outputs
 //===----------------------------------------------------------------------===//
 
-/// Region `out` on the weighted sums.
-Value AttentionKernel::outRow(Value fragment) {
-  Region &region = finalize.getOut();
-  if (region.empty())
-    return fragment;
-  Frame frame{schedule.blockM, accColumns, ir::IndexKind::q_idx, firstRow, {}};
-  Value vector = ir::yieldedBy(region)[0];
-  if (cast<VectorType>(vector.getType()).getNumElements() != op.getValueRowLength()) {
-    finalize.emitOpError("changes the length of rows in region `out`, which is not supported yet");
-    return {};
-  }
-  return RowRegion(scope, frame, builder, region.getArgument(0), fragment, nullptr).row(vector);
-}
-
 /// A number of each row in units of x, as one of the score.
 Value AttentionKernel::shifted(Value rows) {
   if (!shift)
     return rows;
   auto map = tile::MapOp::create(builder, location, cast<tile::FragType>(rows.getType()), ValueRange{rows});
   Block *body = &map.getBody().emplaceBlock();
-  body->addArgument(f32, location);
+  body->addArgument(real, location);
   OpBuilder inner = OpBuilder::atBlockEnd(body);
   tile::YieldOp::create(inner, location, arith::AddFOp::create(inner, location, body->getArgument(0), shift).getResult());
   return map;
 }
 
+/// Sums of probs as if these had no offset.
+Value AttentionKernel::withoutOffset(Value sums) {
+  if (probsOffset == 0)
+    return sums;
+  auto map = tile::MapOp::create(builder, location, cast<tile::FragType>(sums.getType()), ValueRange{sums});
+  Block &body = map.getBody().emplaceBlock();
+  Value sum = body.addArgument(real, location);
+  OpBuilder inside = OpBuilder::atBlockEnd(&body);
+  Value factor = arith::ConstantOp::create(inside, location, builder.getF32FloatAttr(std::exp2(-probsOffset)));
+  tile::YieldOp::create(inside, location, arith::MulFOp::create(inside, location, sum, factor).getResult());
+  return map;
+}
+
 LogicalResult AttentionKernel::writeOutputs(ValueRange state) {
-  Type rows = state[0].getType();
-  Value rowMax = shifted(state[0]);
-  auto finish = tile::FinishOp::create(builder, location, rows, rows, rowMax, state[1], scale);
-  Value h = scope.index(ir::IndexKind::h);
-  auto store = [&](Value fragment, Value tensor, const RowAddress &at) {
-    fragment = convert(fragment, cast<tile::TileTensorType>(tensor.getType()).getElementType());
-    tile::StoreOp::create(builder, location, fragment, tensor, at.indices, builder.getI32IntegerAttr(at.dim), at.limit, packAttr(),
-                          StringAttr());
-  };
-  if (Value out = outputs.lookup("out")) {
-    Value sums = state[2];
-    if (!finalize.getUndivided())
-      sums = tile::ScaleOp::create(builder, location, sums.getType(), sums, finish.getInverse());
-    Value result = outRow(sums);
-    if (!result)
-      return failure();
-    store(result, out, scope.rows().queryRows(firstRow, h, /*isStored=*/true));
+  Frame frame{schedule.blockM, accColumns, ir::IndexKind::q_idx, firstRow, {}};
+  RowState rows{shifted(state[0]), withoutOffset(state[1]), withoutOffset(state[2]), scale};
+  if (split) {
+    Value left = arith::SubIOp::create(scope.work, location, length(ir::IndexKind::q_idx), firstRow);
+    split->store(scope, builder, location, rows, left);
   }
-  if (Value lse = outputs.lookup("lse"))
-    store(finish.getLse(), lse, scope.rows().rowNumbers(firstRow, h));
-  if (Value maxScore = outputs.lookup("max_score")) {
-    auto map = tile::MapOp::create(builder, location, cast<tile::FragType>(rows), ValueRange{rowMax});
-    Block *body = &map.getBody().emplaceBlock();
-    body->addArgument(f32, location);
-    OpBuilder inner = OpBuilder::atBlockEnd(body);
-    Value log2 = arith::MulFOp::create(inner, location, body->getArgument(0), scale);
-    Value ln2 = arith::ConstantFloatOp::create(inner, location, inner.getF32Type(), llvm::APFloat(std::numbers::ln2_v<float>));
-    tile::YieldOp::create(inner, location, arith::MulFOp::create(inner, location, log2, ln2).getResult());
-    store(map, maxScore, scope.rows().rowNumbers(firstRow, h));
-  }
-  return success();
+  auto endOfResults = [&](Value end) { return split->endOfResults(scope, location, end); };
+  return RowOutputs(scope, finalize, outputs, frame).write(builder, rows, split ? RowOutputs::ChangeEnd(endOfResults) : nullptr);
 }
 
 LogicalResult writeAttentionKernel(func::FuncOp plan, func::FuncOp kernel, ir::OnlineAttentionOp online,
                                    ir::FinalizeOp finalize, const llvm::StringMap<Value> &outputs,
-                                   ArrayRef<std::pair<Value, Value>> workspace, ValueRange states) {
-  return AttentionKernel(plan, kernel, online, finalize, outputs, workspace, states).write();
+                                   ArrayRef<std::pair<Value, Value>> workspace, ValueRange states, SplitKeys *split) {
+  return AttentionKernel(plan, kernel, online, finalize, outputs, workspace, states, split).write();
 }
 
 } // namespace attn

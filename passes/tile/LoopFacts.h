@@ -35,6 +35,8 @@ bool isExpensive(mlir::Operation *op);
 /// A running sum is brought down only when the maximum that it counts from has grown by more than this, in log2 units: weights
 /// are as large as 2^8 then, of f16's 2^15.
 inline constexpr float kRescaleAbove = 8;
+/// The same of probs with an offset of 2^8, of which e4m3 leaves 448.
+inline constexpr float kRescaleAboveOfFloat8 = 0.5;
 /// Whether the running maximum of a softmax in `loop` serves its sums alone, which then may count from a smaller one.
 bool maximumServesSumsAlone(tile::SoftmaxStepOp step, mlir::scf::ForOp loop);
 

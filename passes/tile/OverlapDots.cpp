@@ -27,6 +27,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 #include "llvm/ADT/SetVector.h"
@@ -56,7 +57,9 @@ private:
   void cloneEarly(Copy &copy, bool isFirst, llvm::function_ref<void()> issueLate);
   bool collectNotes();
   Value visibleRows(Value entry, IRMapping &mapping);
-  SmallVector<Value> keepFinite(Value entry, ValueRange carried);
+  Value seenByAll();
+  SmallVector<Value> keepFinite(Value entry, ValueRange carried, Value isSeen);
+  SmallVector<Value> lookThrough(bool isCut, Value entry, ValueRange carried, IRMapping &mapping);
   void cloneOp(Copy &copy, Operation &op, bool isFirst);
   void land(Copy &copy);
   Value issueValues(Value entry, Value probs, Value sum);
@@ -267,16 +270,52 @@ Value SkewedLoop::visibleRows(Value entry, IRMapping &mapping) {
   return arith::SelectOp::create(builder, location, hides, count, rows);
 }
 
-/// Keeps what no query may see out of the values of block `entry`. Returns the carried values that note what was found:
-/// `carried` are all that come in.
-SmallVector<Value> SkewedLoop::keepFinite(Value entry, ValueRange carried) {
+static bool isNegation(Value value, Value of) {
+  if (auto inverse = value.getDefiningOp<arith::XOrIOp>())
+    return inverse.getLhs() == of && matchPattern(inverse.getRhs(), m_One());
+  auto a = value.getDefiningOp<arith::CmpIOp>(), b = of.getDefiningOp<arith::CmpIOp>();
+  return a && b && a.getLhs() == b.getLhs() && a.getRhs() == b.getRhs() && a.getPredicate() == arith::invertPredicate(b.getPredicate());
+}
+
+/// That all queries of the tile see all keys of the block, where that is known: then its values are not looked through, and
+/// none of its rows lies beyond what is seen.
+Value SkewedLoop::seenByAll() {
+  auto looks = keep ? keep.getPredicate().getDefiningOp<arith::AndIOp>() : arith::AndIOp();
+  if (!looks || notes.empty())
+    return {};
+  for (auto branch : loop.getBody()->getOps<scf::IfOp>())
+    if (branch.elseBlock() && isNegation(looks.getLhs(), branch.getCondition()))
+      return branch.getCondition();
+  return {};
+}
+
+/// Keeps what no query may see out of the values of block `entry`, unless `isSeen`, if given, says that there is nothing such.
+/// Returns the carried values that note what was found: `carried` are all that come in.
+SmallVector<Value> SkewedLoop::keepFinite(Value entry, ValueRange carried, Value isSeen) {
   SmallVector<Value> noted;
   IRMapping mapping;
   bool isCut = fill.getLimit() && (!fill.getPages() || copiesPagesByMap(fill));
   if (!keep && !isCut)
     return noted;
-  Value rows = isCut ? visibleRows(entry, mapping) : Value();
   mapping.map(loop.getInductionVar(), entry);
+  if (isSeen) {
+    for (unsigned position : notes)
+      noted.push_back(carried[position]);
+    auto guard = scf::IfOp::create(builder, keep.getLoc(), ValueRange(noted).getTypes(), isSeen, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard restore(builder);
+    builder.setInsertionPointToEnd(guard.thenBlock());
+    scf::YieldOp::create(builder, keep.getLoc(), noted);
+    builder.setInsertionPointToEnd(guard.elseBlock());
+    scf::YieldOp::create(builder, keep.getLoc(), lookThrough(isCut, entry, carried, mapping));
+    return SmallVector<Value>(guard.getResults());
+  }
+  return lookThrough(isCut, entry, carried, mapping);
+}
+
+/// The same without a guard.
+SmallVector<Value> SkewedLoop::lookThrough(bool isCut, Value entry, ValueRange carried, IRMapping &mapping) {
+  SmallVector<Value> noted;
+  Value rows = isCut ? visibleRows(entry, mapping) : Value();
   for (unsigned position : notes)
     mapping.map(loop.getRegionIterArg(position), carried[position]);
   for (unsigned position : notes)
@@ -327,7 +366,7 @@ bool SkewedLoop::maximumIsOwn() {
 
 void SkewedLoop::rescaleRarely(IRMapping &mapping) {
   auto copy = mapping.lookup(step.getNewRowSum()).getDefiningOp<tile::SoftmaxStepOp>();
-  copy.setLazy(llvm::APFloat(kRescaleAbove));
+  copy.setLazy(llvm::APFloat(copy.getOffset() ? kRescaleAboveOfFloat8 : kRescaleAbove));
 }
 
 //===----------------------------------------------------------------------===//
@@ -349,6 +388,10 @@ void SkewedLoop::rewrite() {
   SmallVector<Value> inits;
   for (auto [position, yielded] : llvm::enumerate(yield.getOperands()))
     inits.push_back(isOfBlockBefore(static_cast<unsigned>(position)) ? loop.getInitArgs()[position] : first.mapping.lookupOrDefault(yielded));
+  Value seen = seenByAll();
+  auto own = static_cast<unsigned>(inits.size());
+  if (seen) // carried to where the block's values are multiplied
+    inits.push_back(first.mapping.lookupOrDefault(seen));
   inits.push_back(first.mapping.lookup(pack.getResult()));
 
   auto skewed = scf::ForOp::create(builder, location, one, loop.getUpperBound(), one, inits);
@@ -356,11 +399,11 @@ void SkewedLoop::rewrite() {
   Copy next;
   next.mapping.map(loop.getInductionVar(), skewed.getInductionVar());
   ValueRange carried = skewed.getRegionIterArgs();
-  for (auto [argument, value] : llvm::zip(loop.getRegionIterArgs(), carried.drop_back()))
+  for (auto [argument, value] : llvm::zip(loop.getRegionIterArgs(), carried.take_front(own)))
     next.mapping.map(argument, value);
   Value before = arith::SubIOp::create(builder, location, skewed.getInductionVar(), one), inFlight;
   // Here, for the roles' warpgroups meet in it: not in a turn of one of them.
-  SmallVector<Value> noted = keepFinite(before, carried);
+  SmallVector<Value> noted = keepFinite(before, carried, seen ? carried[own] : Value());
   cloneEarly(next, /*isFirst=*/false, [&] { inFlight = issueValues(before, carried.back(), carried[sum]); });
   if (step)
     tile::PinOp::create(builder, location, next.mapping.lookup(step.getNewRowSum()));
@@ -377,15 +420,17 @@ void SkewedLoop::rewrite() {
     yields.push_back(position == sum ? acc : next.mapping.lookupOrDefault(yielded));
   for (auto [position, value] : llvm::zip(notes, noted))
     yields[position] = value;
+  if (seen)
+    yields.push_back(next.mapping.lookupOrDefault(seen));
   yields.push_back(next.mapping.lookup(pack.getResult()));
   scf::YieldOp::create(builder, location, yields);
 
   builder.setInsertionPointAfter(skewed);
   Value last = arith::SubIOp::create(builder, location, loop.getUpperBound(), one);
-  noted = keepFinite(last, skewed.getResults());
+  noted = keepFinite(last, skewed.getResults(), seen ? skewed.getResult(own) : Value());
   Value end = issueValues(last, skewed.getResults().back(), skewed.getResult(sum));
   Value whole = landValues(end, last);
-  SmallVector<Value> results(skewed.getResults().drop_back());
+  SmallVector<Value> results(skewed.getResults().take_front(own));
   results[sum] = whole;
   for (auto [position, value] : llvm::zip(notes, noted))
     results[position] = value;

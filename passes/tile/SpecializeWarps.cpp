@@ -19,6 +19,7 @@
 #include "ir/tile/WorkOps.h"
 #include "passes/Passes.h"
 #include "passes/tile/LoopFacts.h"
+#include "passes/tile/TurnedValues.h"
 #include "passes/tile/WidenedFills.h"
 #include "support/GpuTarget.h"
 
@@ -426,7 +427,9 @@ void Specialization::writeConsumer(RoleRegisters registers) {
 }
 
 LogicalResult Specialization::run(const GpuTarget &gpu) {
-  splitWidenedFills(kernel);
+  bool isInParts = kernel->hasAttr(tile::kPartsAttr); // such tiles may be as small as tiles get
+  turnFloat8Values(kernel);
+  splitWidenedFills(kernel, isInParts ? std::optional<int64_t>(gpu.sharedBytesPerBlock) : std::nullopt);
   if (failed(findLoop()))
     return failure();
   // A producer that computes entries needs registers for it.
@@ -434,6 +437,11 @@ LogicalResult Specialization::run(const GpuTarget &gpu) {
                           auto fill = dyn_cast<tile::FillOp>(op);
                           bool isByThreads = isa<tile::BuildOp, tile::WidenOp>(op) || (fill && (isWidened(fill) || !fill.getRows().empty() || (fill.getPages() && !isCopiedByMap(fill))));
                           return isByThreads ? WalkResult::interrupt() : WalkResult::advance();
+                        }).wasInterrupted();
+  // One that computes which rows of a table to copy by more than a few instructions (logarithmic buckets), more of them.
+  bool searches = kernel.walk([](tile::FillOp fill) {
+                          bool isCostly = llvm::any_of(fill.getRows().getOps(), [](Operation &op) { return isExpensive(&op); });
+                          return isCostly ? WalkResult::interrupt() : WalkResult::advance();
                         }).wasInterrupted();
   int64_t pages = 1; // of a block
   bool widens = kernel.walk([](tile::WidenOp) { return WalkResult::interrupt(); }).wasInterrupted();
@@ -445,7 +453,7 @@ LogicalResult Specialization::run(const GpuTarget &gpu) {
   computes |= pages > 2 * kFewPages;
   bool looksUp = pages > kFewPages;
   RoleRegisters registers = consumerWarps == kWarpsOfGroup       ? RoleRegisters{56, 256}
-                            : consumerWarps == 2 * kWarpsOfGroup ? (widens && looksUp ? RoleRegisters{72, 216} : computes ? RoleRegisters{56, 224} : looksUp ? RoleRegisters{40, 232} : RoleRegisters{24, 240})
+                            : consumerWarps == 2 * kWarpsOfGroup ? ((widens && looksUp) || searches ? RoleRegisters{72, 216} : computes ? RoleRegisters{56, 224} : looksUp ? RoleRegisters{40, 232} : RoleRegisters{24, 240})
                                                                  : (computes || looksUp ? RoleRegisters{56, 152} : RoleRegisters{32, 160});
   writeProducer(registers);
   writeConsumer(registers);

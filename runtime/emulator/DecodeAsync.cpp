@@ -139,7 +139,7 @@ bool Decoder::decodeMapPrefetch() {
   return true;
 }
 
-/// The N of m64nNk16.
+/// The N of m64nNk16 and m64nNk32.
 static unsigned columnsOf(std::string_view shape) {
   unsigned columns = 0;
   std::from_chars(shape.data() + 4, shape.data() + shape.size(), columns);
@@ -154,8 +154,9 @@ bool Decoder::decodeProduct() {
   const bool registerA = operands[1].kind == Operand::Kind::Vector;
   if (operands[0].parts.size() != columns / 2 || (registerA && operands[1].parts.size() != 4))
     return refuse(fmt::format("D needs {} registers and A, in registers, four", columns / 2));
-  if (operands.size() != (registerA ? 7u : 8u))
-    return refuse("the scales and transpositions are not complete");
+  const bool isFloat8 = type(1) == ScalarType::E4M3 || type(1) == ScalarType::E5M2; // whose depth lies along the rows
+  if (operands.size() != (isFloat8 ? 6u : registerA ? 7u : 8u))
+    return refuse(isFloat8 ? "expects two scales and nothing behind them" : "the scales and transpositions are not complete");
   Draft draft = make(productHandler);
   auto pin = [&](std::uint32_t reg) {
     if (reg != kNoRegister && !registers[reg].fixed)
@@ -173,7 +174,7 @@ bool Decoder::decodeProduct() {
   bool negated = false;
   draft.inst.p1 = predicateSource(operands[3], negated);
   draft.inst.flags |= negated ? kNegateP1 : 0;
-  std::uint8_t kind = (has("bf16") ? kProductBrain : 0) | (registerA ? kProductRegisterA : 0);
+  std::uint8_t kind = registerA ? kProductRegisterA : 0;
   for (std::size_t i = 4; i < 6; ++i) {
     if (operands[i].value != 1 && operands[i].value != -1)
       return refuse(fmt::format("a scale is 1 or -1, but got {}", operands[i].value));
@@ -186,8 +187,10 @@ bool Decoder::decodeProduct() {
     kind |= operands[i].value == 0 ? 0 : ofA ? kProductTransposeA : kProductTransposeB;
   }
   draft.inst.kind = kind;
+  draft.inst.space = static_cast<std::uint8_t>(type(1));
+  draft.inst.bytes = static_cast<std::uint8_t>(type(2));
   draft.inst.count = static_cast<std::uint8_t>(columns / 8);
-  origin().macs = 64 * columns * 16 / 4; // of one of the four warps
+  origin().macs = 64 * columns * 16 / 4; // of one of the four warps; of 8 bits twice as many, in the same time
   origin().sharedOperandBytes = columns * 16 * 2 / 4 + (registerA ? 0 : 16 * 16 * 2); // B is read once for all four
   program.hasProducts = true;
   emit(std::move(draft));

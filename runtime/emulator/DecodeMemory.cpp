@@ -268,15 +268,21 @@ struct MmaForm {
 static MmaForm mmaForm(std::string_view shape, ScalarType d, ScalarType a, ScalarType c) {
   MmaForm form;
   form.k = shape == "m16n8k32" ? 32 : shape == "m16n8k16" ? 16 : shape == "m16n8k8" ? 8 : 4;
-  bool eightBit = a == ScalarType::S8 || a == ScalarType::U8;
+  bool isFloat8 = a == ScalarType::E4M3 || a == ScalarType::E5M2;
+  bool eightBit = a == ScalarType::S8 || a == ScalarType::U8 || isFloat8;
   unsigned perRegister = eightBit ? 4 : a == ScalarType::TF32 ? 1 : 2;
   if (a == ScalarType::F64) {
     form = {MmaKind::Double, 8, 4, ScalarType::F64, ScalarType::F64, ScalarType::F64, 1, 1, 2, 2};
+    if (shape != "m8n8k4") {
+      unsigned depth = shape == "m16n8k16" ? 16 : shape == "m16n8k8" ? 8 : 4;
+      form = {MmaKind::TallDouble, 16, depth, ScalarType::F64, ScalarType::F64, ScalarType::F64, depth / 2, depth / 4, 4, 4};
+    }
     return form;
   }
   form.countA = 16 * form.k / 32 / perRegister;
   form.countB = 8 * form.k / 32 / perRegister;
-  form.kind = eightBit                  ? MmaKind::Integer
+  form.kind = isFloat8                  ? MmaKind::Float8
+              : eightBit                ? MmaKind::Integer
               : a == ScalarType::TF32 ? MmaKind::TF32
               : a == ScalarType::BF16 ? MmaKind::BF16
                                       : MmaKind::F16;
@@ -294,10 +300,13 @@ bool Decoder::decodeMma() {
     return refuse("accumulators of two types");
   MmaForm form = mmaForm(instruction->modifiers[2], d, a, c);
   origin().macs = form.m * 8 * form.k * (form.kind == MmaKind::TF32 ? 2 : 1); // tf32 has half the rate of f16
+  origin().macs /= form.kind == MmaKind::Float8 ? 2 : 1;                                      // and 8 bits twice of it
+  origin().macs *= form.input == ScalarType::F64 ? 16 : 1;                                    // and f64 a sixteenth (A100, H100)
   Draft draft = make(alignedMmaHandler);
   draft.inst.inner = lanes.mma(form.kind, form.k, d == ScalarType::F16);
   draft.inst.flags |= commonFlags();
-  draft.inst.kind = static_cast<std::uint8_t>((a == ScalarType::S8 ? 1 : 0) | (b == ScalarType::S8 ? 2 : 0));
+  draft.inst.kind = static_cast<std::uint8_t>((a == ScalarType::S8 || a == ScalarType::E5M2 ? 1 : 0) |
+                                             (b == ScalarType::S8 || b == ScalarType::E5M2 ? 2 : 0));
   const unsigned counts[4] = {form.countD, form.countA, form.countB, form.countC};
   const ScalarType types[4] = {form.accumulatorD, form.input, form.input, form.accumulatorC};
   for (unsigned i = 0; i < 4; ++i) {

@@ -69,8 +69,8 @@ void bulkCommitHandler(LaneState &, const Inst &);
 void bulkWaitHandler(LaneState &, const Inst &); ///< imm: groups that may stay pending
 
 // Wgmma.cpp. list: D (4 · count registers), then A unless it is in shared memory; a, b descriptors; p1 scale-d;
-// kind: kProduct… bits
-inline constexpr std::uint8_t kProductBrain = 1, kProductRegisterA = 2, kProductTransposeA = 4, kProductTransposeB = 8,
+// kind: kProduct… bits; space, bytes: ptx::ScalarType of A and of B
+inline constexpr std::uint8_t kProductRegisterA = 2, kProductTransposeA = 4, kProductTransposeB = 8,
                               kProductNegateA = 16, kProductNegateB = 32;
 void productHandler(LaneState &, const Inst &);
 void productFenceHandler(LaneState &, const Inst &);

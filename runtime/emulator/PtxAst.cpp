@@ -22,6 +22,7 @@ static constexpr TypeFacts kTypes[] = {
     {"f16x2", 32, true, true},  {"bf16", 16, true, true},   {"bf16x2", 32, true, true}, {"tf32", 32, true, true},
     {"f32", 32, true, true},    {"f64", 64, true, true},    {"u16x2", 32, false, false}, {"s16x2", 32, false, true},
     {"e4m3x2", 16, false, false}, {"e5m2x2", 16, false, false},
+    {"e4m3", 8, true, true},    {"e5m2", 8, true, true},
 };
 
 ScalarType parseScalarType(std::string_view word) {

@@ -4,6 +4,8 @@
 // be done: at once (eager), each warp's rows when that warp waits for them (lazy), or in between. The checks of registers hold for any timing:
 // between issue and wait the accumulator must not be read or written, and registers of A must not be written (W01);
 // registers that were accessed otherwise need a wgmma.fence before the next product (W02).
+//
+// Factors of 8 bits lie as pairs of them would in 16 bits, with their depth along rows: a step of 32 is one of 16 such pairs.
 #include "runtime/emulator/Cta.h"
 #include "runtime/emulator/Handlers.h"
 #include "runtime/emulator/SharedLayout.h"
@@ -150,7 +152,8 @@ void AsyncEngine::perform(Warpgroup &group, Product &product, std::uint32_t rank
   tile.unitsB = b.addresses.data();
   tile.list = in.list;
   tile.columns = columns;
-  tile.brain = in.kind & kProductBrain;
+  tile.a = static_cast<ptx::ScalarType>(in.space);
+  tile.b = static_cast<ptx::ScalarType>(in.bytes);
   tile.transposeA = mnMajorA;
   tile.transposeB = mnMajorB;
   tile.negate = bool(in.kind & kProductNegateA) != bool(in.kind & kProductNegateB);
@@ -197,6 +200,12 @@ bool AsyncEngine::checkOrder(Warp &warp, const Product &product) {
   return cta.sanitizer->product(warp, in, product.unitsB, warp.products.issued);
 }
 
+bool AsyncEngine::checkLayouts(Warp &warp, const Product &product) {
+  const Inst &in = *product.instruction;
+  return (product.unitsA.empty() || cta.sanitizer->checkLayout(warp, in, product.unitsA, MatrixDescriptor::decode(product.a).swizzle, "A")) &&
+         cta.sanitizer->checkLayout(warp, in, product.unitsB, MatrixDescriptor::decode(product.b).swizzle, "B");
+}
+
 void AsyncEngine::issue(Warp &warp, const Inst &in, const Product &product) {
   Warpgroup &group = *warpgroupOf(warp);
   const std::uint64_t at = warp.products.issued - group.first;
@@ -206,6 +215,8 @@ void AsyncEngine::issue(Warp &warp, const Inst &in, const Product &product) {
       made.unitsB = unitsOf(MatrixDescriptor::decode(product.b), 8u * in.count, in.kind & kProductTransposeB).addresses;
       if (!(in.kind & kProductRegisterA))
         made.unitsA = unitsOf(MatrixDescriptor::decode(product.a), kRows, in.kind & kProductTransposeA).addresses;
+      if (!checkLayouts(warp, made))
+        return;
     }
   }
   Product &shared = group.products[at];

@@ -17,6 +17,9 @@
 
 namespace attn {
 
+/// The extent that a launch chooses, where a plan's keys may be split: into how many shares.
+inline constexpr std::string_view kSplitsExtent = "splits";
+
 enum class ArgumentRole : std::uint8_t { Input, Output, Workspace };
 
 /// A promise about values, from `in lo..hi` (both included): checked where the data is on the host.
@@ -72,6 +75,22 @@ struct KernelParam {
   TensorMapLayout map = {};   ///< of a TensorMap only
 };
 
+/// When a kernel of a plan is launched. A plan whose keys may be split has one kernel for all rows and one for few, of which
+/// each launch takes one, and a merge.
+enum class KernelUse : std::uint8_t {
+  Always,
+  Whole,    ///< the kernel for all rows
+  FewRows,  ///< the kernel for few rows: each tile's keys are dealt to as many blocks as extent `splits` says
+  Merge,    ///< after the kernel for few rows, where there is more than one share
+};
+
+/// How a kernel cuts attention up, for the choice between two of them.
+struct TileWork {
+  std::uint32_t rows = 0, keys = 0;   ///< of a tile
+  SizeExpr tiles = SizeExpr::number(1); ///< of rows, over all heads and requests
+  std::uint32_t perMultiprocessor = 1;  ///< blocks that run at a time
+};
+
 /// One launch.
 struct KernelManifest {
   std::string name;                  ///< the `.entry` in the PTX
@@ -82,6 +101,8 @@ struct KernelManifest {
   /// Above 0: blocks take tiles of work until none is left. `grid[0]` counts the tiles, the others are 1, and the launch has
   /// as many blocks as tiles, but at most this many for each multiprocessor.
   std::uint32_t blocksPerMultiprocessor = 0;
+  KernelUse use = KernelUse::Always;
+  std::optional<TileWork> work = {}; ///< of the kernels for all and for few rows
 };
 
 /// A condition on extents that must hold at launch, e.g. `q_heads % kv_heads` must be 0.
@@ -100,8 +121,15 @@ struct PlanManifest {
   std::vector<KernelManifest> kernels;
   std::string specSource;            ///< the specification's text, for messages and packages
   bool tf32 = false;                 ///< products of f32 operands round them to tf32
+  bool approximateTanh = false;      ///< a `tanh` in a score is the target's instruction, relative error 2^-11
+  /// Set where keys may be split: how many a request has, about. Extent `splits` then is the launch's choice.
+  std::optional<SizeExpr> keys;
+  bool float8Scores = false;         ///< query and key are multiplied as 8-bit floats, whose sums keep 14 bits
+  bool float8Probs = false;          ///< and so are probs and value, with probs rounded to 8 bits
 
   const TensorArgument *tensor(std::string_view name) const;
+  /// The first kernel of that use; null if there is none.
+  const KernelManifest *kernel(KernelUse use) const;
 };
 
 /// JSON, versioned; `parse` refuses what it does not know and says where.

@@ -185,13 +185,23 @@ static KernelParam readParam(const Place &entry) {
   return param;
 }
 
+static TileWork readWork(const Place &place) {
+  place.expectObject({"rows", "keys", "tiles", "perMultiprocessor"});
+  return {place.field("rows").natural(), place.field("keys").natural(), place.field("tiles").size(),
+          place.field("perMultiprocessor").natural()};
+}
+
 static KernelManifest readKernel(const Place &place) {
-  place.expectObject({"name", "grid", "blocksPerMultiprocessor", "threads", "sharedBytes", "params"});
+  place.expectObject({"name", "grid", "blocksPerMultiprocessor", "use", "work", "threads", "sharedBytes", "params"});
   KernelManifest kernel;
   kernel.name = place.field("name").text();
   kernel.grid = place.field("grid").sizes();
   if (place.has("blocksPerMultiprocessor"))
     kernel.blocksPerMultiprocessor = place.field("blocksPerMultiprocessor").natural();
+  if (place.has("use"))
+    kernel.use = place.field("use").word(manifest::kUses);
+  if (place.has("work"))
+    kernel.work = readWork(place.field("work"));
   kernel.threads = place.field("threads").natural();
   kernel.sharedBytes = place.field("sharedBytes").natural();
   for (const Place &entry : place.field("params").items())
@@ -200,7 +210,7 @@ static KernelManifest readKernel(const Place &place) {
 }
 
 static PlanManifest readPlan(const Place &place) {
-  place.expectObject({"format", "name", "target", "tensors", "scalars", "checks", "kernels", "source", "tf32"});
+  place.expectObject({"format", "name", "target", "tensors", "scalars", "checks", "kernels", "source", "tf32", "approximateTanh", "keys", "float8Scores", "float8Probs"});
   if (std::uint32_t format = place.field("format").natural(); format != manifest::kFormat)
     place.field("format").fail(fmt::format("this version reads format {}, but got {}", manifest::kFormat, format));
   PlanManifest plan;
@@ -219,6 +229,14 @@ static PlanManifest readPlan(const Place &place) {
   plan.specSource = place.field("source").text();
   if (place.has("tf32"))
     plan.tf32 = place.field("tf32").boolean();
+  if (place.has("keys"))
+    plan.keys = place.field("keys").size();
+  if (place.has("approximateTanh"))
+    plan.approximateTanh = place.field("approximateTanh").boolean();
+  if (place.has("float8Scores"))
+    plan.float8Scores = place.field("float8Scores").boolean();
+  if (place.has("float8Probs"))
+    plan.float8Probs = place.field("float8Probs").boolean();
   return plan;
 }
 

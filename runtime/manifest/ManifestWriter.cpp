@@ -74,6 +74,13 @@ static Json kernelJson(const KernelManifest &kernel) {
   Json out = {{"name", kernel.name}, {"grid", texts(kernel.grid)}};
   if (kernel.blocksPerMultiprocessor > 0)
     out["blocksPerMultiprocessor"] = kernel.blocksPerMultiprocessor;
+  if (kernel.use != KernelUse::Always)
+    out["use"] = manifest::wordFor(manifest::kUses, kernel.use);
+  if (kernel.work)
+    out["work"] = {{"rows", kernel.work->rows},
+                   {"keys", kernel.work->keys},
+                   {"tiles", kernel.work->tiles.text()},
+                   {"perMultiprocessor", kernel.work->perMultiprocessor}};
   out["threads"] = kernel.threads;
   out["sharedBytes"] = kernel.sharedBytes;
   out["params"] = std::move(params);
@@ -97,6 +104,14 @@ std::string toJson(const PlanManifest &plan) {
   out["source"] = plan.specSource;
   if (plan.tf32)
     out["tf32"] = true;
+  if (plan.keys)
+    out["keys"] = plan.keys->text();
+  if (plan.approximateTanh)
+    out["approximateTanh"] = true;
+  if (plan.float8Scores)
+    out["float8Scores"] = true;
+  if (plan.float8Probs)
+    out["float8Probs"] = true;
   // Text that is not UTF-8 cannot stand in JSON; the damaged characters are replaced.
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -1,11 +1,12 @@
 // Runs the table of Cases.def: compile, run, compare with the float64 evaluation; or where a row says that the compiler
 // refuses it, hold the compiler to that. A test is one row at one type and is named GROUP.NAME_DTYPE_HEADDIM.
 //
-//   conformance_test [--device=emulator|cuda] [--target=NAME] [--multiprocessors=N] [--checked] [--sanitize]
-//                    [GoogleTest's options]
+//   conformance_test [--device=emulator|cuda] [--target=NAME] [--multiprocessors=N] [--splits=N] [--checked]
+//                    [--sanitize] [GoogleTest's options]
 //
 // On the virtual GPU each input runs twice: with asynchronous copies that land at once, and as late as the program allows; with
-// `--sanitize` under all checks, and thrice more with copies that land by chance.
+// `--sanitize` under all checks, and thrice more with copies that land by chance; with `--multiprocessors` all of that again on so
+// many, where blocks that stay do one tile after the other.
 // Without a GPU the tests of `cuda` are skipped. A failed case leaves its specification, and unusual
 // inputs, in conformance_failures/ and prints the `attnc check` command that repeats it.
 #include "tests/conformance/Case.h"
@@ -30,15 +31,17 @@ namespace {
 struct TestOptions {
   std::string device = "emulator";
   std::string target; ///< unless given sm_80, on a GPU what suits it best
-  unsigned multiprocessors = 0; ///< of the virtual GPU, 0 for its default: with few, blocks of some kernels do several tiles
+  unsigned multiprocessors = 0; ///< above 0: a virtual GPU of so many besides that of the default
   bool checked = false;   ///< compile with traps on indices out of range: none may fire
   bool sanitize = false;
+  std::uint32_t splits = 0; ///< above 0: the kernels for few rows run, whose keys are split into so many shares
 };
 
 /// A device, and the options of `attnc` that give it.
 struct TestDevice {
   Device device;
   std::string options;
+  std::string environment; ///< that gives what no option does
 };
 
 class AttentionTest : public testing::Test {
@@ -62,12 +65,12 @@ private:
 };
 } // namespace
 
-static Result<TestDevice> openEmulator(const TestOptions &test, EmulatorOptions::Completion completion, std::string_view more,
-                                       std::uint64_t seed = 0) {
+static Result<TestDevice> openEmulator(const TestOptions &test, unsigned multiprocessors, EmulatorOptions::Completion completion,
+                                       std::string_view more, std::uint64_t seed = 0) {
   DeviceOptions deviceOptions;
   deviceOptions.target = test.target;
-  if (test.multiprocessors > 0)
-    deviceOptions.multiprocessors = test.multiprocessors;
+  if (multiprocessors > 0)
+    deviceOptions.multiprocessors = multiprocessors;
   deviceOptions.emulator.completion = completion;
   deviceOptions.emulator.seed = seed;
   deviceOptions.emulator.checks = test.sanitize ? EmulatorOptions::Checks::Full : EmulatorOptions::Checks::Memory;
@@ -75,20 +78,29 @@ static Result<TestDevice> openEmulator(const TestOptions &test, EmulatorOptions:
   Result<Device> device = Device::open("emulator", deviceOptions);
   if (!device)
     return device.status();
-  return TestDevice{std::move(*device), fmt::format("--device emulator --target {}{}{}", test.target, more, test.sanitize ? " --sanitize" : "")};
+  return TestDevice{std::move(*device), fmt::format("--device emulator --target {}{}{}", test.target, more, test.sanitize ? " --sanitize" : ""),
+                    multiprocessors > 0 ? fmt::format("ATTN_EMULATOR_MULTIPROCESSORS={} ", multiprocessors) : ""};
 }
 
-/// Opened once; on the virtual GPU there are two ways to run, or five.
+/// The ways to run on a virtual GPU of one size: two, or five.
+static void openEmulators(const TestOptions &test, unsigned multiprocessors, std::vector<TestDevice> &list) {
+  using Completion = EmulatorOptions::Completion;
+  list.push_back(*openEmulator(test, multiprocessors, Completion::Eager, ""));
+  list.push_back(*openEmulator(test, multiprocessors, Completion::Lazy, " --completion lazy"));
+  for (std::uint64_t seed = 1; test.sanitize && seed <= 3; ++seed)
+    list.push_back(*openEmulator(test, multiprocessors, Completion::Random, fmt::format(" --completion random --completion-seed {}", seed), seed));
+}
+
+/// Opened once.
 static const std::vector<TestDevice> &devices(const TestOptions &test) {
   static const std::vector<TestDevice> opened = [&] {
     std::vector<TestDevice> list;
     if (test.device == "emulator") {
-      list.push_back(*openEmulator(test, EmulatorOptions::Completion::Eager, ""));
-      list.push_back(*openEmulator(test, EmulatorOptions::Completion::Lazy, " --completion lazy"));
-      for (std::uint64_t seed = 1; test.sanitize && seed <= 3; ++seed)
-        list.push_back(*openEmulator(test, EmulatorOptions::Completion::Random, fmt::format(" --completion random --completion-seed {}", seed), seed));
+      openEmulators(test, 0, list);
+      if (test.multiprocessors > 0)
+        openEmulators(test, test.multiprocessors, list);
     } else if (Result<Device> device = Device::open(test.device)) {
-      list.push_back({std::move(*device), fmt::format("--device {} --target {}", test.device, test.target)});
+      list.push_back({std::move(*device), fmt::format("--device {} --target {}", test.device, test.target), ""});
     }
     return list;
   }();
@@ -100,7 +112,10 @@ driver::CompileRequest AttentionTest::request() const {
   request.source = text;
   request.fileName = stem() + ".attn";
   request.schedule = row.schedule;
+  if (options.splits > 0)
+    request.schedule += request.schedule.empty() ? "split=1" : ",split=1";
   request.tf32 = row.tf32;
+  request.approximateTanh = row.approximateTanh;
   request.checked = options.checked;
   request.target = options.target;
   return request;
@@ -136,17 +151,20 @@ std::string AttentionTest::repetition(const TestDevice &on, const dsl::Evaluatio
 void AttentionTest::runShape(const std::vector<std::pair<const TestDevice *, Plan>> &plans, const std::string &shape, std::uint64_t seed) {
   Result<dsl::EvaluationInput> input = makeInput(*spec, shape, row.values, seed);
   ASSERT_TRUE(input) << input.status().message();
-  Result<dsl::EvaluationOutput> exact = dsl::evaluate(*spec, *input, {.emulateKernel = true, .tf32 = row.tf32, .threads = 1});
+  Result<dsl::EvaluationOutput> exact = dsl::evaluate(*spec, *input, {.emulateKernel = true, .tf32 = row.tf32, .approximateTanh = row.approximateTanh,
+                                                                        .float8Scores = !plans.empty() && plans.front().second.manifest().float8Scores,
+                                                                        .float8Probs = !plans.empty() && plans.front().second.manifest().float8Probs, .threads = 1});
   ASSERT_TRUE(exact) << exact.status().message();
   tools::MemoryOrder order = row.memory == Memory::Gaps ? tools::MemoryOrder::Gaps : tools::MemoryOrder::Contiguous;
   for (const auto &[on, plan] : plans) {
     auto describe = [&, device = on] {
-      std::string few = options.multiprocessors > 0 ? fmt::format("ATTN_EMULATOR_MULTIPROCESSORS={} ", options.multiprocessors) : "";
       std::string schedule = *row.schedule ? fmt::format(" --schedule {}", row.schedule) : "";
-      return fmt::format("\n{}at {}, seed {}; repeat with\n  {}{}{}{}", text, shape, seed, few, repetition(*device, *input, shape, seed),
-                         options.checked ? " --checked" : "", schedule + (row.tf32 ? " --tf32" : ""));
+      if (options.splits > 0)
+        schedule += fmt::format(" --splits {}", options.splits);
+      return fmt::format("\n{}at {}, seed {}; repeat with\n  {}{}{}{}", text, shape, seed, device->environment, repetition(*device, *input, shape, seed),
+                         options.checked ? " --checked" : "", schedule + (row.tf32 ? " --tf32" : "") + (row.approximateTanh ? " --approximate-tanh" : ""));
     };
-    Result<tools::NamedTensors> outputs = tools::runOnInput(on->device, plan, *spec, *input, order);
+    Result<tools::NamedTensors> outputs = tools::runOnInput(on->device, plan, *spec, *input, order, options.splits);
     if (!outputs) {
       ADD_FAILURE() << outputs.status().message() << describe();
       continue;
@@ -216,12 +234,14 @@ int main(int argc, char **argv) {
       options.sanitize = true;
     } else if (argument.starts_with("--device=")) {
       options.device = argument.substr(std::string_view("--device=").size());
+    } else if (argument.starts_with("--splits=")) {
+      options.splits = static_cast<std::uint32_t>(std::atoi(argv[i] + std::string_view("--splits=").size()));
     } else if (argument.starts_with("--target=")) {
       options.target = argument.substr(std::string_view("--target=").size());
     } else if (argument.starts_with("--multiprocessors=")) {
       options.multiprocessors = static_cast<unsigned>(std::atoi(argv[i] + std::string_view("--multiprocessors=").size()));
     } else {
-      fmt::print(stderr, "{}: unknown option; expects --device=emulator, --device=cuda, --target=NAME, --multiprocessors=N, --checked or --sanitize\n",
+      fmt::print(stderr, "{}: unknown option; expects --device=emulator, --device=cuda, --target=NAME, --multiprocessors=N, --splits=N, --checked or --sanitize\n",
                  argument);
       return 2;
     }

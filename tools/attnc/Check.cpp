@@ -133,8 +133,10 @@ PlanInputs planInputs(const dsl::TypedSpec &spec, const PlanManifest &manifest, 
 }
 
 Result<NamedTensors> runOnInput(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input,
-                                MemoryOrder order) {
-  return runPlan(device, plan, planInputs(spec, plan.manifest(), input), order);
+                                MemoryOrder order, std::uint32_t splits) {
+  PlanInputs inputs = planInputs(spec, plan.manifest(), input);
+  inputs.splits = splits;
+  return runPlan(device, plan, inputs, order);
 }
 
 Result<CheckRecord> compareOutputs(const dsl::TypedSpec &spec, const dsl::EvaluationInput &input, const NamedTensors &outputs,
@@ -159,11 +161,14 @@ Result<CheckRecord> compareOutputs(const dsl::TypedSpec &spec, const dsl::Evalua
   return record;
 }
 
-Result<CheckRecord> checkPlan(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input) {
-  Result<NamedTensors> outputs = runOnInput(device, plan, spec, input);
+Result<CheckRecord> checkPlan(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input,
+                              std::uint32_t splits) {
+  Result<NamedTensors> outputs = runOnInput(device, plan, spec, input, MemoryOrder::Contiguous, splits);
   if (!outputs)
     return outputs.status();
-  Result<dsl::EvaluationOutput> exact = dsl::evaluate(spec, input, {.emulateKernel = true, .tf32 = plan.manifest().tf32});
+  Result<dsl::EvaluationOutput> exact =
+      dsl::evaluate(spec, input, {.emulateKernel = true, .tf32 = plan.manifest().tf32, .approximateTanh = plan.manifest().approximateTanh,
+                                  .float8Scores = plan.manifest().float8Scores, .float8Probs = plan.manifest().float8Probs});
   if (!exact)
     return exact.status();
   return compareOutputs(spec, input, *outputs, *exact);

@@ -179,7 +179,8 @@ SassProduct productOf(const SassInstruction &instruction) {
   std::vector<unsigned> shape = shapeOf(instruction.opcode);
   if (shape.size() != 3)
     return {};
-  double macs = double(shape[0]) * shape[1] * shape[2] * (instruction.opcode.find("TF32") != std::string::npos ? 2 : 1);
+  const bool isTf32 = instruction.opcode.find("TF32") != std::string::npos, isOfBytes = shape[2] == 32;
+  double macs = double(shape[0]) * shape[1] * shape[2] * (isTf32 ? 2 : isOfBytes ? 0.5 : 1); // as many of f16 take as long
   if (!instruction.opcode.starts_with("HGMMA") && !instruction.opcode.starts_with("QGMMA") && !instruction.opcode.starts_with("IGMMA"))
     return {.macs = macs, .sharedBytes = 0};
   const double elementBytes = shape[2] == 16 ? 2 : shape[2] == 32 ? 1 : 4;

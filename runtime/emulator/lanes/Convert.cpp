@@ -1,4 +1,5 @@
 // cvt between numbers, and the plain moves.
+#include "runtime/emulator/lanes/Float8.h"
 #include "runtime/emulator/lanes/Loops.h"
 #include "runtime/emulator/lanes/Numerics.h"
 
@@ -175,23 +176,6 @@ template <bool kBrain, bool kNearest> void pack(LaneState &state, const Inst &in
     return reluHalf<kBrain>(round(a)) << 16 | reluHalf<kBrain>(round(b));
   });
 }
-
-/// e4m3 has its largest exponent for numbers too, but for one NaN; e5m2 is as IEEE 754 has it.
-struct E4M3 {
-  static constexpr int kMantissa = 3, kBias = 7;
-  static constexpr std::uint32_t kLargest = 0x7E;
-  static ATTN_INLINE float widen(std::uint32_t bits) {
-    std::uint32_t magnitude = bits & 0x7F;
-    // Placed as an f32 the exponent is 120 too small; the product is exact, subnormals included.
-    float value = bitsTo<float>(magnitude << 20) * 0x1p120f;
-    return magnitude == 0x7F ? bitsTo<float>(kCanonicalNan) : bits & 0x80 ? -value : value;
-  }
-};
-struct E5M2 {
-  static constexpr int kMantissa = 2, kBias = 15;
-  static constexpr std::uint32_t kLargest = 0x7B;
-  static ATTN_INLINE float widen(std::uint32_t bits) { return canonical(fromF16((bits & 0xFF) << 8)); }
-};
 
 /// To nearest even; beyond the largest number it, infinities too (`.satfinite`). NaN becomes 0x7F.
 template <typename To> ATTN_INLINE std::uint32_t toFloat8(float value) {

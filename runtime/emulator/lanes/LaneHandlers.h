@@ -28,7 +28,7 @@ enum class CompareOp : std::uint8_t {
 /// How a comparison joins its predicate operand: Inst::kind of setp and set, above the compare operation.
 enum class Combine : std::uint8_t { None, And, Or, Xor };
 
-enum class MmaKind : std::uint8_t { F16, BF16, TF32, Integer, Double };
+enum class MmaKind : std::uint8_t { F16, BF16, TF32, Integer, Double, TallDouble, Float8 };
 
 /// One wgmma.mma_async (lanes/Wgmma.cpp). Units are addresses of 16 bytes in shared memory.
 struct ProductTile {
@@ -37,7 +37,8 @@ struct ProductTile {
   const std::uint32_t *unitsB = nullptr;
   const std::uint32_t *list = nullptr;   ///< slots of D, then of A
   unsigned columns = 0;
-  bool brain = false, transposeA = false, transposeB = false, negate = false, accumulate = false;
+  ptx::ScalarType a = ptx::ScalarType::F16, b = ptx::ScalarType::F16; ///< of the factors
+  bool transposeA = false, transposeB = false, negate = false, accumulate = false;
   LaneState *warps[4] = {}; ///< null: the rows of this warp are not formed now
 };
 

@@ -5,10 +5,12 @@
 //   16-bit A, register r:  row g + 8(r & 1),  k from 8(r >> 1), two a word        B:  column g, k from 8r
 //   tf32   A, register r:  row g + 8(r & 1),  k from 4(r >> 1), one a word        B:  column g, k from 4r
 //   8-bit  A, register r:  row g + 8(r & 1),  k from 16(r >> 1), four a word      B:  column g, k from 16r
+//   f64    A, register r:  row g + 8(r & 1),  k from 4(r >> 1), one a pair        B:  column g, k from 4r
 //   C and D, register i:   row g + 8(i >> 1), column 2t + (i & 1)
 //
 // Products of 16-bit factors are exact in f32; they are added in the order of k. This file is compiled with contraction,
 // so that CPUs with FMA use it: with exact products that does not change a result inside the range of f32.
+#include "runtime/emulator/lanes/Float8.h"
 #include "runtime/emulator/lanes/Loops.h"
 #include "runtime/emulator/lanes/Numerics.h"
 
@@ -250,6 +252,29 @@ template <unsigned kRuns> void mmaInteger(LaneState &state, const Inst &in) {
     state.write(registers.d[i], result[i]);
 }
 
+/// Inst::kind: bit 0 A is e5m2, bit 1 B is.
+void mmaFloat8(LaneState &state, const Inst &in) {
+  Registers registers = registersOf(in, 4, 2, 4);
+  alignas(64) float a[16 * kFloat8Depth], b[kFloat8Depth * 8];
+  auto runOf = [&](std::uint32_t slot, unsigned g) { return reinterpret_cast<const std::byte *>(state.plane<std::uint32_t>(slot) + 4 * g); };
+  for (unsigned g = 0; g < 8; ++g) {
+    for (unsigned r = 0; r < 4; ++r)
+      widenFloat8(in.kind & 1, runOf(registers.a[r], g), 16, a + (g + 8 * (r & 1)) * kFloat8Depth + 16 * (r >> 1));
+    float column[kFloat8Depth];
+    for (unsigned r = 0; r < 2; ++r)
+      widenFloat8(in.kind & 2, runOf(registers.b[r], g), 16, column + 16 * r);
+    for (unsigned k = 0; k < kFloat8Depth; ++k)
+      b[8 * k + g] = column[k];
+  }
+  Vector8 c[16];
+  loadSingles(state, registers.c, c);
+  for (unsigned row = 0; row < 16; ++row)
+    c[row] = addFloat8Products(c[row], a + row * kFloat8Depth, b, 8);
+  canonicalise(c);
+  propagate<2>(state, registers, false);
+  storeSingles(state, registers.d, c);
+}
+
 void mmaDouble(LaneState &state, const Inst &in) {
   Registers registers = registersOf(in, 1, 1, 2);
   const double *a = state.plane<double>(registers.a[0]), *b = state.plane<double>(registers.b[0]);
@@ -266,6 +291,25 @@ void mmaDouble(LaneState &state, const Inst &in) {
     state.write(registers.d[i], result[i]);
 }
 
+/// m16n8kK: 16 rows, K = 4 kRuns; each product and its addition rounded as one, in the order of k.
+template <unsigned kRuns> void mmaTallDouble(LaneState &state, const Inst &in) {
+  Registers registers = registersOf(in, 2 * kRuns, kRuns, 4);
+  std::uint64_t result[4][32];
+  for (unsigned i = 0; i < 4; ++i)
+    for (unsigned lane = 0; lane < 32; ++lane) {
+      double sum = state.plane<double>(registers.c[i])[lane];
+      for (unsigned k = 0; k < 4 * kRuns; ++k) {
+        double a = state.plane<double>(registers.a[i / 2 + 2 * (k / 4)])[4 * (lane / 4) + k % 4];
+        double b = state.plane<double>(registers.b[k / 4])[4 * (2 * (lane % 4) + i % 2) + k % 4];
+        sum = __builtin_fma(a, b, sum);
+      }
+      result[i][lane] = bitsTo<std::uint64_t>(sum);
+    }
+  propagate<2>(state, registers, false);
+  for (unsigned i = 0; i < 4; ++i)
+    state.write(registers.d[i], result[i]);
+}
+
 } // namespace
 
 Handler mmaHandler(MmaKind kind, unsigned k, bool halfSums) {
@@ -278,6 +322,8 @@ Handler mmaHandler(MmaKind kind, unsigned k, bool halfSums) {
   case MmaKind::TF32: return k == 8 ? mmaTf32<2> : mmaTf32<1>;
   case MmaKind::Integer: return k == 32 ? mmaInteger<2> : mmaInteger<1>;
   case MmaKind::Double: return mmaDouble;
+  case MmaKind::TallDouble: return k == 16 ? mmaTallDouble<4> : k == 8 ? mmaTallDouble<2> : mmaTallDouble<1>;
+  case MmaKind::Float8: return mmaFloat8;
   }
   return nullptr;
 }

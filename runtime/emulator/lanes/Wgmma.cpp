@@ -1,9 +1,10 @@
-// wgmma: D (64 × N) of a warpgroup += A (64 × 16) · B (16 × N), with 16-bit factors and f32 sums.
+// wgmma: D (64 × N) of a warpgroup += A (64 × 16) · B (16 × N), with 16-bit factors and f32 sums; with 8-bit factors 32 deep.
 //
 // A and B are widened once into plain matrices; then each warp's 16 rows of D are formed in blocks of 16 columns. With
 // g = lane / 4 and t = lane % 4, register 4j + i of D holds row g + 8(i >> 1), column 8j + 2t + (i & 1) of the warp's rows
 // (PTX ISA 9.7.15.5.1): the planes of registers 4j and 4j + 1 interleave to the rows of an 8 × 8 block. As in Mma.cpp, the
 // exact products are added in the order of k, fused where the CPU can.
+#include "runtime/emulator/lanes/Float8.h"
 #include "runtime/emulator/lanes/LaneHandlers.h"
 #include "runtime/emulator/lanes/LaneState.h"
 #include "runtime/emulator/lanes/Loops.h"
@@ -181,8 +182,56 @@ template <bool kBrain> void multiply(const ProductTile &tile) {
   }
 }
 
+/// K-major factors of 8 bits: two units of sixteen a row of A and a column of B.
+void multiplyFloat8(const ProductTile &tile) {
+  alignas(64) float a[kRows * kFloat8Depth], b[kFloat8Depth * kMaxColumns];
+  const bool isWideA = tile.a == ptx::ScalarType::E5M2, isWideB = tile.b == ptx::ScalarType::E5M2; // of exponents
+  const unsigned stride = tile.columns;
+  for (unsigned column = 0; column < tile.columns; ++column) {
+    float depth[kFloat8Depth];
+    for (unsigned unit = 0; unit < 2; ++unit)
+      widenFloat8(isWideB, tile.shared + tile.unitsB[2 * column + unit], 16, depth + 16 * unit);
+    for (unsigned k = 0; k < kFloat8Depth; ++k)
+      b[k * stride + column] = depth[k];
+  }
+  for (unsigned row = 0; row < kRows; ++row) {
+    const LaneState *warp = tile.warps[row / 16];
+    for (unsigned unit = 0; warp && unit < 2; ++unit) {
+      // register r holds of lanes 4g … 4g + 3 the row g + 8(r & 1), from k = 16(r >> 1)
+      const std::byte *bytes = tile.unitsA ? tile.shared + tile.unitsA[2 * row + unit]
+                                           : reinterpret_cast<const std::byte *>(warp->plane<std::uint32_t>(tile.list[tile.columns / 2 + row / 8 % 2 + 2 * unit]) + 4 * (row % 8));
+      widenFloat8(isWideA, bytes, 16, a + row * kFloat8Depth + 16 * unit);
+    }
+  }
+  for (unsigned row = 0; row < kRows; ++row) {
+    LaneState *warp = tile.warps[row / 16];
+    if (!warp)
+      continue;
+    float *factors = a + row * kFloat8Depth;
+    for (unsigned k = 0; tile.negate && k < kFloat8Depth; ++k)
+      factors[k] = -factors[k];
+    for (unsigned block = 0; 8 * block < tile.columns; ++block) {
+      const std::uint32_t *pair = pairOf(tile.list, block, row % 16);
+      Float8 sum{};
+      if (tile.accumulate)
+        sum = loadRow(*warp, pair, row % 8);
+      sum = addFloat8Products(sum, factors, b + 8 * block, stride);
+      for (int i = 0; i < 8; ++i)
+        sum[i] = emulator::ATTN_LANES::canonical(sum[i]);
+      storeRow(*warp, pair, row % 8, sum);
+    }
+  }
+}
+
 } // namespace
 
-void warpgroupProduct(const ProductTile &tile) { tile.brain ? multiply<true>(tile) : multiply<false>(tile); }
+void warpgroupProduct(const ProductTile &tile) {
+  switch (tile.a) {
+  case ptx::ScalarType::BF16: return multiply<true>(tile);
+  case ptx::ScalarType::E4M3:
+  case ptx::ScalarType::E5M2: return multiplyFloat8(tile);
+  default: return multiply<false>(tile);
+  }
+}
 
 } // namespace attn::emulator::ATTN_LANES

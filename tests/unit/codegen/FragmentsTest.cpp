@@ -57,7 +57,7 @@ TEST(Fragments, EveryElementOnce) {
        {std::tuple{FragmentLayout::Acc, 4, 128, 64, 32}, std::tuple{FragmentLayout::Acc, 4, 64, 40, 32},
         std::tuple{FragmentLayout::Acc, 8, 128, 128, 16}, std::tuple{FragmentLayout::Acc, 1, 16, 8, 16},
         std::tuple{FragmentLayout::Lhs, 4, 128, 64, 16}, std::tuple{FragmentLayout::Lhs, 2, 32, 16, 16},
-        std::tuple{FragmentLayout::Lhs, 4, 128, 24, 32}}) {
+        std::tuple{FragmentLayout::Lhs, 4, 128, 24, 32}, std::tuple{FragmentLayout::Lhs, 4, 128, 96, 8}, std::tuple{FragmentLayout::Acc, 2, 64, 24, 8}}) {
     Fragment fragment = make(layout, warps, rows, columns, bits);
     EXPECT_TRUE(fragment.fillsAllWarps());
     auto count = holders(fragment, warps);
@@ -68,6 +68,27 @@ TEST(Fragments, EveryElementOnce) {
       EXPECT_LT(at.second, columns);
     }
   }
+}
+
+/// PTX ISA, "Matrix Fragments for mma.m16n8k32", 8-bit A: byte i of register r is row g + 8 (r % 2), place 4t + 16 (r / 2) + i. In
+/// each 16 places the columns stand in the order of the other operand (codegen/nvvm/TurnValues.cpp).
+TEST(Fragments, LeftOperandOfBytes) {
+  Fragment fragment = make(FragmentLayout::Lhs, 1, 16, 64, 8), acc = make(FragmentLayout::Acc, 1, 16, 64, 32);
+  ASSERT_EQ(fragment.registers(), 8);
+  for (int lane = 0; lane < 32; ++lane)
+    for (int index = 0; index < fragment.registers(); ++index)
+      for (int byte = 0; byte < 4; ++byte) {
+        int g = lane / 4, t = lane % 4, r = index % 4, place = 4 * t + byte;
+        FragmentPosition at = fragment.position(index, byte);
+        EXPECT_EQ(at.row.evaluate(0, lane), g + 8 * (r % 2));
+        int column = at.column.evaluate(0, lane);
+        EXPECT_EQ(column, 32 * (index / 4) + 16 * (r / 2) + 8 * (place / 2 % 2) + 2 * (place / 4) + place % 2);
+        EXPECT_EQ(fragment.registerOf(0, column / 8, r % 2, column % 2), index);
+        // The thread has the element as an accumulator too.
+        FragmentPosition own = acc.position(acc.registerOf(0, column / 8, r % 2, column % 2));
+        EXPECT_EQ(own.row.evaluate(0, lane), at.row.evaluate(0, lane));
+        EXPECT_EQ(own.column.evaluate(0, lane), column);
+      }
 }
 
 TEST(Fragments, RowsOncePerQuadLane) {

@@ -55,4 +55,19 @@ TEST(MatrixDescriptor, LeadsToEveryElement) {
   }
 }
 
+/// A step of 32 bytes along rows of 8-bit floats is where one of 16 halves is.
+TEST(MatrixDescriptor, StepsOverBytes) {
+  mlir::MLIRContext context;
+  context.loadDialect<tile::TileDialect>();
+  for (auto [rows, columns, swizzle] : {std::tuple{128, 64, 64u}, {128, 128, 128u}, {80, 256, 128u}, {64, 192, 64u}}) {
+    auto layout = tile::SmemAttr::get(&context, swizzle, 0);
+    MatrixDescriptor bytes(tile::BufferType::get(&context, {rows, columns}, mlir::Float8E4M3FNType::get(&context), layout), true);
+    MatrixDescriptor halves(tile::BufferType::get(&context, {rows, columns / 2}, mlir::Float16Type::get(&context), layout), true);
+    EXPECT_EQ(bytes.constantBits(), halves.constantBits());
+    for (std::int64_t step = 0; step < columns / 32; ++step)
+      for (std::int64_t first : {0, 64})
+        EXPECT_EQ(bytes.offset(first, step), halves.offset(first, step));
+  }
+}
+
 } // namespace attn::codegen

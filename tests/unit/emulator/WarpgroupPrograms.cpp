@@ -15,15 +15,19 @@ namespace attn::emulator::testing {
 static int valueOfA(unsigned row, unsigned k) { return static_cast<int>((row * 7 + k * 3) % 11) - 5; }
 static int valueOfB(unsigned column, unsigned k) { return static_cast<int>((column * 5 + k) % 9) - 4; }
 
-static std::uint16_t narrow(bool brain, int value) { return brain ? roundToBF16(value) : roundToF16(value); }
+static bool isFloat8(const std::string &type) { return type[0] == 'e'; }
 
-/// The words of a K-major tile without swizzle: 8 × 8 blocks of 128 bytes, those along k first (LBO 128, SBO 256).
-template <typename F> static Words plainTile(bool brain, unsigned extent, F value) {
+/// The words of a K-major tile without swizzle: blocks of 8 rows of 16 bytes, those along k first (LBO 128, SBO 256).
+template <typename F> static Words plainTile(const std::string &type, unsigned extent, F value) {
   Words words(extent * 8);
   auto *halves = reinterpret_cast<std::uint16_t *>(words.data());
-  for (unsigned x = 0; x < extent; ++x)
-    for (unsigned k = 0; k < 16; ++k)
-      halves[x / 8 * 128 + k / 8 * 64 + x % 8 * 8 + k % 8] = narrow(brain, value(x, k));
+  auto *bytes = reinterpret_cast<std::uint8_t *>(words.data());
+  for (unsigned x = 0; x < extent; ++x) {
+    for (unsigned k = 0; k < 16 && !isFloat8(type); ++k)
+      halves[x / 8 * 128 + k / 8 * 64 + x % 8 * 8 + k % 8] = type == "bf16" ? roundToBF16(value(x, k)) : roundToF16(value(x, k));
+    for (unsigned k = 0; k < 32 && isFloat8(type); ++k)
+      bytes[x / 8 * 256 + k / 16 * 128 + x % 8 * 16 + k % 16] = type == "e4m3" ? roundToE4M3(value(x, k)) : roundToE5M2(value(x, k));
+  }
   return words;
 }
 
@@ -49,7 +53,8 @@ static std::string descriptor(const char *into, const char *from) {
 
 struct Shape {
   unsigned columns;
-  bool brain, registerA;
+  std::string typeA, typeB;
+  bool registerA;
   int scaleA = 1, scaleB = 1;
 };
 
@@ -68,16 +73,17 @@ static void product(const Shape &shape) {
   for (unsigned r = 0; r < 4; ++r)
     body += fmt::format("  ld.shared.u32 %a{}, [%r5+{}];\n", r, (r & 1) * 256 + (r >> 1) * 128);
   body += "  wgmma.fence.sync.aligned;\n  setp.ne.u32 %p1, %r1, %r1;\n";
-  const char *type = shape.brain ? "bf16" : "f16";
+  const unsigned depth = isFloat8(shape.typeA) ? 32 : 16;
+  const char *transpositions = isFloat8(shape.typeA) ? "" : shape.registerA ? ", 0" : ", 0, 0";
   for (unsigned i = 0; i < 2; ++i)
-    body += fmt::format("  wgmma.mma_async.sync.aligned.m64n{}k16.f32.{}.{} {}, {}, %d2, {}%p1, {}, {}{}, 0;\n", columns, type, type, registers("s", 0, sums),
-                        shape.registerA ? registers("a", 0, 4) : "%d1", i == 0 ? "" : "!", shape.scaleA, shape.scaleB, shape.registerA ? "" : ", 0");
+    body += fmt::format("  wgmma.mma_async.sync.aligned.m64n{}k{}.f32.{}.{} {}, {}, %d2, {}%p1, {}, {}{};\n", columns, depth, shape.typeA, shape.typeB,
+                        registers("s", 0, sums), shape.registerA ? registers("a", 0, 4) : "%d1", i == 0 ? "" : "!", shape.scaleA, shape.scaleB, transpositions);
   body += "  wgmma.commit_group.sync.aligned;\n  wgmma.wait_group.sync.aligned 0;\n";
   body += fmt::format("  mad.wide.u32 %d3, %thread, {}, %out;\n", sums * 4);
   for (unsigned i = 0; i < sums; ++i)
     body += fmt::format("  st.f32 [%d3+{}], %s{};\n", 4 * i, i);
   Words out = run({.body = body,
-                   .inputs = {plainTile(shape.brain, 64, valueOfA), plainTile(shape.brain, columns, valueOfB)},
+                   .inputs = {plainTile(shape.typeA, 64, valueOfA), plainTile(shape.typeB, columns, valueOfB)},
                    .outputs = 128 * sums,
                    .block = {128, 1, 1},
                    .target = "sm_90a"});
@@ -86,7 +92,7 @@ static void product(const Shape &shape) {
       const unsigned g = thread % 32 / 4, t = thread % 4;
       const unsigned row = 16 * (thread / 32) + g + 8 * (i / 2 % 2), column = 8 * (i / 4) + 2 * t + i % 2;
       int sum = 0;
-      for (unsigned k = 0; k < 16; ++k)
+      for (unsigned k = 0; k < depth; ++k)
         sum += 2 * shape.scaleA * shape.scaleB * valueOfA(row, k) * valueOfB(column, k);
       float value;
       std::memcpy(&value, &out[thread * sums + i], sizeof(value));
@@ -96,15 +102,20 @@ static void product(const Shape &shape) {
 
 static void shapes() {
   for (unsigned columns = 8; columns <= 256; columns += 8)
-    for (bool brain : {false, true})
-      product({columns, brain, (columns / 8 + brain) % 2 == 0});
+    for (bool brain : {false, true}) {
+      const std::string type = brain ? "bf16" : "f16", narrow = brain ? "e4m3" : "e5m2";
+      const bool registerA = (columns / 8 + brain) % 2 == 0;
+      product({columns, type, type, registerA});
+      product({columns, narrow, columns % 48 == 0 ? "e5m2" : narrow, registerA});
+    }
 }
 
 static void scales() {
   for (bool registerA : {false, true})
     for (int scaleA : {1, -1})
       for (int scaleB : {1, -1})
-        product({16, false, registerA, scaleA, scaleB});
+        for (const char *type : {"f16", "e4m3"})
+          product({16, type, type, registerA, scaleA, scaleB});
 }
 
 /// x1, x2, x4; lane 4g + t brings row g, columns 2t and 2t + 1, or transposed rows 2t and 2t + 1 of column g.

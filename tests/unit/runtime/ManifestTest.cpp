@@ -74,6 +74,16 @@ TEST(Manifest, CountsOfRowsStandInAVectorOfI32) {
   EXPECT_EQ(read->tensor("depth")->countUnit, 64u);
 }
 
+TEST(Manifest, SaysWhereTanhIsApproximate) {
+  PlanManifest plan = example();
+  EXPECT_EQ(toJson(plan).find("approximateTanh"), std::string::npos);
+  plan.approximateTanh = true;
+  std::string error;
+  auto read = parseManifest(toJson(plan), &error);
+  ASSERT_TRUE(read) << error;
+  EXPECT_TRUE(read->approximateTanh);
+}
+
 TEST(Manifest, SaysWhereF32IsRounded) {
   PlanManifest plan = example();
   EXPECT_EQ(toJson(plan).find("tf32"), std::string::npos);
@@ -82,6 +92,18 @@ TEST(Manifest, SaysWhereF32IsRounded) {
   auto read = parseManifest(toJson(plan), &error);
   ASSERT_TRUE(read) << error;
   EXPECT_TRUE(read->tf32);
+}
+
+TEST(Manifest, SaysWhatIsMultipliedIn8Bits) {
+  for (bool PlanManifest::*each : {&PlanManifest::float8Scores, &PlanManifest::float8Probs}) {
+    PlanManifest plan = example();
+    EXPECT_EQ(toJson(plan).find("float8"), std::string::npos);
+    plan.*each = true;
+    std::string error;
+    auto read = parseManifest(toJson(plan), &error);
+    ASSERT_TRUE(read) << error;
+    EXPECT_TRUE((*read).*each);
+  }
 }
 
 TEST(Manifest, BlocksThatTakeTilesCountThemAlongOneDimension) {

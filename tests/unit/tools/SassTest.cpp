@@ -192,6 +192,18 @@ TEST(Sass, ReadsAddressesInsteadOfLabels) {
   EXPECT_EQ(kernel.code[4].kind, InstructionClass::Other);
 }
 
+/// 8-bit factors: half of the time of as many of 16 bits, and half of the bytes.
+TEST(Sass, CountsProductsOfBytes) {
+  auto functions = parseSass("\t\tFunction : bytes\n"
+                             "/*0000*/ QGMMA.64x128x32.F32.E4M3.E5M2 R24, gdesc[UR20], R24, gsb0 ;\n"
+                             "/*0010*/ QMMA.16832.F32.E4M3.E4M3 R8, R4, R12, R8 ;\n");
+  ASSERT_TRUE(functions) << functions.status().message();
+  const SassFunction &kernel = functions->front();
+  EXPECT_EQ(productOf(kernel.code[0]).macs, 16 * 128 * 32 / 2);
+  EXPECT_EQ(productOf(kernel.code[0]).sharedBytes, (64 * 32 + 128 * 32) / 4);
+  EXPECT_EQ(productOf(kernel.code[1]).macs, 16 * 8 * 32 / 2);
+}
+
 TEST(Sass, RefusesWhatIsNoDisassembly) {
   EXPECT_FALSE(parseSass(""));
   EXPECT_FALSE(parseSass("nvdisasm fatal : unsupported file"));

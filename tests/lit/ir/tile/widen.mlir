@@ -38,6 +38,27 @@ func.func @elements(%b: !B, %i: i32) {
 }
 
 // -----
+// Columns as rows.
+!ring = !tile.ring<2, 64x128xf8E4M3FN, #tile.smem<128>>   !B = !tile.buffer<128x64xf8E4M3FN, #tile.smem<64>>
+// CHECK-LABEL: func.func @turned
+func.func @turned(%b: !B, %i: i32) {
+  %r = tile.ring : !ring
+  // CHECK: tile.widen %{{.*}}[%arg1] from %arg0 : !ring2_64x128xf8E4M3FN, !
+  tile.widen %r[%i] from %b : !ring, !B
+  return
+}
+
+// -----
+// widen (C3)
+!ring = !tile.ring<2, 64x64xf8E4M3FN, #tile.smem<64>>   !B = !tile.buffer<128x64xf8E4M3FN, #tile.smem<64>>
+func.func @turned_shapes(%b: !B, %i: i32) {
+  %r = tile.ring : !ring
+  // expected-error @below {{expects entries whose rows are columns of the buffer, 16 of them at least and of a multiple of 32, but got}}
+  tile.widen %r[%i] from %b : !ring, !B
+  return
+}
+
+// -----
 // load (C3): numbers of a row as they are
 !kv = !tile.tensor<[batch, kv_len, 2, 64], f8E5M2>
 func.func @load_to_f32(%t: !kv, %i: i32) {
