@@ -2,6 +2,7 @@
 #include "passes/RelativeRows.h"
 
 #include "ir/attn/ProductTypes.h"
+#include "passes/DiagonalLimits.h"
 #include "passes/Distances.h"
 #include "passes/Lookups.h"
 
@@ -111,14 +112,34 @@ SmallVector<ir::LoadOp> loadsBehind(Value row) {
 
 bool hasRelativeRows(ir::AttentionOp op) { return relativeRowBytes(op, 1, 1) > 0; }
 
+/// Whether far distances may share a row (AlikeRows.h), which then has a place of its own.
+static bool mayShareRow(const RelativeRow &row) {
+  if (!row.load || cast<VectorType>(row.row.getType()).getNumElements() > kMostChannelsForAll)
+    return false;
+  SmallVector<Value> open{ir::LoadOp(row.load).getIndices()[row.dim]};
+  while (!open.empty()) {
+    Operation *op = open.pop_back_val().getDefiningOp();
+    if (isa_and_present<arith::MinSIOp, arith::MaxSIOp, arith::FloorDivSIOp, arith::DivSIOp, arith::SelectOp>(op))
+      return true;
+    if (isa_and_present<arith::AddIOp, arith::SubIOp, arith::MulIOp>(op))
+      llvm::append_range(open, op->getOperands());
+  }
+  return false;
+}
+
 int64_t relativeRowBytes(ir::AttentionOp op, int64_t blockM, int64_t blockN) {
-  int64_t channels = 0;
-  auto add = [&](Value row) { channels += static_cast<int64_t>(llvm::alignTo(cast<VectorType>(row.getType()).getNumElements(), 32)); };
+  constexpr int64_t kRowsForAll = 16;
+  int64_t elements = 0, bytes = ir::featureType(op).getIntOrFloatBitWidth() / 8, between = bytes == 4 ? 4 : 0; // f32: plain rows, a chunk apart
+  auto add = [&](Value row, int64_t rows) {
+    elements += rows * (static_cast<int64_t>(llvm::alignTo(cast<VectorType>(row.getType()).getNumElements(), 32)) + between);
+  };
   for (RelativeProduct &product : findRelativeProducts(op.getScore(), static_cast<unsigned>(op.getQueryFeatureTypes().size())))
-    add(product.row.row);
-  llvm::for_each(rowsAddedToValue(op.getWeight()), add);
-  int64_t bytes = ir::featureType(op).getIntOrFloatBitWidth() / 8, between = bytes == 4 ? 4 : 0; // f32: plain rows, a chunk apart
-  return channels == 0 ? 0 : (blockM + blockN) * (channels + between) * bytes;
+    add(product.row.row, blockM + blockN + (mayShareRow(product.row) ? kRowsForAll : 0));
+  for (Value row : rowsAddedToValue(op.getWeight())) {
+    auto table = findRelativeRow(row);
+    add(row, blockM + blockN + (table && mayShareRow(*table) ? kRowsForAll : 0));
+  }
+  return elements * bytes;
 }
 
 } // namespace attn

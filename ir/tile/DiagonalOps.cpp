@@ -44,7 +44,10 @@ LogicalResult TabulateOp::verify() {
 }
 
 void DiagonalDotOp::getEffects(Effects &effects) {
-  readsBuffers({&getOperandMutable(), &getDiagonalsMutable()}, effects);
+  SmallVector<OpOperand *> read{&getOperandMutable(), &getDiagonalsMutable()};
+  for (OpOperand &row : getRowMutable())
+    read.push_back(&row);
+  readsBuffers(read, effects);
 }
 
 LogicalResult DiagonalDotOp::verify() {
@@ -63,10 +66,19 @@ LogicalResult DiagonalDotOp::verify() {
     return emitOpError("expects R, C and K multiples of 16, but got ") << rows << ", " << columns << " and " << operand[1];
   if (getAcc() && getAcc().getType() != result) // (C4)
     return emitOpError("expects ") << result << " to add to, but got " << getAcc().getType();
+  if (static_cast<bool>(getRow()) != static_cast<bool>(getAlike())) // (C5)
+    return emitOpError("expects `row` where it has `alike`");
+  if (getRow() && (shapeOf(getRow().getType()) != ArrayRef<int64_t>({16, operand[1]}) || elementOf(getRow().getType()) != elementOf(getDiagonals().getType()))) // (C1), (C2)
+    return emitOpError("expects 16 x ") << operand[1] << " rows that are alike, of the diagonals' type, but got " << getRow().getType();
   return success();
 }
 
-void DiagonalSumOp::getEffects(Effects &effects) { readsBuffers({&getDiagonalsMutable()}, effects); }
+void DiagonalSumOp::getEffects(Effects &effects) {
+  SmallVector<OpOperand *> read{&getDiagonalsMutable()};
+  for (OpOperand &row : getRowMutable())
+    read.push_back(&row);
+  readsBuffers(read, effects);
+}
 
 LogicalResult DiagonalSumOp::verify() {
   FragType weights = getWeights().getType(), acc = getAcc().getType();
@@ -80,6 +92,10 @@ LogicalResult DiagonalSumOp::verify() {
   if (weights.getElementType() != elementOf(getDiagonals().getType()) || !acc.getElementType().isF32()) // (C2)
     return emitOpError("expects weights and diagonals of one element type and an f32 accumulator, but got ")
            << weights << ", " << getDiagonals().getType() << " and " << acc;
+  if (static_cast<bool>(getRow()) != static_cast<bool>(getAlike())) // (C4)
+    return emitOpError("expects `row` where it has `alike`");
+  if (getRow() && (shapeOf(getRow().getType()) != ArrayRef<int64_t>({16, diagonals[1]}) || elementOf(getRow().getType()) != elementOf(getDiagonals().getType()))) // (C1), (C2)
+    return emitOpError("expects 16 x ") << diagonals[1] << " rows that are alike, of the diagonals' type, but got " << getRow().getType();
   if (rows % 16 != 0 || columns % 16 != 0 || acc.getColumns() % 8 != 0) // (C3)
     return emitOpError("expects R and C multiples of 16 and N of 8, but got ")
            << rows << ", " << columns << " and " << acc.getColumns();

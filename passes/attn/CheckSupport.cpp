@@ -8,6 +8,7 @@
 #include "passes/Lookups.h"
 #include "passes/Passes.h"
 #include "passes/RelativeRows.h"
+#include "passes/attn/DoubleRows.h"
 #include "passes/attn/WideHeads.h"
 #include "support/GpuTarget.h"
 
@@ -77,9 +78,6 @@ using ir::spell;
 LogicalResult SupportChecker::checkTypes() {
   Type query = op.getQueryType().getElementType(), key = op.getKeyType().getElementType();
   Type value = op.getValueType().getElementType(), probs = op.getProbsElementType();
-  for (Type element : {query, key, value, probs})
-    if (element.isF64())
-      return refuse(op, "dtype `" + spell(element) + "` is");
   // A product of tiles has one type for both operands, which must have all numbers of both.
   auto checkPair = [&](Type a, StringRef name, Type b, StringRef beside) -> LogicalResult {
     if (ir::productType(a, b))
@@ -88,12 +86,13 @@ LogicalResult SupportChecker::checkTypes() {
   };
   if (failed(checkPair(key, "key", query, "query")) || failed(checkPair(value, "value", probs, "probs")))
     return failure();
-  if (ir::featureType(op).isF32() != ir::weightedType(op).isF32())
+  auto computesAlike = [](Type a, Type b) { return a.isF32() == b.isF32() && a.isF64() == b.isF64(); };
+  if (!computesAlike(ir::featureType(op), ir::weightedType(op)))
     return refuse(op, "`value` of `" + spell(value) + "` beside query of `" + spell(query) + "` is");
   Value out = op.getOutput("out");
-  if (out && cast<ir::AttnTensorType>(out.getType()).getElementType().isF64())
-    return refuse(op, "`out` of `f64` is");
-  return success();
+  if (out && cast<ir::AttnTensorType>(out.getType()).getElementType().isF64() && !hasDoubleRows(op))
+    return refuse(op, "`out` of `f64` beside query of `" + spell(query) + "` is");
+  return checkDoubleRows(op, target);
 }
 
 LogicalResult SupportChecker::checkLengths() {
@@ -169,8 +168,10 @@ LogicalResult SupportChecker::checkDot(ir::DotOp dot) {
   }
   if (hasQuery && hasKey)
     return success();
+  if (!rows && hasKey)
+    return refuse(dot, "a `dot` of two vectors of `key` that depend on the query head is");
   if (!rows)
-    return refuse(dot, Twine("a `dot` of two vectors of ") + (hasQuery ? "`query`" : "`key`") + " in `score` is");
+    return success();
   if (dependsOnScores(rows) && hasKey)
     return refuse(dot, "`dot` of a key with a row of a table that scores choose is");
   if (dependsOnScores(rows))

@@ -48,9 +48,8 @@ std::string whyNotChunked(ir::AttentionOp op) {
     return "keys depend on the query head";
   if (lengthOf(op, form->weight) > kLongestRow || (form->by && lengthOf(op, *form->by) > kLongestRow) || op.getStoredValueLength() > kLongestRow)
     return llvm::formatv("a state of more than {0} by {0} numbers is not kept", kLongestRow).str();
-  if (!op.getRagged().empty() || !op.getPaged().empty())
-    return "its layout is not one tensor of rows";
-  if (auto queries = op.getQueryType().getConstantSize(1); queries && *queries <= kFewQueries)
+  bool isInSequence = !op.getRagged().empty() || !op.getPaged().empty();
+  if (auto queries = op.getQueryType().getConstantSize(1); !isInSequence && queries && *queries <= kFewQueries)
     return "one tile has all queries, and meets each key once either way";
   if (!seesFirstKeysWhole(op.getRanges()))
     return "the mask does not show the first keys, whole, to the rows of a tile";

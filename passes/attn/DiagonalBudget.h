@@ -10,10 +10,10 @@ namespace attn {
 /// warpgroups (passes/DiagonalLimits.h). Else all products are mma.sync's.
 bool areDiagonalsBesideRoles(ir::AttentionOp op);
 
-/// Of 16 rows of queries, beside scores, probs and sums.
-int64_t diagonalRegisters(ir::AttentionOp op, const ir::Schedule &schedule);
+/// Of 16 rows of queries, beside scores, probs and sums. `isOverlapped`: probs of the block before are in use meanwhile.
+int64_t diagonalRegisters(ir::AttentionOp op, const ir::Schedule &schedule, bool isOverlapped);
 
 /// Of all rows: addresses and lanes of diagonals, and operands on the way.
-int64_t diagonalOperandRegisters(ir::AttentionOp op);
+int64_t diagonalOperandRegisters(ir::AttentionOp op, bool isOverlapped);
 
 } // namespace attn

@@ -1,7 +1,8 @@
 // The conversion from what is computed to in which blocks: a plan becomes kernels over `!tile.tensor`s, with the plan's
 // arguments first and its results as further arguments behind them; names and promises stay on the arguments. Each
 // `attn.transform` is a kernel in front of the attention's, as are the states of linear attention in chunks; what they give
-// is workspace.
+// is workspace. Where the schedule has one for few rows, two kernels follow: for those rows and shares of their keys, and to merge
+// the shares (SplitKeys.h).
 //
 //   %s0 = attn.identity                          func.func @causal(%query, %key, %value, %out, %lse)
 //   %s1 = attn.online_attention %s0 …     →        tile.foreach_work … { load query; scf.for { load key; dot; …;
@@ -17,6 +18,7 @@
 #include "passes/Remarks.h"
 #include "passes/convert/AttentionKernel.h"
 #include "passes/convert/LinearStates.h"
+#include "passes/convert/MergeKernel.h"
 #include "passes/convert/TransformKernel.h"
 #include "support/GpuTarget.h"
 
@@ -47,6 +49,7 @@ struct PlanOps {
   ir::OnlineAttentionOp online;
   ir::FinalizeOp finalize;
   std::optional<LinearStates> states;
+  std::optional<SplitPlan> split;
 };
 
 /// Writes the kernels of one plan. All have the same arguments: the plan's, its results, then workspace; a launch passes
@@ -68,6 +71,8 @@ private:
   ValueRange statesOf(func::FuncOp kernel);
   SmallVector<std::pair<Value, Value>> transformedRows(func::FuncOp kernel);
   LogicalResult convertStates();
+  LogicalResult convertSplit();
+  void noteUse(func::FuncOp kernel, StringRef use, std::optional<ir::Schedule> schedule = {});
   void notePrecision(func::FuncOp kernel);
 
   func::FuncOp plan;
@@ -96,6 +101,7 @@ static FailureOr<PlanOps> findOps(func::FuncOp plan) {
   if (!found.online || !found.finalize || found.finalize.getState() != found.online.getResult())
     return plan.emitOpError("expects one online attention and its finalize");
   found.states = LinearStates::of(found.online);
+  found.split = SplitPlan::of(found.online);
   return found;
 }
 
@@ -115,6 +121,8 @@ func::FuncOp PlanConversion::openKernel(const Twine &name) {
     types.push_back(convertType(transform.getResult().getType()));
   if (ops.states)
     llvm::append_range(types, ops.states->workspaceTypes());
+  if (ops.split)
+    llvm::append_range(types, ops.split->workspaceTypes());
   auto kernel = func::FuncOp::create(builder, plan.getLoc(), name.str(), builder.getFunctionType(types, {}));
   kernel->setAttr(tile::kKernelAttr, builder.getUnitAttr());
   if (checked)
@@ -138,7 +146,7 @@ func::FuncOp PlanConversion::openKernel(const Twine &name) {
     kernel.setArgAttr(position++, tile::kWorkspaceAttr, builder.getUnitAttr());
   }
   for (unsigned first = position; position < types.size(); ++position) {
-    kernel.setArgAttr(position, ir::AttnDialect::kName, builder.getStringAttr(LinearStates::workspaceName(position - first)));
+    kernel.setArgAttr(position, ir::AttnDialect::kName, builder.getStringAttr(ops.split ? ops.split->workspaceName(position - first) : LinearStates::workspaceName(position - first).str()));
     kernel.setArgAttr(position, tile::kWorkspaceAttr, builder.getUnitAttr());
   }
   for (auto [operand, tensor] : {std::pair<Value, StringRef>{ops.online.getQuery(), "query"},
@@ -154,24 +162,46 @@ func::FuncOp PlanConversion::openKernel(const Twine &name) {
   return kernel;
 }
 
-/// Behind all tensors the extents that the shape of none gives: how many requests with lengths of their own there are, and
-/// the most rows of one.
+/// Extents that regions read, but no tensor has as a size by itself: `span` of a table with `2 * span` rows.
+static void addExtentsInNoShape(func::FuncOp plan, func::FuncOp kernel, SmallVectorImpl<StringRef> &extents) {
+  auto isSize = [&](StringRef name) {
+    return llvm::any_of(kernel.getArgumentTypes(), [&](Type type) {
+      auto tensor = dyn_cast<tile::TileTensorType>(type);
+      return tensor && llvm::any_of(llvm::seq<unsigned>(0, static_cast<unsigned>(tensor.getRank())), [&](auto dim) { return tensor.getSizeText(dim) == name; });
+    });
+  };
+  plan.walk([&](ir::SizeOp size) {
+    StringRef name = size.getName();
+    bool isOfRequest = name == "q_start" || name == "kv_start";
+    if (!isOfRequest && !isSize(name) && !llvm::is_contained(extents, name))
+      extents.push_back(name);
+  });
+}
+
+/// Behind all tensors the extents that the shape of none gives: how many requests with lengths of their own there are, the most
+/// rows of one, and into how many shares keys are split.
 void PlanConversion::addExtents(func::FuncOp kernel) {
-  if (ops.online.getRagged().empty() && ops.online.getPaged().empty())
-    return;
-  for (StringRef extent : {"batch", "q_len", "kv_len"}) {
+  bool isInSequence = !ops.online.getRagged().empty() || !ops.online.getPaged().empty();
+  SmallVector<StringRef> extents;
+  if (isInSequence)
+    extents = {"batch", "q_len", "kv_len"};
+  if (ops.split)
+    extents.push_back(tile::kSplitsExtent);
+  addExtentsInNoShape(plan, kernel, extents);
+  for (StringRef extent : extents) {
     NamedAttribute attributes[] = {builder.getNamedAttr(ir::AttnDialect::kName, builder.getStringAttr(extent)),
                                    builder.getNamedAttr(tile::kExtentAttr, builder.getUnitAttr())};
     [[maybe_unused]] LogicalResult inserted = kernel.insertArgument(kernel.getNumArguments(), builder.getI32Type(),
                                                                     builder.getDictionaryAttr(attributes), plan.getLoc());
     assert(succeeded(inserted));
   }
-  promisePaddedKeys(kernel);
+  if (isInSequence)
+    promisePaddedKeys(kernel);
 }
 
-/// Where an earlier kernel changes keys or values, its grid and what it makes have room for `kv_len` rows of each request.
+/// Where an earlier kernel changes keys or values, or sums them, its grid and what it makes have room for `kv_len` rows of each request.
 void PlanConversion::promisePaddedKeys(func::FuncOp kernel) {
-  if (llvm::none_of(ops.transforms, [](ir::TransformOp transform) { return transform.getOver() == ir::RowSide::key; }))
+  if (!ops.states && llvm::none_of(ops.transforms, [](ir::TransformOp transform) { return transform.getOver() == ir::RowSide::key; }))
     return;
   bool isPaged = !ops.online.getPaged().empty();
   auto lengths = dyn_cast<BlockArgument>(isPaged ? ops.online.getPaged()[2] : ops.online.getRagged()[1]);
@@ -216,7 +246,7 @@ LogicalResult PlanConversion::nameOutputs(func::FuncOp kernel, llvm::StringMap<V
   return success();
 }
 
-/// The states of linear attention, among the kernel's arguments.
+/// The states of linear attention, or what shares of keys leave, among the kernel's arguments.
 ValueRange PlanConversion::statesOf(func::FuncOp kernel) {
   return kernel.getArguments().drop_front(plan.getNumArguments() + plan.getNumResults() + ops.transforms.size());
 }
@@ -252,6 +282,36 @@ void PlanConversion::notePrecision(func::FuncOp kernel) {
     remark(ops.online, RemarkCategory::Schedule, "matrix products of f32 are mma.sync's: wgmma takes tf32 values only transposed");
 }
 
+void PlanConversion::noteUse(func::FuncOp kernel, StringRef use, std::optional<ir::Schedule> schedule) {
+  kernel->setAttr(tile::kUseAttr, builder.getStringAttr(use));
+  if (schedule)
+    kernel->setAttr(tile::kTileAttr, builder.getDenseI64ArrayAttr({schedule->blockM, schedule->blockN}));
+}
+
+/// The kernel for few rows and the one that merges its shares, behind the kernel for all.
+LogicalResult PlanConversion::convertSplit() {
+  const SplitPlan &split = *ops.split;
+  llvm::StringMap<Value> outputs;
+  func::FuncOp few = openKernel(plan.getName() + "_few_rows");
+  SplitKeys keys(split, SplitArguments::of(split, few, statesOf(few)));
+  if (failed(nameOutputs(few, outputs)) ||
+      failed(writeAttentionKernel(plan, few, ops.online, ops.finalize, outputs, transformedRows(few), {}, &keys)))
+    return failure();
+  if (tf32)
+    few->setAttr(tile::kTf32Attr, builder.getUnitAttr());
+  closeKernel(few);
+  noteUse(few, "few_rows", split.schedule());
+  few->setAttr(tile::kKeysAttr, builder.getStringAttr(split.keys()));
+  func::FuncOp merge = openKernel(plan.getName() + "_merge");
+  outputs.clear();
+  if (failed(nameOutputs(merge, outputs)) ||
+      failed(writeMergeKernel(plan, merge, ops.online, ops.finalize, outputs, split, SplitArguments::of(split, merge, statesOf(merge)))))
+    return failure();
+  closeKernel(merge);
+  noteUse(merge, "merge");
+  return success();
+}
+
 LogicalResult PlanConversion::convert() {
   llvm::StringMap<Value> outputs;
   for (auto [number, transform] : llvm::enumerate(ops.transforms)) {
@@ -271,13 +331,23 @@ LogicalResult PlanConversion::convert() {
     return failure();
   if (ir::featureType(ops.online).isF32())
     notePrecision(kernel);
+  else if (ir::featureType(ops.online).isF64())
+    remark(ops.online, RemarkCategory::Schedule, "matrix products of f64 are mma.sync's, without warp roles; they round as f64 does");
   closeKernel(kernel);
+  if (ops.split) {
+    auto whole = ir::Schedule::fromAttr(ops.online.getScheduleAttr(), [&] { return ops.online.emitOpError(); });
+    if (failed(whole) || failed(convertSplit()))
+      return failure();
+    noteUse(kernel, "whole", *whole);
+  }
   plan.erase();
   return success();
 }
 
 static LogicalResult convert(func::FuncOp plan, bool checked, bool tf32) {
   FailureOr<PlanOps> ops = findOps(plan);
+  if (succeeded(ops) && tf32 && !ir::featureType(ops->online).isF32())
+    plan.emitWarning("--tf32 changes nothing: no operand of a matrix product is f32");
   return failed(ops) ? failure() : PlanConversion(plan, *ops, checked, tf32).convert();
 }
 

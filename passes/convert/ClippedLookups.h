@@ -2,14 +2,10 @@
 // blocks of long sequences under a clipped distance (Shaw), and turns the read of a point into one of its row of queries.
 #pragma once
 
+#include "passes/convert/BlockCorners.h"
 #include "passes/convert/ElementScope.h"
 
 namespace attn {
-
-/// The queries and keys of a block, q_idx and kv_idx, both ends included.
-struct BlockCorners {
-  mlir::Value firstQuery, lastQuery, firstKey, lastKey;
-};
 
 class ClippedLookups {
 public:
@@ -26,8 +22,6 @@ public:
   FragmentMap withRows(FragmentMap fragments, int64_t rows);
 
 private:
-  mlir::Value atCorner(mlir::Value index, bool greatest);
-
   KernelScope &kernel;
   mlir::OpBuilder &builder;
   BlockCorners corners;

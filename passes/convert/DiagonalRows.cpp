@@ -3,6 +3,8 @@
 #include "passes/convert/DiagonalRows.h"
 
 #include "ir/tile/DiagonalOps.h"
+#include "passes/DiagonalLimits.h"
+#include "passes/convert/AlikeRows.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -89,6 +91,22 @@ static Value compute(KernelScope &kernel, OpBuilder &builder, const RelativeRow 
 Value diagonalRows(KernelScope &kernel, OpBuilder &builder, const RelativeRow &row, const Frame &point, int64_t columns, Type element) {
   auto type = tile::FragType::get(builder.getContext(), {point.rows + point.columns, columns}, element, {});
   return isCopied(row, element) ? gather(kernel, builder, row, point, type) : compute(kernel, builder, row, point, type);
+}
+
+bool hasRowForAll(KernelScope &kernel, const RelativeRow &row, Type element) {
+  bool isShort = cast<VectorType>(row.row.getType()).getNumElements() <= kMostChannelsForAll;
+  return isShort && isCopied(row, element) && mayBeAlike(kernel, row);
+}
+
+RowForAll rowForAll(KernelScope &kernel, OpBuilder &builder, const RelativeRow &row, const Frame &point, int64_t columns, Type element) {
+  auto last = [&](Value first, int64_t count) {
+    return arith::AddIOp::create(builder, row.row.getLoc(), first, kernel.constant(static_cast<int32_t>(count - 1))).getResult();
+  };
+  BlockCorners corners{point.rowBase, last(point.rowBase, point.rows), point.columnBase, last(point.columnBase, point.columns)};
+  Value alike = areRowsAlike(kernel, builder, row, corners);
+  auto type = tile::FragType::get(builder.getContext(), {kRowsForAll, columns}, element, {});
+  Value rows = alike ? gather(kernel, builder, row, point, type) : Value();
+  return rows ? RowForAll{rows, alike} : RowForAll{};
 }
 
 } // namespace attn

@@ -12,4 +12,17 @@ namespace attn {
 mlir::Value diagonalRows(KernelScope &kernel, mlir::OpBuilder &builder, const RelativeRow &row, const Frame &point,
                          int64_t columns, mlir::Type element);
 
+/// What stands for the rows of a block in which all are one (AlikeRows.h).
+struct RowForAll {
+  mlir::Value rows;    ///< of the first diagonals, as many as a product takes
+  mlir::Value isAlike;
+};
+inline constexpr int64_t kRowsForAll = 16;
+
+/// Whether a table has such blocks, and rows that come by copies, which then are left out.
+bool hasRowForAll(KernelScope &kernel, const RelativeRow &row, mlir::Type element);
+/// Null after a message.
+RowForAll rowForAll(KernelScope &kernel, mlir::OpBuilder &builder, const RelativeRow &row, const Frame &point, int64_t columns,
+                    mlir::Type element);
+
 } // namespace attn

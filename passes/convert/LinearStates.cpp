@@ -44,8 +44,9 @@ SmallVector<tile::TileTensorType, 2> LinearStates::workspaceTypes() const {
   auto number = [&](int64_t size) { return ir::sizeAttr(context, SizeExpr::number(size)); };
   auto each = SizeExpr::binary(SizeExpr::Kind::FloorDiv, SizeExpr::name("kv_len"), SizeExpr::number(blockN));
   Attribute states = isOne ? number(1) : ir::sizeAttr(context, SizeExpr::binary(SizeExpr::Kind::Add, each, SizeExpr::number(1)));
-  SmallVector<Attribute> sizes{key.getSizes()[0], key.getSizes()[2], states, number(featureLength(form.weight)),
-                               number(op.getStoredValueLength())};
+  bool isInSequence = !op.getRagged().empty() || !op.getPaged().empty();
+  Attribute batch = isInSequence ? ir::sizeAttr(context, SizeExpr::name("batch")) : key.getSizes()[0];
+  SmallVector<Attribute> sizes{batch, headsOf(key), states, number(featureLength(form.weight)), number(op.getStoredValueLength())};
   SmallVector<tile::TileTensorType, 2> types{tile::TileTensorType::get(context, sizes, value.getElementType(), false)};
   if (form.by) {
     sizes.pop_back();
@@ -79,11 +80,6 @@ private:
     auto type = cast<tile::FragType>(fragment.getType());
     return type.getElementType() == element ? fragment : tile::ConvertOp::create(builder, location, type.withElementType(element), fragment);
   }
-  Value sizeOf(Value tensor, unsigned dim) {
-    auto type = cast<tile::TileTensorType>(tensor.getType());
-    auto number = type.getStaticSize(dim);
-    return number ? scope.constant(static_cast<int32_t>(*number)) : scope.size(type.getSizeText(dim), location);
-  }
 
   KernelScope &scope;
   ir::OnlineAttentionOp op;
@@ -106,7 +102,8 @@ Value StatesKernel::load(Value tensor, Value firstKey, tile::FragType type) {
 
 /// The rows of a block of keys as the matrix operand that the score takes.
 Value StatesKernel::feature(unsigned number, Value firstKey) {
-  int64_t stored = scope.paddedColumns(*cast<tile::TileTensorType>(keys.getType()).getStaticSize(3));
+  auto tensor = cast<tile::TileTensorType>(keys.getType());
+  int64_t stored = scope.paddedColumns(*tensor.getStaticSize(tensor.getRank() - 1));
   Type element = op.getKeyType().getElementType();
   Frame frame{blockN, stored, ir::IndexKind::kv_idx, firstKey, {}};
   Region &region = op.getKeyRegion();
@@ -183,7 +180,7 @@ LogicalResult StatesKernel::writeHead(Block *body) {
   SmallVector<Value> start{zero({rowsOf(form.weight), scope.sumColumns(op.getStoredValueLength())})};
   if (form.by)
     start.push_back(zero({rowsOf(*form.by)}));
-  Value keysInAll = sizeOf(keys, 1);
+  Value keysInAll = scope.rows().length(ir::IndexKind::kv_idx, location);
   Value last = arith::DivUIOp::create(scope.work, location, keysInAll, scope.constant(static_cast<int32_t>(blockN)));
   Value count = last;
   if (!isOne)
@@ -219,7 +216,9 @@ LogicalResult StatesKernel::write(func::FuncOp kernel) {
   kernel->setAttr(tile::kMmaSyncAttr, builder.getUnitAttr());
   keys = scope.tensor(op.getKey());
   values = scope.tensor(op.getValue());
-  Value batches = sizeOf(keys, 0), heads = sizeOf(keys, 2);
+  Value batches = scope.rows().requests(location), heads = scope.sizeOf(keys, cast<tile::TileTensorType>(keys.getType()).getRank() - 2, location);
+  if (!batches || !heads)
+    return failure();
   auto work = tile::ForeachWorkOp::create(scope.entry, location, TypeRange(), ValueRange{batches, heads}, ValueRange(), /*descending=*/false);
   Block *body = &work.getBody().emplaceBlock();
   Type i32 = builder.getI32Type();

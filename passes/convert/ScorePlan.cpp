@@ -24,6 +24,8 @@ static bool isPositive(Value value, func::FuncOp plan) {
   Operation *op = value.getDefiningOp();
   if (isa<arith::MulFOp, arith::DivFOp>(op))
     return isPositive(op->getOperand(0), plan) && isPositive(op->getOperand(1), plan);
+  if (auto wide = dyn_cast<arith::ExtFOp>(op))
+    return isPositive(wide.getIn(), plan);
   return false;
 }
 
@@ -57,7 +59,7 @@ LogicalResult ScorePlan::analyse(ir::OnlineAttentionOp attention, KernelScope &k
 }
 
 Value ScorePlan::scale(KernelScope &kernel) {
-  return factor ? kernel.uniform(factor) : kernel.real(1.0f);
+  return factor ? kernel.uniform(factor) : kernel.real(1.0);
 }
 
 /// A dot of two features is a product of tiles. The other operand may be a row that depends on one side only: with the
@@ -76,6 +78,17 @@ LogicalResult ScorePlan::classify(ir::DotOp dot, KernelScope &kernel) {
     product.form = relative->ofKey ? Form::RelativeToKey : Form::RelativeToQuery;
     (relative->ofKey ? product.keyFeature : product.queryFeature) = relative->feature;
     product.relative = relative->row;
+    products.push_back(product);
+    return success();
+  }
+  auto isOfQuery = [&](Value operand) {
+    auto feature = dyn_cast<BlockArgument>(operand);
+    return feature && feature.getArgNumber() < queryFeatures;
+  };
+  if (isOfQuery(dot.getLhs()) && isOfQuery(dot.getRhs())) {
+    product.form = Form::QueryTerm;
+    product.queryFeature = cast<BlockArgument>(dot.getLhs()).getArgNumber();
+    product.rows = dot.getRhs();
     products.push_back(product);
     return success();
   }
@@ -128,10 +141,13 @@ LogicalResult ScorePlan::writeQueryTerms(KernelScope &kernel, OpBuilder &builder
     if (product.form == Form::RowsTimesKeys) {
       product.invariant = operandOf(product, kernel, builder, frame, element);
     } else if (product.form == Form::QueryTerm) {
-      Value feature = queryOperands[product.queryFeature];
-      Value wide = tile::ConvertOp::create(builder, product.result.getLoc(), frame.matrixType(builder.getF32Type()), feature);
+      auto widened = [&](unsigned feature) -> Value {
+        return tile::ConvertOp::create(builder, product.result.getLoc(), frame.matrixType(kernel.realType()), queryOperands[feature]);
+      };
       BlockArgument argument = op.getScore().getArgument(product.queryFeature);
-      RowRegion region(kernel, frame, builder, argument, wide, nullptr);
+      RowRegion region(kernel, frame, builder, argument, widened(product.queryFeature), nullptr);
+      if (auto other = dyn_cast<BlockArgument>(product.rows); other && other != argument)
+        region.bind(other, widened(other.getArgNumber()));
       product.invariant = region.dot(argument, product.rows, product.result.getLoc());
     } else {
       continue;
@@ -158,15 +174,19 @@ LogicalResult ScorePlan::writeRelative(const Product &product, KernelScope &kern
                                        tile::FragType type, FragmentMap &results) const {
   Frame point{type.getRows(), type.getColumns(), ir::IndexKind::q_idx, firstRow, firstKey};
   Type element = cast<tile::FragType>(operand.getType()).getElementType();
+  RowForAll forAll; // first: whether it holds says which rows are copied
+  bool mayBeOne = hasRowForAll(kernel, product.relative, element);
+  if (mayBeOne)
+    forAll = rowForAll(kernel, builder, product.relative, point, columnsOf(operand), element);
   Value rows = diagonalRows(kernel, builder, product.relative, point, columnsOf(operand), element);
-  if (!rows)
+  if (!rows || (mayBeOne && !forAll.rows))
     return failure();
   Value other, addend;
   arith::AddFOp sum = sumWith(product.result, results, other);
   if (sum)
     addend = results.lookup(other).value;
   bool ofKey = product.form == Form::RelativeToKey;
-  Value scores = tile::DiagonalDotOp::create(builder, product.result.getLoc(), type, operand, rows, addend, ofKey);
+  Value scores = tile::DiagonalDotOp::create(builder, product.result.getLoc(), type, operand, rows, addend, forAll.rows, forAll.isAlike, ofKey);
   results[sum ? sum.getResult() : product.result] = {scores, 0};
   return success();
 }

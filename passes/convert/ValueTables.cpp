@@ -31,12 +31,22 @@ Value ValueTables::add(KernelScope &kernel, OpBuilder &builder, const Frame &poi
                        const HiddenValues &values, MutableArrayRef<Value> notes) const {
   Type element = cast<tile::FragType>(weights.getType()).getElementType();
   for (auto [table, note] : llvm::zip_equal(tables, notes)) {
+    Location location = table.row.getLoc();
     int64_t columns = kernel.paddedColumns(cast<VectorType>(table.row.getType()).getNumElements());
+    RowForAll forAll; // first: whether it holds says which rows are copied
+    bool mayBeOne = element.getIntOrFloatBitWidth() < 32 && hasRowForAll(kernel, table, element);
+    if (mayBeOne)
+      forAll = rowForAll(kernel, builder, table, point, columns, element);
     Value rows = diagonalRows(kernel, builder, table, point, columns, element);
-    if (!rows)
+    if (!rows || (mayBeOne && !forAll.rows))
       return {};
-    std::tie(rows, note) = values.keepFinite(builder, rows, point.columnBase, /*isFull=*/{}, note);
-    sums = tile::DiagonalSumOp::create(builder, table.row.getLoc(), sums.getType(), weights, rows, sums);
+    std::tie(rows, note) = values.keepFinite(builder, rows, point.columnBase, /*isFull=*/forAll.isAlike, note); // what is not read is not looked at
+    if (mayBeOne) {
+      Value yes = arith::ConstantOp::create(builder, location, builder.getBoolAttr(true));
+      Value differ = arith::XOrIOp::create(builder, location, forAll.isAlike, yes);
+      std::tie(forAll.rows, note) = values.keepFinite(builder, forAll.rows, point.columnBase, /*isFull=*/differ, note);
+    }
+    sums = tile::DiagonalSumOp::create(builder, location, sums.getType(), weights, rows, sums, forAll.rows, forAll.isAlike);
   }
   return sums;
 }

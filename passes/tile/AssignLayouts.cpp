@@ -58,8 +58,8 @@ private:
   void keepInBuffer(tile::KeepFiniteOp keep);
   Value inBuffer(Value fragment);
   tile::LoadOp claimSource(Value fragment);
-  Value allocate(tile::FragType type);
-  tile::BufferType bufferType(tile::FragType type, unsigned written = 1) const;
+  Value allocate(tile::FragType type, bool byColumns = false);
+  tile::BufferType bufferType(tile::FragType type, unsigned written = 1, bool byColumns = false) const;
 
   func::FuncOp kernel;
   MLIRContext *context;
@@ -73,14 +73,14 @@ private:
 } // namespace
 
 /// `written`: in how many parts threads write it.
-tile::BufferType LayoutAssignment::bufferType(tile::FragType type, unsigned written) const {
-  auto layout = tile::operandLayout(context, type.getColumns(), type.getElementType(), written);
+tile::BufferType LayoutAssignment::bufferType(tile::FragType type, unsigned written, bool byColumns) const {
+  auto layout = tile::operandLayout(context, type.getColumns(), type.getElementType(), written, byColumns);
   return tile::BufferType::get(context, type.getShape(), type.getElementType(), layout);
 }
 
-Value LayoutAssignment::allocate(tile::FragType type) {
+Value LayoutAssignment::allocate(tile::FragType type, bool byColumns) {
   OpBuilder builder = OpBuilder::atBlockBegin(&kernel.front());
-  return tile::AllocOp::create(builder, kernel.getLoc(), bufferType(type, parts), IntegerAttr());
+  return tile::AllocOp::create(builder, kernel.getLoc(), bufferType(type, parts, byColumns), IntegerAttr());
 }
 
 //===----------------------------------------------------------------------===//
@@ -205,8 +205,24 @@ void LayoutAssignment::combineConverted(tile::ConvertOp convert) {
 
 /// Whether the operation takes this operand from shared memory.
 static bool takesBuffer(OpOperand &use) {
+  if (auto diagonal = dyn_cast<tile::DiagonalDotOp>(use.getOwner()))
+    return use.get() != diagonal.getAcc();
   return isa<tile::KeepFiniteOp>(use.getOwner()) ||
-         (isa<tile::DotOp, tile::DiagonalDotOp, tile::DiagonalSumOp>(use.getOwner()) && use.getOperandNumber() != 2);
+         (isa<tile::DotOp, tile::DiagonalSumOp>(use.getOwner()) && use.getOperandNumber() != 2);
+}
+
+/// Whether rows of f64, or what is made of their elements, are the right operand of a product as they are, K x N: their lanes
+/// read down the columns (codegen/nvvm/DotDouble.cpp).
+static bool isReadByColumns(Value rows) {
+  auto type = dyn_cast<tile::FragType>(rows.getType());
+  if (!type || !type.getElementType().isF64())
+    return false;
+  return llvm::any_of(rows.getUses(), [](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (auto dot = dyn_cast<tile::DotOp>(user))
+      return !dot.getTrans() && use.getOperandNumber() == 1;
+    return isa<tile::KeepFiniteOp, tile::ConvertOp, tile::MapOp, tile::RotateOp>(user) && isReadByColumns(user->getResult(0));
+  });
 }
 
 /// A matrix that is loaded or tabulated lands in shared memory; what is not an operand of a dot reads it into registers.
@@ -218,7 +234,7 @@ void LayoutAssignment::placeInShared(OpResult loaded) {
   for (OpOperand &use : loaded.getUses())
     if (!takesBuffer(use))
       reads.push_back(&use);
-  loaded.setType(bufferType(type));
+  loaded.setType(bufferType(type, 1, isReadByColumns(loaded)));
   if (reads.empty())
     return;
   OpBuilder builder(loaded.getOwner());
@@ -237,7 +253,7 @@ tile::LoadOp LayoutAssignment::claimSource(Value fragment) {
     if (auto read = dyn_cast_or_null<tile::ReadOp>(op)) {
       auto load = read.getBuffer().getDefiningOp<tile::LoadOp>();
       bool onlyRead = load && load->hasOneUse() && load->getBlock() == fragment.getParentBlock();
-      if (onlyRead && read.getBuffer().getType() == bufferType(type) && claimed.insert(load).second)
+      if (onlyRead && read.getBuffer().getType() == bufferType(type, 1, isReadByColumns(fragment)) && claimed.insert(load).second)
         return load;
       continue;
     }
@@ -252,7 +268,7 @@ Value LayoutAssignment::inBuffer(Value fragment) {
   if (buffer)
     return buffer;
   tile::LoadOp source = claimSource(fragment);
-  buffer = source ? source.getResult() : allocate(cast<tile::FragType>(fragment.getType()));
+  buffer = source ? source.getResult() : allocate(cast<tile::FragType>(fragment.getType()), isReadByColumns(fragment));
   OpBuilder builder(context);
   builder.setInsertionPointAfterValue(fragment);
   tile::WriteOp::create(builder, fragment.getLoc(), fragment, buffer, /*trans=*/false);
@@ -281,7 +297,7 @@ void LayoutAssignment::placeOperand(OpOperand &operand, bool mayBeRegisters) {
     return;
   }
   auto dot = dyn_cast<tile::DotOp>(operand.getOwner());
-  if (mayBeRegisters && besideDot && dot && !dot.getTrans() && type.getElementType().isF32()) { // probs: nothing is packed
+  if (mayBeRegisters && besideDot && dot && !dot.getTrans() && type.getElementType().getIntOrFloatBitWidth() >= 32) { // probs: nothing is packed
     OpBuilder builder(context);
     builder.setInsertionPointAfterValue(fragment);
     Value left = tile::ConvertOp::create(builder, fragment.getLoc(), type.withLayout(lhs), fragment);
@@ -379,8 +395,14 @@ void LayoutAssignment::run() {
   kernel.walk([&](tile::DiagonalDotOp dot) {
     placeOperand(dot.getOperandMutable(), /*mayBeRegisters=*/false);
     placeOperand(dot.getDiagonalsMutable(), /*mayBeRegisters=*/false);
+    for (OpOperand &row : dot.getRowMutable())
+      placeOperand(row, /*mayBeRegisters=*/false);
   });
-  kernel.walk([&](tile::DiagonalSumOp sum) { placeOperand(sum.getDiagonalsMutable(), /*mayBeRegisters=*/false); });
+  kernel.walk([&](tile::DiagonalSumOp sum) {
+    placeOperand(sum.getDiagonalsMutable(), /*mayBeRegisters=*/false);
+    for (OpOperand &row : sum.getRowMutable())
+      placeOperand(row, /*mayBeRegisters=*/false);
+  });
   llvm::for_each(stores, [&](tile::StoreOp store) { stageStore(store); });
   if (parts == 1)
     return;

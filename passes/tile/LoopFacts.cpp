@@ -53,13 +53,18 @@ bool maximumServesSumsAlone(tile::SoftmaxStepOp step, scf::ForOp loop) {
 /// Whether warps multiply with rows of diagonals themselves beside products of warpgroups (passes/DiagonalLimits.h).
 static bool areBesideRoles(func::FuncOp kernel) {
   llvm::SmallPtrSet<Operation *, 4> tables;
+  auto fits = [&](Value diagonals) {
+    auto rows = diagonals.getDefiningOp<tile::AwaitOp>();
+    if (!rows)
+      return false;
+    tables.insert(rows.getRing().getDefiningOp());
+    return rows.getType().getShape()[1] <= kMostChannelsBesideRoles && rows.getType().getElementType().getIntOrFloatBitWidth() < 32;
+  };
   bool fit = !kernel.walk([&](Operation *op) {
                       auto product = dyn_cast<tile::DiagonalDotOp>(op);
-                      auto rows = product ? product.getDiagonals().getDefiningOp<tile::AwaitOp>() : tile::AwaitOp();
-                      if (rows)
-                        tables.insert(rows.getRing().getDefiningOp());
-                      bool isShort = rows && rows.getType().getShape()[1] <= kMostChannelsBesideRoles && !rows.getType().getElementType().isF32();
-                      return isa<tile::DiagonalSumOp>(op) || (product && !isShort) ? WalkResult::interrupt() : WalkResult::advance();
+                      auto sum = dyn_cast<tile::DiagonalSumOp>(op);
+                      bool isFar = (product && !fits(product.getDiagonals())) || (sum && !fits(sum.getDiagonals()));
+                      return isFar ? WalkResult::interrupt() : WalkResult::advance();
                     }).wasInterrupted();
   return fit && tables.size() <= kMostTablesBesideRoles;
 }
@@ -73,7 +78,7 @@ bool multipliesByWarpgroups(func::FuncOp kernel) {
                   Type right = dot.getRhs().getType();
                   auto buffer = dyn_cast<tile::BufferType>(right);
                   Type element = buffer ? buffer.getElementType() : cast<tile::FragType>(right).getElementType();
-                  return element.isF32() ? WalkResult::interrupt() : WalkResult::advance();
+                  return element.getIntOrFloatBitWidth() >= 32 ? WalkResult::interrupt() : WalkResult::advance();
                 }).wasInterrupted();
 }
 

@@ -32,6 +32,27 @@ static Operation *lastUserIn(Value buffer, Block *block) {
   return last;
 }
 
+/// Where a product by diagonals takes one row for all (`alike`), those of the diagonals are not copied, and else that row is not.
+static Value whetherRead(OpBuilder &builder, Value rows) {
+  Value alike, row;
+  if (rows.getDefiningOp<tile::TabulateOp>())
+    return {};
+  for (Operation *user : rows.getUsers())
+    if (auto product = dyn_cast<tile::DiagonalDotOp>(user))
+      alike = product.getAlike(), row = product.getRow();
+    else if (auto sum = dyn_cast<tile::DiagonalSumOp>(user))
+      alike = sum.getAlike(), row = sum.getRow();
+    else if (!isa<tile::KeepFiniteOp>(user))
+      return {};
+  auto multiplies = [](Operation *user) { return isa<tile::DiagonalDotOp, tile::DiagonalSumOp>(user); };
+  if (!alike || llvm::count_if(rows.getUsers(), multiplies) != 1)
+    return {};
+  if (rows == row)
+    return alike;
+  Value yes = arith::ConstantOp::create(builder, rows.getLoc(), builder.getBoolAttr(true));
+  return arith::XOrIOp::create(builder, rows.getLoc(), alike, yes);
+}
+
 /// The copy of a load, or the computation of a tabulated matrix, into entry `number`.
 static void writeEntry(OpBuilder &builder, Operation *op, Value ring, Value number) {
   if (auto table = dyn_cast<tile::TabulateOp>(op)) {
@@ -40,8 +61,9 @@ static void writeEntry(OpBuilder &builder, Operation *op, Value ring, Value numb
     return;
   }
   auto load = cast<tile::LoadOp>(op);
+  Value predicate = whetherRead(builder, load.getResult());
   auto fill = tile::FillOp::create(builder, op->getLoc(), ring, number, load.getTensor(), load.getIndices(), load.getDimAttr(),
-                                   load.getLimit(), Value(), StringAttr(), load.getPackAttr(), UnitAttr(), load.getPages());
+                                   load.getLimit(), predicate, StringAttr(), load.getPackAttr(), UnitAttr(), load.getPages());
   fill.getRows().takeBody(load.getRows());
 }
 

@@ -67,6 +67,10 @@ static void writeFill(OpBuilder &builder, scf::ForOp loop, tile::FillOp fill, Va
   if (!surelyVisited)
     predicate = arith::CmpIOp::create(builder, fill.getLoc(), arith::CmpIPredicate::slt, number, loop.getUpperBound());
   auto copy = cast<tile::FillOp>(builder.clone(*fill, mapping));
+  if (predicate && copy.getPredicate()) {
+    OpBuilder before(copy);
+    predicate = arith::AndIOp::create(before, fill.getLoc(), predicate, copy.getPredicate());
+  }
   if (predicate)
     copy.getPredicateMutable().assign(predicate);
 }

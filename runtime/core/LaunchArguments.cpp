@@ -40,7 +40,7 @@ public:
       if (Status status = assign(argument); !status)
         return status;
     // Extents that are a dimension by themselves come first, so that sizes made of them can be checked in any order.
-    for (auto step : {&Binder::checkPresence, &Binder::bindNamedExtents, &Binder::bindShiftedExtents, &Binder::checkExtentsKnown,
+    for (auto step : {&Binder::checkPresence, &Binder::bindNamedExtents, &Binder::bindSolvedExtents, &Binder::checkExtentsKnown,
                       &Binder::checkSizes, &Binder::checkScalars, &Binder::checkConditions})
       if (Status status = (this->*step)(); !status)
         return status;
@@ -164,23 +164,61 @@ private:
     return {};
   }
 
-  /// An extent that no dimension is by itself may stand in one with a number added: `batch + 1`.
-  Status bindShiftedExtents() {
-    for (std::size_t i = 0; i < manifest.tensors.size(); ++i) {
-      const TensorArgument &tensor = manifest.tensors[i];
-      for (std::size_t d = 0; tensor.role != ArgumentRole::Workspace && d < tensor.dims.size(); ++d) {
-        const SizeExpr &dim = tensor.dims[d];
-        if (dim.kind() != SizeExpr::Kind::Add || !dim.lhs().asName() || !dim.rhs().constant() || bound.extent(*dim.lhs().asName()))
-          continue;
-        std::int64_t value = bound.tensors[i].shape()[d] - *dim.rhs().constant();
-        if (value < 0)
-          return refuse(fmt::format("`{}`: dimension {} is `{}`, but {} is less than {}", tensor.name, d, dim.text(),
-                                    bound.tensors[i].shape()[d], *dim.rhs().constant()));
-        if (Status status = bindExtent(*dim.lhs().asName(), value, tensor.name); !status)
-          return status;
-      }
+  /// An extent that no dimension is by itself may be the only unknown of one: `batch + 1`, `2 * span`.
+  Status bindSolvedExtents() {
+    for (bool isNew = true; isNew;) {
+      isNew = false;
+      for (std::size_t i = 0; i < manifest.tensors.size(); ++i)
+        for (std::size_t d = 0; manifest.tensors[i].role != ArgumentRole::Workspace && d < manifest.tensors[i].dims.size(); ++d) {
+          std::size_t known = bound.extents.size();
+          if (Status status = solve(manifest.tensors[i], d, bound.tensors[i].shape()[d]); !status)
+            return status;
+          isNew |= bound.extents.size() != known;
+        }
     }
     return {};
+  }
+
+  /// Inverts what a dimension's size does to the one extent in it that has no value yet, if it has one such.
+  Status solve(const TensorArgument &tensor, std::size_t dim, std::int64_t size) {
+    SizeExpr expr = tensor.dims[dim];
+    std::int64_t value = size;
+    while (!expr.asName()) {
+      using Kind = SizeExpr::Kind;
+      bool isBinary = expr.kind() == Kind::Add || expr.kind() == Kind::Sub || expr.kind() == Kind::Mul;
+      if (!isBinary)
+        return {};
+      auto left = expr.lhs().evaluate(bound.lookup()), right = expr.rhs().evaluate(bound.lookup());
+      if (left.has_value() == right.has_value())
+        return {};
+      std::int64_t number = left ? *left : *right;
+      if (expr.kind() == Kind::Mul) {
+        if (number == 0)
+          return {};
+        if (value % number != 0)
+          return unsolved(tensor, dim, size);
+        value /= number;
+      } else if (expr.kind() == Kind::Add) {
+        value -= number;
+      } else {
+        value = left ? number - value : value + number;
+      }
+      expr = left ? expr.rhs() : expr.lhs();
+    }
+    if (bound.extent(*expr.asName()))
+      return {};
+    if (value < 0)
+      return unsolved(tensor, dim, size);
+    return bindExtent(*expr.asName(), value, tensor.name);
+  }
+
+  Status unsolved(const TensorArgument &tensor, std::size_t dim, std::int64_t size) const {
+    std::string unknown;
+    for (const std::string &name : tensor.dims[dim].names())
+      if (!bound.extent(name))
+        unknown = name;
+    return refuse(fmt::format("`{}`: dimension {} is `{}`, which is {} for no `{}`{}", tensor.name, dim, tensor.dims[dim].text(), size, unknown,
+                              valuesOf(tensor.dims[dim])));
   }
 
   Status checkExtentsKnown() {

@@ -94,12 +94,13 @@ func.func @feature_use(%query: !q, %key: !kv, %value: !kv) -> !q attributes {att
 
 // -----
 !q = !attn.tensor<[batch, q_len, 8, 64], f16>   !kv = !attn.tensor<[batch, kv_len, 2, 64], f16>
-// (C3) a dot of two features of one side belongs into the side's own region
-func.func @dot_sides(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+// (C3) a computed row belongs into the region of its side
+func.func @dot_with_a_constant(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
   %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
     score { ^point(%q: vector<64xf32>, %k: vector<64xf32>):
-      // expected-error @below {{'attn.dot' op expects a feature, and a feature of the other side or a loaded row}}
-      %s = attn.dot %q, %q : vector<64xf32>   attn.yield %s : f32 }
+      %ones = arith.constant dense<1.0> : vector<64xf32>
+      // expected-error @below {{'attn.dot' op expects a feature, and another or a loaded row}}
+      %s = attn.dot %q, %ones : vector<64xf32>   attn.yield %s : f32 }
   return %out : !q
 }
 

@@ -5,7 +5,7 @@
 !rel = !tile.tensor<[8, 4096, 64], f16>
 
 // CHECK-LABEL: func.func @fragments
-func.func @fragments(%q: !Q, %k: !tile.frag<64x64xf16>, %p: !P, %o: !S, %rel: !rel, %h: i32, %near: i32) -> (!S, !S, !S) {
+func.func @fragments(%q: !Q, %k: !tile.frag<64x64xf16>, %p: !P, %o: !S, %rel: !rel, %h: i32, %near: i32, %far: !tile.frag<16x64xf16>, %clipped: i1) -> (!S, !S, !S) {
   %zero = arith.constant 0 : i32
   // CHECK: %[[ROWS:.*]] = tile.load %{{.*}}[%{{.*}}, %{{.*}}] along 1 : !tensor -> !frag_192x64xf16 rows {
   // CHECK-NEXT: ^bb0(%[[X:.*]]: i32):
@@ -17,9 +17,13 @@ func.func @fragments(%q: !Q, %k: !tile.frag<64x64xf16>, %p: !P, %o: !S, %rel: !r
   %x = tile.diagonal_dot %q, %d : !Q, !D -> !S
   // CHECK: tile.diagonal_dot columns %{{.*}}, %[[TABLE]] plus %{{.*}} : !frag_64x64xf16, !frag_192x64xf16, !frag_128x64xf32 -> !frag_128x64xf32
   %y = tile.diagonal_dot columns %k, %t plus %x : !tile.frag<64x64xf16>, !D, !S -> !S
+  // CHECK: tile.diagonal_dot %{{.*}}, %[[ROWS]] or %[[FAR:.*]] if %[[CLIPPED:.*]] plus %{{.*}} : !frag_128x64xf16, !frag_192x64xf16 or !frag_16x64xf16, !frag_128x64xf32 -> !frag_128x64xf32
+  %w = tile.diagonal_dot %q, %d or %far if %clipped plus %y : !Q, !D or !tile.frag<16x64xf16>, !S -> !S
   // CHECK: tile.diagonal_sum %{{.*}}, %[[ROWS]], %{{.*}} : !frag_128x64xf16, !frag_192x64xf16 -> !frag_128x64xf32
-  %z = tile.diagonal_sum %p, %d, %o : !P, !D -> !S
-  return %x, %y, %z : !S, !S, !S
+  %s = tile.diagonal_sum %p, %d, %o : !P, !D -> !S
+  // CHECK: tile.diagonal_sum %{{.*}}, %[[ROWS]] or %[[FAR]] if %[[CLIPPED]], %{{.*}} : !frag_128x64xf16, !frag_192x64xf16 or !frag_16x64xf16 -> !frag_128x64xf32
+  %z = tile.diagonal_sum %p, %d or %far if %clipped, %s : !P, !D or !tile.frag<16x64xf16> -> !S
+  return %x, %w, %z : !S, !S, !S
 }
 
 !B = !tile.buffer<192x64xf16, #tile.smem<128>>   !ring = !tile.ring<1, 192x64xf16, #tile.smem<128>>

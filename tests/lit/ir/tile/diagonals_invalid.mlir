@@ -68,6 +68,22 @@ func.func @sum_of_another_tile(%q: !tile.frag<128x64xf16>, %d: !tile.frag<192x64
 }
 
 // -----
+// diagonal_dot (C1)
+func.func @row_of_another_length(%q: !tile.frag<128x64xf16>, %d: !tile.frag<192x64xf16>, %far: !tile.frag<16x32xf16>, %clipped: i1) {
+  // expected-error @below {{expects 16 x 64 rows that are alike, of the diagonals' type, but got '!tile.frag<16x32xf16>'}}
+  %x = tile.diagonal_dot %q, %d or %far if %clipped : !tile.frag<128x64xf16>, !tile.frag<192x64xf16> or !tile.frag<16x32xf16> -> !tile.frag<128x64xf32>
+  return
+}
+
+// -----
+// diagonal_dot (C5)
+func.func @row_without_condition(%q: !tile.frag<128x64xf16>, %d: !tile.frag<192x64xf16>, %far: !tile.frag<16x64xf16>) {
+  // expected-error @below {{expects `row` where it has `alike`}}
+  %x = "tile.diagonal_dot"(%q, %d, %far) {operandSegmentSizes = array<i32: 1, 1, 0, 1, 0>} : (!tile.frag<128x64xf16>, !tile.frag<192x64xf16>, !tile.frag<16x64xf16>) -> !tile.frag<128x64xf32>
+  return
+}
+
+// -----
 // diagonal_sum (C1)
 func.func @too_few_columns(%p: !tile.frag<128x64xf16>, %d: !tile.frag<192x32xf16>, %o: !tile.frag<128x64xf32>) {
   // expected-error @below {{expects R x C, (R + C) x N and R x N}}
@@ -88,5 +104,21 @@ func.func @weights_of_another_type(%p: !tile.frag<128x64xbf16>, %d: !tile.frag<1
 func.func @columns_by_eight(%p: !tile.frag<128x8xf16>, %d: !tile.frag<136x64xf16>, %o: !tile.frag<128x64xf32>) {
   // expected-error @below {{expects R and C multiples of 16 and N of 8, but got 128, 8 and 64}}
   %x = tile.diagonal_sum %p, %d, %o : !tile.frag<128x8xf16>, !tile.frag<136x64xf16> -> !tile.frag<128x64xf32>
+  return
+}
+
+// -----
+// diagonal_sum (C1)
+func.func @row_of_one(%p: !tile.frag<128x64xf16>, %d: !tile.frag<192x64xf16>, %far: !tile.frag<1x64xf16>, %o: !tile.frag<128x64xf32>, %clipped: i1) {
+  // expected-error @below {{expects 16 x 64 rows that are alike, of the diagonals' type, but got '!tile.frag<1x64xf16>'}}
+  %x = tile.diagonal_sum %p, %d or %far if %clipped, %o : !tile.frag<128x64xf16>, !tile.frag<192x64xf16> or !tile.frag<1x64xf16> -> !tile.frag<128x64xf32>
+  return
+}
+
+// -----
+// diagonal_sum (C4)
+func.func @condition_without_row(%p: !tile.frag<128x64xf16>, %d: !tile.frag<192x64xf16>, %o: !tile.frag<128x64xf32>, %clipped: i1) {
+  // expected-error @below {{expects `row` where it has `alike`}}
+  %x = "tile.diagonal_sum"(%p, %d, %o, %clipped) {operandSegmentSizes = array<i32: 1, 1, 1, 0, 1>} : (!tile.frag<128x64xf16>, !tile.frag<192x64xf16>, !tile.frag<128x64xf32>, i1) -> !tile.frag<128x64xf32>
   return
 }

@@ -86,3 +86,20 @@ func.func @widened(%query: !q, %key: !attn.tensor<[batch, kv_len, 2, 64], f8E4M3
     value(%value : !attn.tensor<[batch, kv_len, 2, 64], f8E5M2>) -> !q
   return %out : !q
 }
+
+// A product of two vectors of the key is a number a key, made by a kernel in front; that of the query stays.
+// CHECK-LABEL: func.func @lengths
+// CHECK: %[[NUMBERS:.*]] = attn.transform %arg1 over key
+// CHECK: %[[SUM:.*]] = vector.reduction <add>
+// CHECK: vector.broadcast %[[SUM]] : f32 to vector<8xf32>
+// CHECK: attn.attention
+// CHECK: score {
+// CHECK: attn.dot %[[Q:[a-z0-9]+]], %[[Q]]
+// CHECK: attn.load %[[NUMBERS]][%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}]
+func.func @lengths(%query: !q, %key: !kv, %value: !kv) -> !q attributes {attn.plan} {
+  %out = attn.attention query(%query : !q) key(%key : !kv) value(%value : !kv) -> !q
+    score { ^bb0(%q: vector<64xf32>, %k: vector<64xf32>):
+      %a = attn.dot %q, %k : vector<64xf32>   %b = attn.dot %q, %q : vector<64xf32>   %c = attn.dot %k, %k : vector<64xf32>
+      %d = arith.addf %b, %c : f32   %e = arith.subf %a, %d : f32   attn.yield %e : f32 }
+  return %out : !q
+}

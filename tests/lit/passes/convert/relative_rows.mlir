@@ -49,3 +49,42 @@ func.func @values(%query: !q, %key: !kv, %value: !kv, %rel: !rel) -> (!q, !lse) 
       attn.yield %p, %w : f32, vector<64xf32> }
     ranges { ^tile(%first: i32, %last: i32): %n = attn.size kv_len   attn.yield_ranges visit [%zero, %n] full [%zero, %n] }
   %out, %lse = attn.finalize %s1 : !st -> !q, !lse   return %out, %lse : !q, !lse }
+
+// A distance that ends at a bound: where two corners of the block have one row of the table, sixteen of it are loaded beside the
+// rows of the diagonals. Where a logarithm makes buckets of it, the index is shown to be one from some distance on.
+// CHECK-LABEL: func.func @clipped
+// CHECK: scf.for
+// CHECK: %[[LAST:.*]] = arith.addi %{{.*}}, %c63_i32
+// CHECK: %[[SAME:.*]] = arith.cmpi eq
+// CHECK: %[[FAR:.*]] = tile.load %arg3[%h, %c0_i32] along 1 : !tensor2 -> !frag_16x64xf16 rows {
+// CHECK: %[[ROWS:.*]] = tile.load %arg3[%h, %c0_i32] along 1 : !tensor2 -> !frag_128x64xf16 rows {
+// CHECK: tile.diagonal_dot %{{.*}}, %[[ROWS]] or %[[FAR]] if %[[SAME]] :
+func.func @clipped(%query: !q, %key: !kv, %value: !kv, %rel: !rel) -> (!q, !lse) attributes {attn.plan} {
+  %c = arith.constant 0.180336878 : f32   %zero = arith.constant 0 : i32
+  %s0 = attn.identity : !st   %s1 = attn.online_attention %s0 : !st query(%query : !q) key(%key : !kv) value(%value : !kv)
+      {log2, schedule = {block_m = 64 : i64, block_n = 64 : i64, stages = 1 : i64, warps = 4 : i64}} -> !st
+    score { ^point(%q: vector<64xf32>, %k: vector<64xf32>):
+      %i = attn.index q_idx   %j = attn.index kv_idx   %h = attn.index h   %d = arith.subi %i, %j : i32
+      %most = arith.constant 200 : i32   %none = arith.constant 0 : i32   %up = arith.maxsi %d, %none : i32   %at = arith.minsi %up, %most : i32
+      %row = attn.load %rel[%h, %at] : !rel -> vector<64xf32>   %a = attn.dot %q, %row : vector<64xf32>
+      %t = arith.mulf %a, %c : f32   attn.yield %t : f32 }
+    ranges { ^tile(%first: i32, %last: i32): %n = attn.size kv_len   attn.yield_ranges visit [%zero, %n] full [%zero, %n] }
+  %out, %lse = attn.finalize %s1 : !st -> !q, !lse   return %out, %lse : !q, !lse }
+
+// floor(10 log(d)) is above 51, clear of 50 by more than it may be off by, from d = 182 on: e^5.2.
+// CHECK-LABEL: func.func @in_buckets
+// CHECK: arith.cmpi sge, %{{.*}}, %c182_i32
+// CHECK: tile.diagonal_dot {{.*}} or
+func.func @in_buckets(%query: !q, %key: !kv, %value: !kv, %rel: !rel) -> (!q, !lse) attributes {attn.plan} {
+  %c = arith.constant 0.180336878 : f32   %zero = arith.constant 0 : i32
+  %s0 = attn.identity : !st   %s1 = attn.online_attention %s0 : !st query(%query : !q) key(%key : !kv) value(%value : !kv)
+      {log2, schedule = {block_m = 64 : i64, block_n = 64 : i64, stages = 1 : i64, warps = 4 : i64}} -> !st
+    score { ^point(%q: vector<64xf32>, %k: vector<64xf32>):
+      %i = attn.index q_idx   %j = attn.index kv_idx   %h = attn.index h   %d = arith.subi %i, %j : i32
+      %most = arith.constant 50 : i32   %one = arith.constant 1 : i32   %ten = arith.constant 10.0 : f32
+      %up = arith.maxsi %d, %one : i32   %x = arith.sitofp %up : i32 to f32   %l = math.log %x : f32   %y = arith.mulf %l, %ten : f32
+      %z = math.floor %y : f32   %b = arith.fptosi %z : f32 to i32   %at = arith.minsi %b, %most : i32
+      %row = attn.load %rel[%h, %at] : !rel -> vector<64xf32>   %a = attn.dot %q, %row : vector<64xf32>
+      %t = arith.mulf %a, %c : f32   attn.yield %t : f32 }
+    ranges { ^tile(%first: i32, %last: i32): %n = attn.size kv_len   attn.yield_ranges visit [%zero, %n] full [%zero, %n] }
+  %out, %lse = attn.finalize %s1 : !st -> !q, !lse   return %out, %lse : !q, !lse }
