@@ -13,6 +13,7 @@ struct Access {
   std::uint32_t mask = 0;       ///< lanes that passed the checks
   std::uint64_t offset[32];     ///< from `base`, and as a bit number from `shadow`
   ptx::Space space = ptx::Space::Global;
+  std::uint32_t unchanged = 0;  ///< with the sanitizer: lanes that store what stands there already
   bool ofBarrier = false;       ///< set by those who may touch an mbarrier
 };
 

@@ -159,6 +159,14 @@ static std::uint32_t checkSources(Warp &warp, const Inst &in, const std::uint64_
   return good;
 }
 
+static bool checkOrder(Warp &warp, const Inst &in, const PendingCopy &copy) {
+  std::uint64_t offsets[32];
+  for (unsigned lane = 0; lane < 32; ++lane)
+    offsets[lane] = copy.source[lane] - warp.launch.memory->begin();
+  return warp.cta.sanitizer->copy(warp, in, copy.destination, copy.mask, in.bytes) &&
+         warp.cta.sanitizer->copySource(warp, in, offsets, copy.sourceBytes, copy.mask);
+}
+
 void asyncCopyHandler(LaneState &state, const Inst &in) {
   Warp &warp = warpOf(state);
   if ((in.a != kNoRegister && !warp.checkDefined(in, in.a, "shared address")) ||
@@ -183,7 +191,7 @@ void asyncCopyHandler(LaneState &state, const Inst &in) {
     copy.source[lane] = sources[lane];
     copy.destination[lane] = static_cast<std::uint32_t>(destinations[lane]);
   }
-  if (warp.cta.sanitizer && !warp.cta.sanitizer->copy(warp, in, copy.destination, copy.mask, in.bytes))
+  if (warp.cta.sanitizer && !checkOrder(warp, in, copy))
     return;
   if (warp.launch.options.completion == AsyncCompletion::Eager) {
     perform(warp, copy, copy.mask);

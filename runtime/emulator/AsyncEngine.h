@@ -122,6 +122,7 @@ private:
   /// With the sanitizer: whether what the copy overwrites or reads is free for it.
   bool checkOrder(const Transfer &transfer);
   bool checkOrder(Warp &warp, const Product &product);
+  bool checkLayouts(Warp &warp, const Product &product);
   void performLoad(const Transfer &transfer);
   void performStore(const Transfer &transfer);
   void perform(Warpgroup &group, Product &product, std::uint32_t ranks);

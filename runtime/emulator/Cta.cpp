@@ -13,7 +13,7 @@ static constexpr std::uint64_t kQuantum = 20'000;
 static constexpr std::uint64_t kRandomQuantum = 1'000; // at most, when chance decides
 
 Cta::Cta(Launch &launch, Worker &worker, Dim3 position, std::uint64_t linearIndex)
-    : launch(launch), position(position), random(launch.options.seed * 0x9E3779B97F4A7C15 + linearIndex),
+    : launch(launch), position(position), number(static_cast<std::uint32_t>(linearIndex)), random(launch.options.seed * 0x9E3779B97F4A7C15 + linearIndex),
       async(*this) {
   // Fresh shared memory holds NaN patterns, so that reading it shows in results even where checks are off.
   shared.assign(launch.sharedBytes + 16, std::byte(0xFF));

@@ -44,6 +44,7 @@ public:
 
   Launch &launch;
   Dim3 position;
+  std::uint32_t number; ///< of the CTA in launch order
   std::uint32_t smid = 0;
   std::vector<std::byte> shared; ///< from offset 0 of the window
   std::vector<std::uint8_t> sharedShadow;

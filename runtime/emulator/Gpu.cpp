@@ -310,6 +310,8 @@ LaunchReport VirtualGpu::launch(const PtxModule &module, std::string_view entry,
   launch.multiprocessors = state->options.multiprocessors;
   launch.registerImage = registerImage(program, (*loaded)->variables);
   launch.checked = options.checks != CheckLevel::Off;
+  if (options.checks == CheckLevel::Full)
+    launch.globalShadow = std::make_unique<GlobalShadow>(program);
 
   Grid grid(launch, residentCtas(launch, state->options));
   unsigned threads = options.deterministic ? 1 : options.threads ? options.threads : std::thread::hardware_concurrency();

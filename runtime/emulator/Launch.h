@@ -3,8 +3,10 @@
 
 #include "runtime/emulator/Memory.h"
 #include "runtime/emulator/Program.h"
+#include "runtime/emulator/sanitizer/GlobalShadow.h"
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <span>
@@ -23,6 +25,7 @@ struct Launch {
   std::uint32_t multiprocessors = 1;
   std::vector<std::uint32_t> registerImage; ///< the register file with constants, copied into each warp
   bool checked = true;                      ///< CheckLevel::Memory
+  std::unique_ptr<GlobalShadow> globalShadow; ///< with CheckLevel::Full
 
   std::atomic<bool> stopped = false;
   std::mutex mutex; ///< guards what follows

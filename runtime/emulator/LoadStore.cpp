@@ -91,6 +91,22 @@ static bool loadParameter(Warp &warp, const Inst &in) {
   return true;
 }
 
+/// Lanes whose bytes stand there already.
+static std::uint32_t unchangedLanes(const Warp &warp, const Inst &in, const Access &access) {
+  std::uint32_t lanes = 0;
+  for (std::uint32_t rest = access.mask; rest; rest &= rest - 1) {
+    const auto lane = static_cast<unsigned>(std::countr_zero(rest));
+    bool isSame = !access.shadow || allDefined(access.shadow, access.offset[lane], std::uint32_t(in.bytes) * in.count);
+    for (unsigned element = 0; element < in.count && isSame; ++element) {
+      const std::uint32_t slot = in.count == 1 ? in.d : in.list[element];
+      const std::uint64_t value = in.bytes == 8 ? warp.plane<std::uint64_t>(slot)[lane] : warp.plane<std::uint32_t>(slot)[lane];
+      isSame = std::memcmp(access.base + access.offset[lane] + std::uint64_t(element) * in.bytes, &value, in.bytes) == 0;
+    }
+    lanes |= std::uint32_t(isSame) << lane;
+  }
+  return lanes;
+}
+
 /// R03: what stands there must be what each lane wrote.
 static bool checkSameValue(Warp &warp, const Inst &in, const Access &access, unsigned element, std::uint32_t slot) {
   for (std::uint32_t rest = access.mask; rest; rest &= rest - 1) {
@@ -99,7 +115,9 @@ static bool checkSameValue(Warp &warp, const Inst &in, const Access &access, uns
     const std::uint64_t offset = access.offset[lane] + std::uint64_t(element) * in.bytes;
     if (std::memcmp(access.base + offset, &value, in.bytes) == 0)
       continue;
-    warp.report(in, "R03", access.mask, fmt::format("shared WAW race: lanes store different values to shared address {:#x}", offset));
+    const bool isShared = access.space == Space::Shared;
+    warp.report(in, "R03", access.mask, fmt::format("{0} WAW race: lanes store different values to {0} address {1:#x}", spelling(access.space),
+                                                    isShared ? offset : offset + warp.launch.memory->begin()));
     return warp.state != Warp::State::Failed;
   }
   return true;
@@ -173,6 +191,8 @@ void storeHandler(LaneState &state, const Inst &in) {
     if (warp.state == Warp::State::Failed)
       return;
     countAccess(warp, in, access, bytes);
+    if (warp.cta.sanitizer && space == Space::Global)
+      access.unchanged = unchangedLanes(warp, in, access);
     if (!checkOrder(warp, in, access, bytes, AccessKind::Write))
       return;
     for (unsigned element = 0; element < in.count; ++element) {
@@ -186,7 +206,7 @@ void storeHandler(LaneState &state, const Inst &in) {
       case 4: storeElement<std::uint32_t, std::uint32_t>(warp, access, element, slot); break;
       default: storeElement<std::uint64_t, std::uint64_t>(warp, access, element, slot); break;
       }
-      if (warp.cta.sanitizer && space == Space::Shared && !checkSameValue(warp, in, access, element, slot))
+      if (warp.cta.sanitizer && (space == Space::Shared || space == Space::Global) && !checkSameValue(warp, in, access, element, slot))
         break;
     }
     warp.exec = all;

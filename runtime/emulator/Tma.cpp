@@ -137,16 +137,22 @@ void AsyncEngine::perform(Transfer &transfer) {
 
 bool AsyncEngine::checkOrder(const Transfer &transfer) {
   std::vector<std::uint32_t> units;
+  std::vector<GlobalRange> ranges;
   forEachRow(transfer, [&](const BoxRow &row) {
+    if (row.inside)
+      ranges.push_back({row.global - cta.launch.memory->begin(), row.inside});
     // A store reads only what lies inside the tensor.
     if (transfer.kind == Transfer::Kind::Load || row.inside)
       forEachUnit(row, transfer.map.swizzle, [&](std::uint32_t shared, std::uint32_t) { units.push_back(shared); });
   });
   Warp &warp = *transfer.warp;
   if (transfer.kind == Transfer::Kind::Store)
-    return cta.sanitizer->tensorStore(warp, *transfer.instruction, transfer.lane, units);
+    return cta.sanitizer->tensorStore(warp, *transfer.instruction, transfer.lane, units) &&
+           cta.sanitizer->tensorStoreTarget(warp, *transfer.instruction, transfer.lane, ranges);
+  const std::uint64_t phase = find(transfer.barrier)->phase;
   return cta.sanitizer->useBarrier(warp, *transfer.instruction, transfer.barrier, 1u << transfer.lane, true) &&
-         cta.sanitizer->tensorLoad(warp, *transfer.instruction, transfer.lane, units, transfer.barrier, find(transfer.barrier)->phase);
+         cta.sanitizer->tensorLoad(warp, *transfer.instruction, transfer.lane, units, transfer.map.swizzle, transfer.barrier, phase) &&
+         cta.sanitizer->tensorLoadSource(warp, *transfer.instruction, transfer.lane, ranges, transfer.barrier, phase);
 }
 
 void AsyncEngine::issue(Transfer transfer) {

@@ -9,13 +9,16 @@
 //   P01, P02  ordered, but from the generic to the asynchronous proxy (wgmma, tensor copies) without fence.proxy.async:
 //             written and then accessed; read and then written
 //   A02       an mbarrier is used that is not known to be initialised, or by a tensor copy without fence.mbarrier_init
+//   W08       a product reads bytes twice, or in another pattern than they were copied in; M05: or a live mbarrier
+//   R05, R06, P03, M06  global memory: GlobalAccesses.cpp
 //
 // Asynchronous work is an agent of its own. It is checked with the knowledge of whoever issues it, and leaves a record
 // that only those know of who have waited for its end. PTX ISA 9.1, 8.5 to 8.9 and 9.7.9.25.
 #pragma once
 
 #include "runtime/emulator/Launch.h"
-#include "runtime/emulator/sanitizer/Clock.h"
+#include "runtime/emulator/sanitizer/AccessRecord.h"
+#include "runtime/emulator/sanitizer/GlobalShadow.h"
 
 #include <array>
 #include <cstdint>
@@ -23,6 +26,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace attn::emulator {
@@ -31,6 +35,12 @@ class Cta;
 class Warp;
 struct Access;
 enum class AccessKind : std::uint8_t;
+
+/// Bytes of global memory, from the start of all of it.
+struct GlobalRange {
+  std::uint64_t offset = 0;
+  std::uint32_t bytes = 0;
+};
 
 /// Inst::kind of fences.
 enum class FenceKind : std::uint8_t { Memory, Proxy, ProxyGlobal, BarrierInit };
@@ -47,10 +57,20 @@ public:
   bool copy(Warp &warp, const Inst &in, const std::uint32_t (&destinations)[32], std::uint32_t lanes, std::uint32_t bytes);
   /// The units of 16 bytes that a product reads for this warp.
   bool product(Warp &warp, const Inst &in, std::span<const std::uint32_t> units, std::uint64_t number);
-  /// The units that a tensor copy of one lane writes; its end counts towards `phase` of the barrier.
-  bool tensorLoad(Warp &warp, const Inst &in, unsigned lane, std::span<const std::uint32_t> units, std::uint32_t barrier,
-                  std::uint64_t phase);
+  /// W08 and M05: the units of one operand of a product, read in the pattern of `swizzle` bytes (0: none).
+  bool checkLayout(Warp &warp, const Inst &in, std::span<const std::uint32_t> units, unsigned swizzle, const char *name);
+  /// The units that a tensor copy of one lane writes, in the pattern of `swizzle` bytes; its end counts towards `phase` of the barrier.
+  bool tensorLoad(Warp &warp, const Inst &in, unsigned lane, std::span<const std::uint32_t> units, unsigned swizzle,
+                  std::uint32_t barrier, std::uint64_t phase);
   bool tensorStore(Warp &warp, const Inst &in, unsigned lane, std::span<const std::uint32_t> units);
+
+  // The same in global memory (GlobalAccesses.cpp). Offsets count from the start of all of it.
+  bool accessGlobal(Warp &warp, const Inst &in, const Access &access, std::uint32_t bytes, AccessKind kind);
+  /// What a cp.async that `copy` has checked reads.
+  bool copySource(Warp &warp, const Inst &in, const std::uint64_t (&offsets)[32], const std::uint32_t (&bytes)[32], std::uint32_t lanes);
+  bool tensorLoadSource(Warp &warp, const Inst &in, unsigned lane, std::span<const GlobalRange> ranges, std::uint32_t barrier,
+                        std::uint64_t phase);
+  bool tensorStoreTarget(Warp &warp, const Inst &in, unsigned lane, std::span<const GlobalRange> ranges);
 
   // Synchronisation (Synchronization.cpp)
   void fence(Warp &warp, const Inst &in);
@@ -92,20 +112,11 @@ private:
     std::uint32_t firstLane = 0;                         ///< component of lane 0
     std::array<Epoch, 32> fenced{};                      ///< own accesses up to here are behind a proxy fence
     OwnWork copies, stores;
+    OwnWork written;                                     ///< the same stores, until what they write is there too
     std::uint32_t products = 0;                          ///< component; 0: none
     const Inst *lastSync = nullptr;
   };
-  /// An access that others may conflict with. 16 bytes of shared memory have a list of them.
-  struct Record {
-    std::uint32_t component = 0; ///< of the warp, or of asynchronous work
-    std::uint32_t lanes = 0;
-    Epoch epoch = 0;
-    std::uint32_t origin = 0;
-    std::uint16_t bytes = 0; ///< bit i: byte i of the 16
-    std::uint8_t warp = 0;
-    std::uint8_t flags = 0;
-    std::uint32_t next = 0;
-  };
+  using Record = AccessRecord;
   /// Who accesses, with what knowledge.
   struct Accessor {
     Warp &warp;
@@ -113,6 +124,7 @@ private:
     WarpState &state;
     int lane = -1; ///< -1: all lanes together
     Record record; ///< what the access will leave behind
+    bool changesNothing = false; ///< a store of what stands there already
   };
   struct PhaseBarrier {
     Knowledge pending, published;
@@ -139,18 +151,44 @@ private:
   bool check(std::uint32_t granule, const Accessor &by, std::uint32_t address);
   bool checkUnits(std::span<const std::uint32_t> units, const Accessor &by);
   void leave(std::uint32_t granule, const Record &record);
-  bool reportRace(const Record &earlier, const Accessor &later, std::uint32_t address);
+  bool reportRace(const Record &earlier, const Accessor &later, std::uint64_t address, std::string_view space = "shared");
   bool reportProxy(const Record &earlier, const Accessor &later, std::uint32_t address);
   std::string describe(const Record &record) const;
   std::string place(std::uint32_t origin) const;
-  template <typename Visit> static void forEachGranule(std::uint32_t address, std::uint32_t bytes, Visit visit);
+
+  void fenceGlobal(const Inst &in);
+  void fenceProxyGlobal(const Inst &in);
+  void synchroniseGlobally(const OrderSemantics &order, std::uint64_t address, AccessKind kind);
+  bool knowsCta(const GlobalRecord &earlier, bool isStrong) const;
+  static bool isEarlierGroup(const Record &earlier, const Accessor &later);
+  bool checkGlobal(std::uint64_t granule, const Accessor &by, std::uint64_t address);
+  void leaveGlobal(std::uint64_t granule, const Record &record);
+  void mergeReaders(std::span<const std::uint32_t> slots, const Record &record);
+  bool visitGlobal(Accessor &by, std::uint64_t offset, std::uint32_t bytes, bool leaves);
+  bool tensorGlobal(Warp &warp, const Inst &in, unsigned lane, std::span<const GlobalRange> ranges, std::uint32_t component, Epoch epoch,
+                    bool writes);
+  bool reportBetweenCtas(const char *id, std::string_view why, const GlobalRecord &earlier, const Accessor &later, std::uint64_t offset);
+
+  /// What the CTA knows of others, and what others may hear of it.
+  struct GlobalKnowledge {
+    std::uint32_t cta = 0;
+    Epoch epoch = 1; ///< grows when something is released
+    CtaClock known;
+    CtaClock heard;    ///< by relaxed reads: known behind the next fence
+    CtaClock released; ///< up to the last fence: what relaxed writes hand on
+    std::uint32_t proxyFences = 0;
+  };
 
   Cta &cta;
+  GlobalKnowledge global;
   std::uint32_t components = 0;
   std::vector<WarpState> warps;
   std::array<Knowledge, 16> named; ///< barriers: what the arrivals of this generation brought
   std::map<std::uint32_t, PhaseBarrier> barriers;
   std::vector<std::uint32_t> heads; ///< by granule: its first record
+  std::vector<std::uint8_t> patterns; ///< by granule: the swizzle of the tensor copy that wrote it last, or kNoPattern
+  std::vector<std::uint32_t> readBy; ///< by granule: the last operand, by number, that has it
+  std::uint32_t operands = 0;
   std::vector<Record> records;      ///< records[0] ends the lists
   std::uint32_t unused = 0;         ///< list of free records
 };

@@ -13,23 +13,6 @@
 
 namespace attn::emulator {
 
-// Record::flags
-static constexpr std::uint8_t kWrites = 1;
-static constexpr std::uint8_t kAsync = 2;    ///< through the asynchronous proxy
-static constexpr std::uint8_t kAtomic = 4;
-static constexpr std::uint8_t kByLanes = 8;  ///< an ordinary access: `component` is the warp, `lanes` say more
-static constexpr std::uint8_t kTogether = 16;
-
-static constexpr std::uint32_t kGranule = 16;
-
-template <typename Visit> void Sanitizer::forEachGranule(std::uint32_t address, std::uint32_t bytes, Visit visit) {
-  for (std::uint32_t end = address + bytes; address < end;) {
-    const std::uint32_t offset = address % kGranule, length = std::min(kGranule - offset, end - address);
-    visit(address / kGranule, static_cast<std::uint16_t>(((1u << length) - 1) << offset), address);
-    address += length;
-  }
-}
-
 /// Whether the accessor's clock says so: of its warp in common, or of the lane alone. All lanes together know what each of them
 /// knows, be it that they acquired it apart from each other.
 bool Sanitizer::knows(const Accessor &by, Clock Knowledge::*clock, std::uint32_t component, Epoch epoch) {
@@ -58,7 +41,7 @@ bool Sanitizer::isOrdered(const Record &earlier, const Accessor &later) const {
   const bool isOwnWarp = earlier.warp == later.warp.index;
   const auto lane = static_cast<unsigned>(later.lane);
   if (!(earlier.flags & kByLanes)) {
-    for (const OwnWork *work : {&later.state.copies, &later.state.stores})
+    for (const OwnWork *work : {&later.state.copies, &later.state.stores, &later.state.written})
       if (isOwnWarp && later.lane >= 0 && work->base && earlier.component == work->base + lane)
         return work->seen[lane] >= earlier.epoch;
     return false;
@@ -115,6 +98,8 @@ bool Sanitizer::check(std::uint32_t granule, const Accessor &by, std::uint32_t a
 /// Adds a record that has been checked.
 void Sanitizer::leave(std::uint32_t granule, const Record &record) {
   const bool writes = record.flags & kWrites;
+  if (writes)
+    patterns[granule] = kNoPattern;
   bool isMerged = false;
   for (std::uint32_t *link = &heads[granule]; *link;) {
     Record &old = records[*link];
@@ -167,6 +152,8 @@ bool Sanitizer::checkUnits(std::span<const std::uint32_t> units, const Accessor 
 }
 
 bool Sanitizer::access(Warp &warp, const Inst &in, const Access &access, std::uint32_t bytes, AccessKind kind, bool isAtomic) {
+  if (access.space == ptx::Space::Global)
+    return accessGlobal(warp, in, access, bytes, kind);
   if (access.space != ptx::Space::Shared)
     return true;
   Accessor by{warp, in, stateOf(warp), 0, {}};
@@ -181,11 +168,10 @@ bool Sanitizer::access(Warp &warp, const Inst &in, const Access &access, std::ui
     for (std::uint32_t rest = access.mask; rest && isGood; rest &= rest - 1) {
       by.lane = std::countr_zero(rest);
       record.lanes = 1u << by.lane;
-      forEachGranule(static_cast<std::uint32_t>(access.offset[by.lane]), bytes,
-                     [&](std::uint32_t granule, std::uint16_t mask, std::uint32_t address) {
-                       record.bytes = mask;
-                       visit(granule, address);
-                     });
+      forEachGranule(access.offset[by.lane], bytes, [&](std::uint64_t granule, std::uint16_t mask, std::uint64_t address) {
+        record.bytes = mask;
+        visit(static_cast<std::uint32_t>(granule), static_cast<std::uint32_t>(address));
+      });
     }
   };
   forEach([&](std::uint32_t granule, std::uint32_t address) { isGood = isGood && check(granule, by, address); });
@@ -219,12 +205,12 @@ bool Sanitizer::copy(Warp &warp, const Inst &in, const std::uint32_t (&destinati
       by.record.component = copies.base + static_cast<std::uint32_t>(by.lane);
       by.record.lanes = 1u << by.lane;
       bool isGood = true;
-      forEachGranule(destinations[by.lane], bytes, [&](std::uint32_t granule, std::uint16_t mask, std::uint32_t address) {
+      forEachGranule(destinations[by.lane], bytes, [&](std::uint64_t granule, std::uint16_t mask, std::uint64_t address) {
         by.record.bytes = mask;
         if (leaves)
-          leave(granule, by.record);
+          leave(static_cast<std::uint32_t>(granule), by.record);
         else
-          isGood = isGood && check(granule, by, address);
+          isGood = isGood && check(static_cast<std::uint32_t>(granule), by, static_cast<std::uint32_t>(address));
       });
       if (!isGood)
         return false;
@@ -241,12 +227,37 @@ bool Sanitizer::product(Warp &warp, const Inst &in, std::span<const std::uint32_
   return checkUnits(units, by);
 }
 
-bool Sanitizer::tensorLoad(Warp &warp, const Inst &in, unsigned lane, std::span<const std::uint32_t> units, std::uint32_t barrier,
-                           std::uint64_t phase) {
+bool Sanitizer::tensorLoad(Warp &warp, const Inst &in, unsigned lane, std::span<const std::uint32_t> units, unsigned swizzle,
+                           std::uint32_t barrier, std::uint64_t phase) {
   Accessor by{warp, in, stateOf(warp), static_cast<int>(lane), {}};
   by.record = {barriers[barrier].component, 1u << lane, static_cast<Epoch>(phase + 1), in.origin, 0xFFFF,
                static_cast<std::uint8_t>(warp.index), kAsync | kWrites, 0};
-  return checkUnits(units, by);
+  if (!checkUnits(units, by))
+    return false;
+  for (std::uint32_t unit : units)
+    patterns[unit / kGranule] = static_cast<std::uint8_t>(swizzle);
+  return true;
+}
+
+bool Sanitizer::checkLayout(Warp &warp, const Inst &in, std::span<const std::uint32_t> units, unsigned swizzle, const char *name) {
+  ++operands;
+  auto wrong = [&](const char *id, std::string why) {
+    warp.report(in, id, warp.present, fmt::format("descriptor of {}: {}", name, why));
+    return warp.state != Warp::State::Failed;
+  };
+  for (std::uint32_t unit : units) {
+    const std::uint32_t granule = unit / kGranule;
+    if (readBy[granule] == operands)
+      return wrong("W08", fmt::format("its strides let two parts of the matrix be the same bytes, at shared address {:#x}", unit));
+    readBy[granule] = operands;
+    if (patterns[granule] != kNoPattern && patterns[granule] != swizzle)
+      return wrong("W08", fmt::format("it reads shared address {:#x} in the pattern of {} bytes, but a tensor copy wrote it in that of {}", unit,
+                                      swizzle, patterns[granule]));
+  }
+  for (const auto &[address, barrier] : barriers)
+    if (readBy[address / kGranule] == operands)
+      return wrong("M05", fmt::format("the matrix covers the live mbarrier at shared address {:#x}", address));
+  return true;
 }
 
 bool Sanitizer::tensorStore(Warp &warp, const Inst &in, unsigned lane, std::span<const std::uint32_t> units) {
@@ -277,11 +288,12 @@ std::string Sanitizer::describe(const Record &record) const {
                      place(record.origin));
 }
 
-bool Sanitizer::reportRace(const Record &earlier, const Accessor &later, std::uint32_t address) {
+bool Sanitizer::reportRace(const Record &earlier, const Accessor &later, std::uint64_t address, std::string_view space) {
   const bool writes = later.record.flags & kWrites, wrote = earlier.flags & kWrites;
   const bool isInWarp = earlier.warp == later.warp.index && (earlier.flags & later.record.flags & kByLanes);
   const char *kind = !writes ? "RAW" : wrote ? "WAW" : "WAR";
-  std::string text = fmt::format("shared {} race{}: shared address {:#x}, which {}; ", kind, isInWarp ? " between lanes" : "", address,
+  const std::uint64_t shown = space == "global" ? cta.launch.memory->begin() + address : address;
+  std::string text = fmt::format("{} {} race{}: {} address {:#x}, which {}; ", space, kind, isInWarp ? " between lanes" : "", space, shown,
                                  describe(earlier));
   const bool isWork = !(earlier.flags & kByLanes);
   text += isInWarp ? "no bar.warp.sync stands between"

@@ -15,8 +15,10 @@ template <typename F> static void forEachLane(std::uint32_t lanes, F f) {
     f(static_cast<unsigned>(std::countr_zero(lanes)));
 }
 
-Sanitizer::Sanitizer(Cta &cta) : cta(cta), warps(cta.warps.size()), heads(cta.shared.size() / 16 + 1, 0), records(1) {
+Sanitizer::Sanitizer(Cta &cta) : cta(cta), warps(cta.warps.size()), heads(cta.shared.size() / kGranule + 1, 0), patterns(heads.size(), kNoPattern),
+                                readBy(heads.size(), 0), records(1) {
   components = static_cast<std::uint32_t>(33 * warps.size());
+  global.cta = cta.number;
   for (std::size_t i = 0; i < warps.size(); ++i)
     warps[i].firstLane = static_cast<std::uint32_t>(warps.size() + 32 * i);
 }
@@ -48,7 +50,7 @@ void Sanitizer::tellOwn(const Warp &warp, WarpState &state, std::uint32_t lanes,
     into.seen.raise(state.firstLane + lane, state.epoch);
     into.proxied.raise(state.firstLane + lane, state.fenced[lane]);
     fencedByAll = std::min(fencedByAll, state.fenced[lane]);
-    for (const OwnWork *work : {&state.copies, &state.stores})
+    for (const OwnWork *work : {&state.copies, &state.stores, &state.written})
       if (work->base) {
         into.seen.raise(work->base + lane, work->seen[lane]);
         into.proxied.raise(work->base + lane, work->proxied[lane]);
@@ -80,7 +82,11 @@ void Sanitizer::acquire(Warp &warp, std::uint32_t lanes, const Knowledge &from) 
 void Sanitizer::fence(Warp &warp, const Inst &in) {
   const auto kind = static_cast<FenceKind>(in.kind);
   WarpState &state = stateOf(warp);
-  if (kind == FenceKind::Memory || kind == FenceKind::ProxyGlobal)
+  if (kind == FenceKind::Memory)
+    return fenceGlobal(in);
+  if (kind != FenceKind::BarrierInit)
+    fenceProxyGlobal(in);
+  if (kind == FenceKind::ProxyGlobal)
     return;
   for (auto &[address, barrier] : barriers)
     if (barrier.warp == warp.index && (warp.exec >> barrier.lane & 1) && !barrier.fenced)
@@ -222,13 +228,15 @@ void Sanitizer::waitForCopies(Warp &warp, const Inst &in, std::uint32_t lanes, s
 }
 
 void Sanitizer::commitStores(Warp &warp, std::uint32_t lanes) {
-  OwnWork &stores = stateOf(warp).stores;
-  forEachLane(lanes, [&](unsigned lane) { stores.commits[lane].push_back(stores.issued); });
+  for (OwnWork *work : {&stateOf(warp).stores, &stateOf(warp).written})
+    forEachLane(lanes, [&](unsigned lane) { work->commits[lane].push_back(work->issued); });
 }
 
 void Sanitizer::waitForStores(Warp &warp, const Inst &in, std::uint32_t lanes, std::uint32_t left) {
   stateOf(warp).lastSync = &in;
   wait(stateOf(warp).stores, lanes, left);
+  if (!cta.launch.globalShadow->semantics[in.origin].isReadWait)
+    wait(stateOf(warp).written, lanes, left);
 }
 
 void Sanitizer::waitForProducts(Warp &warp, const Inst &in, std::uint64_t waited) {

@@ -1,5 +1,6 @@
 // Counters of a launch against figures worked out by hand.
 #include "runtime/emulator/Emulator.h"
+#include "runtime/emulator/TensorMap.h"
 
 #include <gtest/gtest.h>
 
@@ -127,6 +128,62 @@ TEST(Counters, AsynchronousCopiesReadGlobalAndWriteSharedMemory) {
   EXPECT_EQ(run.counters.sharedWavefronts, 2u * 4);
   EXPECT_EQ(run.counters.tensorCopyBytes, 0u);
   EXPECT_EQ(run.of(InstructionClass::AsyncCopy), 3u);
+}
+
+/// Wider accesses take turns of 16 and 8 lanes, matrices of eight rows each: a stride that is right for one is not for another.
+TEST(Counters, PhasesDependOnTheWidth) {
+  // 8 bytes a lane: in a row two phases of one wavefront; 16 bytes apart each bank has two words in each phase; all at one
+  // address nothing conflicts. A store of a matrix whose rows are 144 bytes apart has none either, one of 256 bytes eight words a bank.
+  Counted run(R"(
+    mad.lo.u32 %r2, %r0, 8, %r1;    st.shared.b64 [%r2], %rd0;
+    mad.lo.u32 %r3, %r0, 16, %r1;   st.shared.b64 [%r3], %rd0;
+    ld.shared.b64 %rd2, [%r1];
+    setp.lt.u32 %p0, %r0, 16;       @%p0 ld.shared.b64 %rd3, [%r3];
+    mad.lo.u32 %r4, %r0, 144, %r1;  stmatrix.sync.aligned.m8n8.x1.shared.b16 [%r4], {%r0};
+    mad.lo.u32 %r5, %r0, 256, %r1;  stmatrix.sync.aligned.m8n8.x2.shared.b16 [%r5], {%r0, %r0};)",
+              1, true, "sm_90a");
+  EXPECT_EQ(run.counters.sharedWavefronts, 2u * (2 + 4 + 2 + 2 + 1 + 16));
+  EXPECT_EQ(run.counters.sharedBankConflicts, 2u * (2 + 1 + 14));
+}
+
+/// A box of 8 rows of 128 bytes, read whole; from the ninth element on, of which 112 bytes of each row are there; and two rows
+/// before the tensor, of which there are six. All of the box arrives, only what is there is read.
+TEST(Counters, TensorCopiesReadWhatIsInsideTheTensor) {
+  struct Read {
+    int column, row;
+    std::uint64_t bytes, sectors;
+  };
+  for (const Read &read : {Read{0, 0, 8 * 128, 8 * 4}, Read{8, 0, 8 * 112, 8 * 4}, Read{16, 0, 8 * 96, 8 * 3}, Read{0, -2, 6 * 128, 6 * 4}, Read{0, 40, 0, 0}}) {
+    const std::string text = ".version 8.0\n.target sm_90a\n.address_size 64\n"
+                             ".visible .entry kernel(.param .align 64 .b8 map[128]) {\n"
+                             ".reg .b32 %r<8>; .reg .b64 %rd<4>; .reg .pred %p<4>;\n"
+                             ".shared .align 1024 .b8 tile[1024]; .shared .align 8 .b64 barrier;\n"
+                             "mov.b64 %rd0, map; cvta.param.u64 %rd0, %rd0; mov.u32 %r0, tile; mov.u32 %r1, barrier;\n"
+                             "mov.u32 %r2, " + std::to_string(read.column) + "; mov.u32 %r3, " + std::to_string(read.row) + ";\n" + R"(
+      mbarrier.init.shared.b64 [%r1], 1;
+      fence.mbarrier_init.release.cluster;
+      mbarrier.arrive.expect_tx.shared.b64 %rd1, [%r1], 1024;
+      cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%r0], [%rd0, {%r2, %r3}], [%r1];
+    WAIT:
+      mbarrier.try_wait.parity.shared.b64 %p1, [%r1], 0;
+      @!%p1 bra WAIT;
+      ret;
+    })";
+    auto module = PtxModule::parse(text, "copies.ptx");
+    ASSERT_TRUE(module) << module.status().message();
+    auto gpu = VirtualGpu::create();
+    ASSERT_TRUE(gpu);
+    const DeviceAddress tensor = *(*gpu)->allocate(64 * 32 * 2);
+    ASSERT_TRUE((*gpu)->memset(tensor, std::byte{0}, 64 * 32 * 2));
+    alignas(64) std::array<std::byte, kTensorMapBytes> map;
+    ASSERT_TRUE(encodeTensorMap({.address = tensor, .rank = 2, .elementBytes = 2, .extents = {64, 32}, .strides = {128}, .box = {64, 8}, .swizzle = 128}, map));
+    void *arguments[] = {map.data()};
+    LaunchReport report = (*gpu)->launch(*module, "kernel", {.block = {1, 1, 1}}, arguments, {.threads = 1, .countMemory = true});
+    ASSERT_TRUE(report.status) << report.status.message();
+    EXPECT_EQ(report.counters.globalBytes, read.bytes);
+    EXPECT_EQ(report.counters.globalSectors, read.sectors);
+    EXPECT_EQ(report.counters.tensorCopyBytes, 1024u);
+  }
 }
 
 /// What waits is counted once, and the wait beside it.

@@ -2,10 +2,11 @@
 // that triggers one finding, and, with small changes written into it, its clean twin:
 //
 //   // finding: M01 out of bounds …     the start of the finding's message    (or `// error: …`, of the refusal at load)
-//   // launch: checks full, block 64, shared 128, completion lazy, steps 1000   (what differs from level `memory`, one warp and
+//   // launch: checks full, grid 2, block 64, shared 128, completion lazy, steps 1000   (what differs from level `memory`, one warp and
 //                                                                             eager copies)
 //   // buffer: in 128 [unwritten]       a parameter: a buffer of so many bytes, zeroed, or never written
-//   // map: 64x32 box 64x8 swizzle 128 [rows 24]   a tensor map of 16-bit elements over a buffer of its own, which may end early
+//   // map: 64x32 box 64x8 swizzle 128 [rows 24]   a tensor map of 16-bit elements over a buffer of its own, which may end early,
+//                                                 or over the first one: `at out`
 //   // source: softcap.attn:17          the position that `.loc` gave
 //     st.u32 [%d4+4], %r1; // bad       the line that the finding names
 //     // good: st.u32 [%d4], %r1;       alone in its line: in the twin, stands here, and in place of a bad line above it
@@ -34,7 +35,7 @@ struct ReportCase {
   std::string name, text, twin, finding, error, source;
   unsigned badLine = 0;
   std::vector<Buffer> buffers;
-  std::vector<TensorMap> maps; ///< `address`: the bytes of its buffer
+  std::vector<TensorMap> maps; ///< `address`: the bytes of its buffer; 0: the first of `buffers`
   LaunchConfig config = {.block = {32, 1, 1}};
   LaunchOptions options = {.threads = 1, .stepLimit = 1'000'000}; ///< `checks`: the level that reports it
 };
@@ -55,6 +56,8 @@ static void readLaunch(std::istringstream words, ReportCase &read) {
       read.options.completion = value == "random" ? AsyncCompletion::Random : AsyncCompletion::Lazy;
     else if (key == "checks")
       read.options.checks = CheckLevel::Full;
+    else if (key == "grid")
+      read.config.grid.x = static_cast<std::uint32_t>(std::stoul(value));
     else if (key == "block")
       read.config.block.x = static_cast<std::uint32_t>(std::stoul(value));
     else if (key == "shared")
@@ -70,8 +73,12 @@ static TensorMap readMap(std::istringstream words) {
   words >> map.extents[0] >> times >> map.extents[1];
   map.strides[0] = map.extents[0] * 2;
   std::uint64_t rows = map.extents[1], swizzle = 0;
+  bool isOverBuffer = false;
   for (std::string key; words >> key;) {
-    if (key == "box")
+    if (key == "at") {
+      isOverBuffer = true;
+      words >> key;
+    } else if (key == "box")
       words >> map.box[0] >> times >> map.box[1];
     else {
       std::uint64_t value = 0;
@@ -80,7 +87,7 @@ static TensorMap readMap(std::istringstream words) {
     }
   }
   map.swizzle = static_cast<unsigned>(swizzle);
-  map.address = rows * map.strides[0];
+  map.address = isOverBuffer ? 0 : rows * map.strides[0];
   return map;
 }
 
@@ -154,9 +161,12 @@ static LaunchReport launch(const PtxModule &module, const ReportCase &run, std::
   std::vector<std::array<std::byte, kTensorMapBytes>> maps(run.maps.size());
   for (std::size_t i = 0; i < maps.size(); ++i) {
     TensorMap map = run.maps[i];
-    const std::uint64_t bytes = map.address;
-    map.address = *gpu->allocate(bytes);
-    EXPECT_TRUE(gpu->memset(map.address, std::byte(0), bytes));
+    if (const std::uint64_t bytes = map.address) {
+      map.address = *gpu->allocate(bytes);
+      EXPECT_TRUE(gpu->memset(map.address, std::byte(0), bytes));
+    } else {
+      map.address = addresses.at(0);
+    }
     EXPECT_TRUE(encodeTensorMap(map, maps[i]));
     arguments.push_back(maps[i].data());
   }
