@@ -103,7 +103,7 @@ void EvaluationProgram::markTangents(const TypedExpr *summand, std::vector<Facto
   bool isBinary = summand->kind == ExprKind::Binary;
   if (summand->kind == ExprKind::Unary && summand->unary == UnaryOp::Tanh) {
     nodes[indexOf(summand)].isTangentOfScore = true;
-    tangents.push_back(std::move(factors));
+    tangents.push_back({indexOf(summand), std::move(factors)});
   } else if ((isBinary && (summand->binary == BinaryOp::Add || summand->binary == BinaryOp::Sub)) ||
              (summand->kind == ExprKind::Unary && summand->unary == UnaryOp::Neg)) {
     for (const TypedExpr *operand : summand->operands)
@@ -119,13 +119,14 @@ void EvaluationProgram::markTangents(const TypedExpr *summand, std::vector<Facto
   }
 }
 
-EvaluationProgram::EvaluationProgram(const TypedSpec &spec, bool tf32) : spec(spec), tf32(tf32) {
+EvaluationProgram::EvaluationProgram(const TypedSpec &spec, bool tf32)
+    : spec(spec), tf32(tf32), isDouble(spec.properties.queryDtype == ElementType::F64 && spec.properties.keyDtype == ElementType::F64) {
   for (const TypedExpr *root :
        {spec.mask, spec.weights.argument, spec.weights.sink, spec.weights.by, spec.probs, spec.value, spec.out})
     if (root)
       add(root);
   markRoundings();
-  if (spec.weights.kind == WeightKind::Softmax)
+  if (spec.weights.kind == WeightKind::Softmax && !isDouble)
     markTangents(spec.weights.argument, {});
   auto keep = [&](std::int32_t index) {
     Node &node = nodes[index];

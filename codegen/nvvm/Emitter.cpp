@@ -34,6 +34,7 @@ mlir::Type Emitter::f64Type() { return builder.getF64Type(); }
 mlir::Type Emitter::globalPointer() { return LLVM::LLVMPointerType::get(builder.getContext(), 1); }
 mlir::Type Emitter::sharedPointer() { return LLVM::LLVMPointerType::get(builder.getContext(), 3); }
 
+Value Emitter::real(mlir::Type type, double value) { return type.isF64() ? f64(value) : f32(value); }
 Value Emitter::f32(double value) { return pool.get(builder.getF32FloatAttr(static_cast<float>(value))); }
 Value Emitter::f64(double value) { return pool.get(builder.getF64FloatAttr(value)); }
 Value Emitter::i32(std::int64_t value) { return pool.get(builder.getI32IntegerAttr(static_cast<std::int32_t>(value))); }
@@ -136,6 +137,9 @@ Value Emitter::intrinsic(llvm::StringRef name, mlir::Type result, llvm::ArrayRef
 }
 Value Emitter::ex2(Value a) { return intrinsic("llvm.nvvm.ex2.approx.ftz.f", f32Type(), a); }
 Value Emitter::rcp(Value a) { return NVVM::RcpApproxFtzF32Op::create(builder, location, f32Type(), a); }
+Value Emitter::tanhApprox(Value a) {
+  return LLVM::TanhOp::create(builder, location, f32Type(), a, LLVM::FastmathFlags::afn); // chosen by the flag
+}
 Value Emitter::rsqrtApprox(Value a) { return intrinsic("llvm.nvvm.rsqrt.approx.ftz.f", f32Type(), a); }
 
 //===----------------------------------------------------------------------===//

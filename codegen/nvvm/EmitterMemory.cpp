@@ -109,15 +109,24 @@ Value Emitter::gridSize(int dimension) {
   }
 }
 
-Value Emitter::shuffleXor(Value a, int distance) {
-  return NVVM::ShflOp::create(builder, location, a.getType(), i32(-1), a, i32(distance), i32(31), NVVM::ShflKind::bfly,
-                              mlir::UnitAttr());
+/// The instruction moves 32 bits; 64 go in halves.
+Value Emitter::shuffle(Value a, Value lane, bool isXor) {
+  auto kind = isXor ? NVVM::ShflKind::bfly : NVVM::ShflKind::idx;
+  if (a.getType().getIntOrFloatBitWidth() == 64) {
+    mlir::Type halves = mlir::VectorType::get({2}, i32Type());
+    Value words = bitcast(a, halves), moved = LLVM::PoisonOp::create(builder, location, halves);
+    for (int i : {0, 1}) {
+      Value word = shuffle(LLVM::ExtractElementOp::create(builder, location, words, i32(i)), lane, isXor);
+      moved = LLVM::InsertElementOp::create(builder, location, halves, moved, word, i32(i));
+    }
+    return bitcast(moved, a.getType());
+  }
+  return NVVM::ShflOp::create(builder, location, a.getType(), i32(-1), a, lane, i32(31), kind, mlir::UnitAttr());
 }
 
-Value Emitter::shuffleFrom(Value a, Value lane) {
-  return NVVM::ShflOp::create(builder, location, a.getType(), i32(-1), a, lane, i32(31), NVVM::ShflKind::idx,
-                              mlir::UnitAttr());
-}
+Value Emitter::shuffleXor(Value a, int distance) { return shuffle(a, i32(distance), /*isXor=*/true); }
+
+Value Emitter::shuffleFrom(Value a, Value lane) { return shuffle(a, lane, /*isXor=*/false); }
 
 void Emitter::barrier() { NVVM::BarrierOp::create(builder, location); }
 

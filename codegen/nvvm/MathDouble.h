@@ -23,12 +23,22 @@ template <class Ops, class V> V exp2OfWeight(Ops &o, V x) {
   return o.asDouble(o.iadd(o.asLong(p), o.shl(o.asLong(integer), o.i64(52))));
 }
 
-/// e^x for all x: `expExact` in its range; 0 below it, ∞ above.
+/// e^x where |x| < 708; 0 below, ∞ above. x as n ln 2 + r, the exponent as in `exp2OfWeight`.
 template <class Ops, class V> V expDouble(Ops &o, V x) {
-  V zero = o.f64(0.0), most = o.f64(700.0);
-  auto isInRange = o.flt(o.fabs(x), most);
+  // (e^r - 1 - r)/r² on [-ln 2 / 2, ln 2 / 2], 1.8e-20
+  static constexpr std::array<double, 12> c = {
+      0.49999999999999999998,   0.16666666666666666667,     0.041666666666666676774,   0.008333333333333334007,
+      0.0013888888888879073994, 0.00019841269841263299129,  0.000024801587336442237861, 2.7557319247218730776e-6,
+      2.7557263279088496905e-7, 2.5052071094293546753e-8,   2.0918137737642736429e-9,  1.6086627956780368844e-10};
+  static constexpr double beside = 0x1.8p52, most = 708.0;
+  V zero = o.f64(0.0);
+  V integer = o.fma(x, o.f64(kLog2E), o.f64(beside));
+  V n = o.fsub(integer, o.f64(beside));
+  V r = o.fma(n, o.f64(-1.9082149292705877e-10), o.fma(n, o.f64(-0.69314718036912381649), x));
+  V p = o.fadd(o.fma(o.fmul(r, r), polynomial(o, r, doubles(o), c), r), o.f64(1.0));
+  V power = o.asDouble(o.iadd(o.asLong(p), o.shl(o.asLong(integer), o.i64(52))));
   V edge = o.select(o.flt(x, zero), zero, o.select(o.flt(zero, x), o.f64(kInfinity), x));
-  return o.select(isInRange, expExact(o, o.select(isInRange, x, zero)), edge);
+  return o.select(o.flt(o.fabs(x), o.f64(most)), power, edge);
 }
 
 /// Odd polynomial near 0, 1 - 2/(e^2x + 1) beyond.

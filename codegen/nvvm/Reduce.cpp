@@ -125,8 +125,9 @@ public:
     Value factor = e.fmul(adaptor.getScale().front(), e.real(type, math::kLn2)), zero = e.real(type, 0.0);
     llvm::SmallVector<Value> inverse, lse;
     for (auto [maximum, sum] : llvm::zip(adaptor.getRowMax(), adaptor.getRowSum())) {
-      Value empty = e.feq(sum, zero), logarithm = type.isF64() ? math::logExact(e, sum) : math::log(e, sum);
+      Value empty = e.feq(sum, zero);
       inverse.push_back(e.select(empty, zero, e.fdiv(e.real(type, 1.0), sum)));
+      Value logarithm = type.isF64() ? math::logExact(e, sum) : math::log(e, sum);
       lse.push_back(e.select(empty, e.real(type, -math::kInfinity), e.fma(maximum, factor, logarithm)));
     }
     rewriter.replaceOpWithMultiple(op, llvm::ArrayRef<llvm::SmallVector<Value>>{inverse, lse});

@@ -98,10 +98,10 @@ def Tile_ParamOp : Tile_Op<"param", [NoMemoryEffect, AttrSizedOperandSegments]> 
     depend on. With a predicate that is false nothing is read and the result is 0. The caller guarantees that the
     indices are in range where the predicate holds.
 
-    Stored floats become f32 (f64 also stays f64), integers i32, `i8` read as `i1` is `!= 0`, element `i1` is the bit.
+    Stored floats become f32 or f64, integers i32, `i8` read as `i1` is `!= 0`, element `i1` is the bit.
     Not speculatable: hoisting it needs a reason why its indices stay in range.
 
-    Constraints: (C1) an index a dimension. (C2) the result is f32 for a float element, or f64 for an f64 one; i32 or i1 for `i8`; i32
+    Constraints: (C1) an index a dimension. (C2) the result is f32 or f64 for a float element; i32 or i1 for `i8`; i32
     for wider integers; i1 for `i1`.
     ```mlir
     %s = tile.param %bias[%bucket, %h] if %visible : !tile.tensor<[32, 8], f32> -> f32
@@ -370,7 +370,7 @@ def Tile_RotateOp : Tile_Op<"rotate", [RecursiveMemoryEffects, RecursivelySpecul
     partners are exchanged between the lanes of a quad.
 
     Constraints: (C1) `width` is even, positive, and start + width is within the columns; `start` is even. (C2)
-    arguments (i32 row, i32 pair), yields f32. (C3) 4 divides `width` unless interleaved. (C4) f32 elements.
+    arguments (i32 row, i32 pair), yields the element type. (C3) 4 divides `width` unless interleaved. (C4) elements of f32 or f64.
     ```mlir
     %r = tile.rotate %x start 0 width 64 : !tile.frag<128x128xf32> { ^pair(%row: i32, %p: i32): … tile.yield %a : f32 }
     ```
@@ -403,14 +403,14 @@ def Tile_ColOp : Tile_Op<"col", [Pure, Tile_NamesResult]> {
 def Tile_AtOp : Tile_Op<"at", [MemoryEffects<[MemRead]>]> {
   let summary = "An element of a buffer at a computed place";
   let description = [{
-    Floats smaller than 32 bits are widened. Constraints: (C1) an index a dimension. (C2) f32 for a float element, i32
+    Floats smaller than 32 bits are widened. Constraints: (C1) an index a dimension. (C2) f32 for a float element (f64 for an f64 one), i32
     for an integer one.
     ```mlir
     %s = tile.at %strip[%c] : !tile.buffer<255xf32, #tile.smem<0>> -> f32
     ```
   }];
   let arguments = (ins Tile_Buffer:$buffer, Variadic<I32>:$indices);
-  let results = (outs AnyTypeOf<[F32, I32]>:$result);
+  let results = (outs AnyTypeOf<[F32, F64, I32]>:$result);
   let assemblyFormat = "$buffer `[` $indices `]` attr-dict `:` type($buffer) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -425,7 +425,7 @@ def Tile_LookupOp : Tile_Op<"lookup", [Pure]> {
     ```
   }];
   let arguments = (ins ElementsAttr:$table, I32:$index);
-  let results = (outs AnyTypeOf<[F32, I32]>:$result);
+  let results = (outs AnyTypeOf<[F32, F64, I32]>:$result);
   let assemblyFormat = "$table `[` $index `]` attr-dict `->` type($result)";
   let hasVerifier = 1;
 }
@@ -486,9 +486,15 @@ def Tile_CombineOp : Tile_Op<"combine"> {
 // Online softmax
 //===----------------------------------------------------------------------===//
 
+/// The scale is a number as the elements of that fragment are.
+class Tile_ScaleOf<string fragment>
+    : TypesMatchWith<"the scale is of the fragments' element type", fragment, "scale",
+                     "::llvm::cast<::attn::tile::FragType>($_self).getElementType()">;
+
 def Tile_SoftmaxStepOp : Tile_Op<"softmax_step", [Pure, AllTypesMatch<["scores", "probs"]>,
                                                   AllTypesMatch<["row_max", "new_row_max", "alpha"]>,
-                                                  AllTypesMatch<["row_sum", "new_row_sum"]>]> {
+                                                  AllTypesMatch<["row_sum", "new_row_sum"]>,
+                                                  Tile_ScaleOf<"scores">]> {
   let summary = "One step of online softmax over a block of scores";
   let description = [{
     With x the scores in units of 1/c log2, m0 the row_max so far and l0 the row_sum:
@@ -502,13 +508,13 @@ def Tile_SoftmaxStepOp : Tile_Op<"softmax_step", [Pure, AllTypesMatch<["scores",
 
     `block_max` is rowmax x, where it has been computed before: no thread has a row's scores if these are cut into parts.
 
-    Constraints: (C1) row_max and row_sum are 1-D with the scores' rows; all elements are f32. (C2) block_max has
+    Constraints: (C1) row_max and row_sum are 1-D with the scores' rows; all elements are f32, or all f64. (C2) block_max has
     row_max's type; it is there if the scores are in parts.
     ```mlir
     %m1, %l1, %alpha, %p = tile.softmax_step %x, %m0, %l0 scale %c : !S, !R, !L
     ```
   }];
-  let arguments = (ins Tile_Frag:$scores, Tile_Frag:$row_max, Tile_Frag:$row_sum, F32:$scale, Optional<Tile_Frag>:$block_max,
+  let arguments = (ins Tile_Frag:$scores, Tile_Frag:$row_max, Tile_Frag:$row_sum, AnyTypeOf<[F32, F64]>:$scale, Optional<Tile_Frag>:$block_max,
                        OptionalAttr<F32Attr>:$lazy, OptionalAttr<I32Attr>:$emulate, OptionalAttr<F32Attr>:$offset);
   let results = (outs Tile_Frag:$new_row_max, Tile_Frag:$new_row_sum, Tile_Frag:$alpha, Tile_Frag:$probs);
   let assemblyFormat = [{
@@ -527,7 +533,7 @@ def Tile_ScaleOp : Tile_Op<"scale", [Pure, AllTypesMatch<["input", "result"]>]> 
   let hasVerifier = 1;
 }
 
-def Tile_FinishOp : Tile_Op<"finish", [Pure]> {
+def Tile_FinishOp : Tile_Op<"finish", [Pure, Tile_ScaleOf<"row_max">]> {
   let summary = "From the state's row_max and row_sum: the factor of acc, and lse";
   let description = [{
         inverse = l = 0 ? 0 : 1/l;  lse = l = 0 ? -inf : (m·c + log2 l)·ln 2        (natural logarithm)
@@ -536,7 +542,7 @@ def Tile_FinishOp : Tile_Op<"finish", [Pure]> {
     %inv, %lse = tile.finish %m, %l scale %c : !R, !R -> !R, !R
     ```
   }];
-  let arguments = (ins Tile_Frag:$row_max, Tile_Frag:$row_sum, F32:$scale);
+  let arguments = (ins Tile_Frag:$row_max, Tile_Frag:$row_sum, AnyTypeOf<[F32, F64]>:$scale);
   let results = (outs Tile_Frag:$inverse, Tile_Frag:$lse);
   let assemblyFormat = [{
     $row_max `,` $row_sum `scale` $scale attr-dict
@@ -551,7 +557,7 @@ def Tile_FinishOp : Tile_Op<"finish", [Pure]> {
 
 def Tile_DotOp : Tile_Op<"dot", [AllTypesMatch<["acc", "result"]>,
                                   DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
-  let summary = "Matrix product, accumulated in f32";
+  let summary = "Matrix product, accumulated in f32, or in f64";
   let description = [{
     result = acc + a·b, with `trans` acc + a·bᵀ (b stored N x K). Operands are fragments before AssignLayouts; then a
     is an `lhs` fragment or a buffer, b a buffer.
@@ -561,7 +567,7 @@ def Tile_DotOp : Tile_Op<"dot", [AllTypesMatch<["acc", "result"]>,
 
     Constraints: (C1) a is M x K, b is K x N (N x K with `trans`), acc is M x N; b without `trans` may have more
     columns, the padding of its panels, which are not multiplied. (C2) a and b have one element type, or
-    both are 8-bit floats; acc is f32. (C3) K is a multiple of 16, of 32 with 8-bit floats; N of 8.
+    both are 8-bit floats; acc is f32, or f64 as they are. (C3) K is a multiple of 16, of 32 with 8-bit floats; N of 8.
     ```mlir
     %s = tile.dot %q, trans %k, %zs : !H, !H -> !S
     ```

@@ -121,8 +121,8 @@ func.func @reduce(%s: !S, %r: !tile.frag<32xf32>) {
 
 // -----
 // softmax_step (C1)
-!S = !tile.frag<64x64xf16>   !R = !tile.frag<64xf32>
-func.func @softmax(%s: !S, %r: !R, %c: f32) {
+!S = !tile.frag<64x64xf64>   !R = !tile.frag<64xf32>
+func.func @softmax(%s: !S, %r: !R, %c: f64) {
   // expected-error @below {{'tile.softmax_step' op expects scores of f32 or f64 and a value a row of the same type}}
   %m, %l, %a, %p = tile.softmax_step %s, %r, %r scale %c : !S, !R, !R
   return
