@@ -91,8 +91,8 @@ def Attn_AttentionOp : Attn_AttentionBase<"attention"> {
     Constraints:
       * (C1) a region uses only the indices of its domain;
       * (C2) the yields of `query` and `key` are the leading and trailing arguments of `score`;
-      * (C3) a feature is used by `attn.dot` only; a dot has at most one feature of each side, the other operand is a
-        feature of the other side or a loaded row;
+      * (C3) a feature is used by `attn.dot` only, whose other operand is a feature, of the other side or of its own,
+        or a loaded row;
       * (C4) `weight` yields p·f with f free of p, and v plus a sum of loaded rows;
       * (C5) kv_heads divides q_heads.
 

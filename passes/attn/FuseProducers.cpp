@@ -13,6 +13,8 @@
 //                                                          attn.attention … key(%r)
 // Rows of f64 with more than 64 channels fill a thread's registers: queries, too, are changed by a kernel in front there.
 //
+// A product of two vectors of the key in the score is a number of each key, made by such a kernel too (RowNumbers.h).
+//
 // What is made of rows in pages lies out of them, [batch, kv_len, heads, dim] of the padded length.
 //
 // Values always go out: one that is not finite is looked up again (convert/HiddenValues.h), for which it must lie in memory

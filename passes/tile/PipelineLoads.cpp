@@ -4,7 +4,8 @@
 //   … uses of %k …                   %k = tile.await %kr[%i]   … uses of %k …   tile.release %kr[%i]
 //
 // A load in a loop over blocks takes entry i of a ring of `tile.stages` slots, one outside entry 0 of a ring of one. What is
-// tabulated (`tile.tabulate`) becomes an entry that is built instead of filled.
+// tabulated (`tile.tabulate`) becomes an entry that is built instead of filled. Rows of diagonals, and the one that stands for all of
+// them, are copied where the product that takes either reads them.
 // Requires: AssignLayouts. Guarantees: no `tile.load` gives a buffer; every awaited entry is released once.
 #include "ir/tile/DiagonalOps.h"
 #include "ir/tile/TileDialect.h"
