@@ -109,6 +109,7 @@ private:
   /// f32 and f64, two columns at a time: the mirror of writePairs.
   llvm::SmallVector<Value> loadPairs(Emitter &e, const Fragment &fragment, tile::BufferType type, Value buffer) const {
     llvm::SmallVector<Value> registers(fragment.registers());
+    buffer = kernel.atColumnsOfPart(e, type, buffer, fragment.columnsOfPart());
     for (int slot = 0; slot < fragment.rowSlots(); ++slot)
       for (int tile = 0; tile < fragment.columnTileCount(); ++tile) {
         int index = fragment.registerOf(slot / 2, tile, slot % 2, 0), row = fragment.rowOf(slot).constant;

@@ -40,6 +40,9 @@ struct LaunchOptions {
   std::size_t workspaceBytes = 0;
   /// Check promises about values (`in`, `ascending`) where the data is on the host.
   bool checkValues = true;
+  /// Of plans whose keys may be split among blocks: into how many shares, 1 to 1024. 0: as the lengths and the device suggest.
+  /// Other plans run as they are.
+  std::uint32_t splits = 0;
 };
 
 /// What a plan takes, for programs that find out.
@@ -65,9 +68,9 @@ public:
   std::string_view target() const;
   std::vector<ArgumentInfo> arguments() const;
 
-  /// Bytes of workspace for these arguments; tensors count by their shapes, addresses may be 0.
-  Result<std::size_t> workspaceBytes(std::span<const Argument> arguments) const;
-  Result<std::size_t> workspaceBytes(std::initializer_list<Argument> arguments) const;
+  /// Bytes of workspace for these arguments; tensors count by their shapes, addresses may be 0. `splits` as in `LaunchOptions`.
+  Result<std::size_t> workspaceBytes(std::span<const Argument> arguments, std::uint32_t splits = 0) const;
+  Result<std::size_t> workspaceBytes(std::initializer_list<Argument> arguments, std::uint32_t splits = 0) const;
 
   Status launch(const Stream &stream, std::span<const Argument> arguments, const LaunchOptions &options = {}) const;
   Status launch(const Stream &stream, std::initializer_list<Argument> arguments,

@@ -12,12 +12,18 @@ static constexpr StringRef kNames[] = {"block_m", "block_n", "stages", "warps"};
 static constexpr StringRef kPack = "pack", kParts = "parts"; ///< left out where they are 1
 static constexpr StringRef kEmulate = "emulate";             ///< left out where it is 0
 static constexpr StringRef kChunked = "chunked";               ///< left out where it is 0
+static constexpr StringRef kKept = "kept";                     ///< left out where it is 0
+static constexpr StringRef kSplit = "split";                   ///< only asked for: the attribute has `kFewRows`
 
 int64_t *Schedule::entry(std::string_view name) {
   if (StringRef(name) == kPack)
     return &pack;
   if (StringRef(name) == kChunked)
     return &chunked;
+  if (StringRef(name) == kSplit)
+    return &split;
+  if (StringRef(name) == kKept)
+    return &kept;
   int64_t *entries[] = {&blockM, &blockN, &stages, &warps};
   for (auto [own, value] : llvm::zip_equal(kNames, entries))
     if (own == StringRef(name))
@@ -39,6 +45,8 @@ DictionaryAttr Schedule::toAttr(MLIRContext *context) const {
     entries.push_back(builder.getNamedAttr(kParts, builder.getI64IntegerAttr(parts)));
   if (chunked != 0)
     entries.push_back(builder.getNamedAttr(kChunked, builder.getI64IntegerAttr(chunked)));
+  if (kept != 0)
+    entries.push_back(builder.getNamedAttr(kKept, builder.getI64IntegerAttr(kept)));
   return builder.getDictionaryAttr(entries);
 }
 
@@ -60,6 +68,8 @@ FailureOr<Schedule> Schedule::fromAttr(DictionaryAttr attr, function_ref<InFligh
     schedule.chunked = number.getInt();
   if (auto number = attr.getAs<IntegerAttr>(kEmulate))
     schedule.emulate = number.getInt();
+  if (auto number = attr.getAs<IntegerAttr>(kKept))
+    schedule.kept = number.getInt();
   if (auto number = attr.getAs<IntegerAttr>(kParts))
     schedule.parts = number.getInt();
   if (schedule.parts < 1 || schedule.warps % schedule.parts != 0 || schedule.blockN % (8 * schedule.parts) != 0)

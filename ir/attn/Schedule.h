@@ -9,6 +9,9 @@
 
 namespace attn::ir {
 
+/// The entry of the schedule that is the schedule of the kernel for few rows; absent where the plan has none.
+inline constexpr llvm::StringLiteral kFewRows = "few_rows";
+
 struct Schedule {
   int64_t blockM = 0;   ///< query rows a CTA
   int64_t blockN = 0;   ///< kv rows an iteration
@@ -20,12 +23,16 @@ struct Schedule {
 
   int64_t chunked = 0;  ///< 1: linear attention whose first keys come as their sum (passes/LinearForm.h)
 
+  int64_t split = 0;    ///< 1: the plan has a kernel for few rows too, whose keys may be split (`kFewRows`)
+
+  int64_t kept = 0;     ///< channels of the query that warps hold in registers, where matrix units read the others from shared memory
+
   /// Queries of a tile.
   int64_t queries() const { return blockM / pack; }
   /// 16-row slabs of a warp.
   int64_t slabs() const { return blockM * parts / warps / 16; }
 
-  /// The entry of that name (`block_m`, `block_n`, `stages`, `warps`, `pack`), or null.
+  /// The entry of that name (`block_m`, `block_n`, `stages`, `warps`, `pack`, `chunked`, `split`, `kept`), or null.
   int64_t *entry(std::string_view name);
 
   mlir::DictionaryAttr toAttr(mlir::MLIRContext *context) const;

@@ -590,7 +590,7 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
          llvm::formatv("block_m {0}, block_n {1}, stages {2}, warps {3}: {4} (predicted: {5} registers, {6} bytes of "
                        "shared memory)",
                        schedule.blockM, schedule.blockN, schedule.stages, schedule.warps,
-                       overrides.empty() ? row->reason : StringRef("as asked for"),
+                       overrides.empty() || overrides == "split=1" ? row->reason : StringRef("as asked for"),
                        predictRegisters(op, schedule, familyFor(op, target)), bytes)
              .str());
   remarkFloat8Scores(op, scoreProductsOf(op), target);

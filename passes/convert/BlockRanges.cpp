@@ -95,6 +95,8 @@ void BlockRanges::visitSorted(OpBuilder &work, MutableArrayRef<Range> ranges) {
 }
 
 Value BlockRanges::block(OpBuilder &builder, Value i) const {
+  if (firstShown)
+    i = binary<arith::AddIOp>(builder, location, i, firstShown);
   Value next = binary<arith::AddIOp>(builder, location, i, number(builder, 1));
   if (visited.size() == 1) {
     Value fromFirst = binary<arith::SubIOp>(builder, location, total, next);

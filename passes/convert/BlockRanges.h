@@ -14,7 +14,9 @@ public:
               int64_t blockN);
 
   /// How many blocks are visited, at least one: a tile that sees no key has one masked block.
-  mlir::Value count() const { return total; }
+  mlir::Value count() const { return shown ? shown : total; }
+  /// From here on only `count` blocks are visited, those of iterations from `first` on so far.
+  void visitOnly(mlir::Value first, mlir::Value count) { firstShown = first, shown = count; }
   /// The first key that no visited range reaches.
   mlir::Value end() const { return lastKey; }
   /// The block of iteration `i`: the last one first.
@@ -34,6 +36,7 @@ private:
   int64_t blockN;
   llvm::SmallVector<Range> visited, fulls;
   mlir::Value total, lastKey;
+  mlir::Value firstShown, shown;   ///< null: all are
 };
 
 } // namespace attn

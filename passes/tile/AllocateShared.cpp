@@ -2,7 +2,7 @@
 // bytes: the staging of the result lies on the query tile, which nothing reads any more.
 //
 // The life of an allocation spans, in program order, from the first to the last operation that touches it or a buffer
-// awaited from it; in a loop it spans the loop. In a kernel with roles, whose parts run at the same time, all live
+// awaited from it; in a loop it spans the loop, and where entries are filled ahead all that follows. In a kernel with roles, whose parts run at the same time, all live
 // throughout; where that takes more bytes than there are, the staging lies on the query's slot there too, which then is
 // released later (SharedOverlay). Swizzled buffers start at multiples of 1024 bytes. InsertBarriers sees shared bytes and
 // separates uses.
@@ -50,6 +50,19 @@ struct ProgramOrder {
 };
 } // namespace
 
+/// Until when a copy is in flight, if only one of nothing, that a loop starts for a later iteration: the next wait behind the
+/// loop, for copies land in order. Before all else for other operations.
+static int64_t endOfFlight(Operation *user, const ProgramOrder &order) {
+  auto fill = dyn_cast<tile::FillOp>(user);
+  auto loop = fill ? dyn_cast<scf::ForOp>(fill->getParentOp()) : scf::ForOp();
+  if (!loop || fill.getEntry() == loop.getInductionVar())
+    return -1;
+  for (Operation *later = loop->getNextNode(); later; later = later->getNextNode())
+    if (later->walk([](tile::AwaitOp) { return WalkResult::interrupt(); }).wasInterrupted())
+      return order.begin.lookup(later);
+  return order.end.lookup(loop->getParentOp());
+}
+
 static void extend(Allocation &allocation, Value value, const ProgramOrder &order) {
   for (Operation *user : value.getUsers()) {
     Operation *span = user;
@@ -59,6 +72,7 @@ static void extend(Allocation &allocation, Value value, const ProgramOrder &orde
         span = parent;
     allocation.first = allocation.last < 0 ? order.begin.lookup(span) : std::min(allocation.first, order.begin.lookup(span));
     allocation.last = std::max(allocation.last, order.end.lookup(span));
+    allocation.last = std::max(allocation.last, endOfFlight(user, order));
     if (auto await = dyn_cast<tile::AwaitOp>(user))
       extend(allocation, await.getResult(), order);
   }

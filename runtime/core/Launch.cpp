@@ -3,6 +3,7 @@
 
 #include "runtime/core/LaunchArguments.h"
 #include "runtime/core/ModuleContent.h"
+#include "runtime/core/SplitChoice.h"
 
 #include <fmt/format.h>
 
@@ -121,6 +122,31 @@ static Status launchKernel(const PlanManifest &manifest, const PreparedKernel &k
   return kernel.code->launch(**shape, std::span(packed.pointers).first(kernel.params.size()), stream);
 }
 
+/// Chooses the kernels of a plan whose keys may be split, and binds the number of shares.
+static Status chooseKernels(const PlanManifest &manifest, const DeviceInfo &device, std::uint32_t asked, BoundArguments &bound) {
+  if (asked > runtime::kMostAskedSplits)
+    return refuse(fmt::format("splits: {} is more than {}", asked, runtime::kMostAskedSplits));
+  if (!manifest.keys)
+    return {};
+  auto choice = runtime::chooseSplit(manifest, bound.lookup(), device.multiprocessors, asked);
+  if (!choice)
+    return refuse(fmt::format("the size `{}`, by which keys are split, has no value here", manifest.keys->text()));
+  bound.isForFewRows = choice->isForFewRows;
+  bound.splits = choice->splits;
+  bound.extents.push_back({kSplitsExtent, choice->splits, "the launch"});
+  return {};
+}
+
+static bool isLaunched(KernelUse use, const BoundArguments &bound) {
+  switch (use) {
+  case KernelUse::Always: return true;
+  case KernelUse::Whole: return !bound.isForFewRows;
+  case KernelUse::FewRows: return bound.isForFewRows;
+  case KernelUse::Merge: return bound.isForFewRows && bound.splits > 1;
+  }
+  return true;
+}
+
 /// Everything that is checked before a launch.
 static Result<BoundArguments> prepareLaunch(const runtime::PlanContent &plan, const runtime::ModuleContent &module,
                                             const Stream &stream, std::span<const Argument> arguments,
@@ -130,6 +156,8 @@ static Result<BoundArguments> prepareLaunch(const runtime::PlanContent &plan, co
   Result<BoundArguments> bound = runtime::bindArguments(plan.manifest, plan.extents, arguments);
   if (!bound)
     return bound;
+  if (Status status = chooseKernels(plan.manifest, module.device->info(), options.splits, *bound); !status)
+    return status;
   Result<std::size_t> workspace = runtime::placeWorkspace(plan.manifest, *bound, options.workspace);
   if (!workspace)
     return workspace.status();
@@ -151,9 +179,12 @@ Status Plan::launch(const Stream &stream, std::span<const Argument> arguments, c
   Result<BoundArguments> bound = prepareLaunch(*plan, *module, stream, arguments, options);
   if (!bound)
     return bound.status().withContext(context());
-  for (const PreparedKernel &kernel : plan->kernels())
+  for (const PreparedKernel &kernel : plan->kernels()) {
+    if (!isLaunched(kernel.manifest->use, *bound))
+      continue;
     if (Status status = launchKernel(plan->manifest, kernel, *bound, *module->device, stream.native()); !status)
       return status.withContext(context());
+  }
   return {};
 }
 
@@ -162,14 +193,15 @@ Status Plan::launch(const Stream &stream, std::initializer_list<Argument> argume
   return launch(stream, std::span(arguments.begin(), arguments.size()), options);
 }
 
-Result<std::size_t> Plan::workspaceBytes(std::span<const Argument> arguments) const {
+Result<std::size_t> Plan::workspaceBytes(std::span<const Argument> arguments, std::uint32_t splits) const {
   Result<BoundArguments> bound = runtime::bindArguments(plan->manifest, plan->extents, arguments);
-  Result<std::size_t> bytes = bound ? runtime::placeWorkspace(plan->manifest, *bound, 0) : bound.status();
+  Status chosen = bound ? chooseKernels(plan->manifest, module->device->info(), splits, *bound) : bound.status();
+  Result<std::size_t> bytes = chosen ? runtime::placeWorkspace(plan->manifest, *bound, 0) : chosen;
   return bytes ? bytes : bytes.status().withContext(fmt::format("workspace of `{}`", plan->manifest.name));
 }
 
-Result<std::size_t> Plan::workspaceBytes(std::initializer_list<Argument> arguments) const {
-  return workspaceBytes(std::span(arguments.begin(), arguments.size()));
+Result<std::size_t> Plan::workspaceBytes(std::initializer_list<Argument> arguments, std::uint32_t splits) const {
+  return workspaceBytes(std::span(arguments.begin(), arguments.size()), splits);
 }
 
 std::string_view Plan::name() const { return plan->manifest.name; }

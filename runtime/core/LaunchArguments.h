@@ -24,6 +24,8 @@ struct BoundArguments {
   std::vector<TensorView> tensors;  ///< in the manifest's order; workspace has an address of 0 until placed
   std::vector<double> scalars;      ///< in the manifest's order; exact for i32 and bool
   std::vector<ExtentValue> extents;
+  bool isForFewRows = false;        ///< of a plan whose keys may be split: the launch's choice,
+  std::int64_t splits = 1;          ///< and into how many shares
 
   std::optional<std::int64_t> extent(std::string_view name) const;
   /// Refers to this object.

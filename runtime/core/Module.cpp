@@ -47,6 +47,10 @@ std::vector<std::string> extentsOf(const PlanManifest &manifest) {
       if (param.kind == KernelParam::Kind::Extent)
         collect(*SizeExpr::parse(param.name)); // a parsed manifest's sizes parse
   }
+  if (manifest.keys) {
+    collect(*manifest.keys);
+    std::erase(names, kSplitsExtent); // the launch's own choice
+  }
   return names;
 }
 

@@ -9,4 +9,9 @@ const TensorArgument *PlanManifest::tensor(std::string_view name) const {
   return found == tensors.end() ? nullptr : &*found;
 }
 
+const KernelManifest *PlanManifest::kernel(KernelUse use) const {
+  auto found = std::find_if(kernels.begin(), kernels.end(), [&](const KernelManifest &each) { return each.use == use; });
+  return found == kernels.end() ? nullptr : &*found;
+}
+
 } // namespace attn

@@ -1,5 +1,7 @@
 #include "runtime/manifest/ManifestChecks.h"
 
+#include "runtime/manifest/ManifestNames.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -141,6 +143,24 @@ static std::string checkKernel(const PlanManifest &plan, const KernelManifest &k
   return {};
 }
 
+/// A plan whose keys may be split has one kernel of each use, and two of them say how they cut attention up.
+static std::string checkUses(const PlanManifest &plan) {
+  std::size_t counts[4] = {};
+  for (std::size_t i = 0; i < plan.kernels.size(); ++i) {
+    const KernelManifest &kernel = plan.kernels[i];
+    ++counts[static_cast<std::size_t>(kernel.use)];
+    bool attends = kernel.use == KernelUse::Whole || kernel.use == KernelUse::FewRows;
+    if (kernel.work.has_value() != attends)
+      return fmt::format("/kernels/{}/work: stands with the kernels for all and for few rows", i);
+    if (kernel.work && (kernel.work->rows == 0 || kernel.work->keys == 0 || kernel.work->perMultiprocessor == 0))
+      return fmt::format("/kernels/{}/work: a tile has rows and keys, and a multiprocessor a block", i);
+  }
+  for (KernelUse use : {KernelUse::Whole, KernelUse::FewRows, KernelUse::Merge})
+    if (std::size_t count = counts[static_cast<std::size_t>(use)]; count != (plan.keys ? 1 : 0))
+      return fmt::format("/kernels: expects {} of use `{}`, but got {}", plan.keys ? "one" : "none, without `keys`,", wordFor(kUses, use), count);
+  return {};
+}
+
 std::string findInconsistency(const PlanManifest &plan) {
   if (std::string wrong = checkNames(plan); !wrong.empty())
     return wrong;
@@ -158,7 +178,7 @@ std::string findInconsistency(const PlanManifest &plan) {
   for (std::size_t i = 0; i < plan.kernels.size(); ++i)
     if (std::string wrong = checkKernel(plan, plan.kernels[i]); !wrong.empty())
       return fmt::format("/kernels/{}{}", i, wrong);
-  return {};
+  return checkUses(plan);
 }
 
 } // namespace attn::manifest

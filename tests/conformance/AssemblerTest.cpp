@@ -112,9 +112,15 @@ static void registerCases() {
       request.fileName = name + ".attn";
       request.schedule = row.schedule;
       request.tf32 = row.tf32;
+      request.approximateTanh = row.approximateTanh;
       registerTest("kernel", name, request, request.target);
       request.target = "sm_90a";
       registerTest("hopper", name, request, request.target);
+      // With the kernels for few rows of queries, and for their merge.
+      request.schedule += request.schedule.empty() ? "split=1" : ",split=1";
+      registerTest("split_hopper", name, request, request.target);
+      request.target = "sm_80";
+      registerTest("split", name, request, request.target);
     }
   }
 }

@@ -97,6 +97,7 @@ Result<BenchWork> prepareWork(const BenchRequest &options, const Device &device)
   for (const auto &[name, value] : input->scalars)
     work.shape[name] = value;
   work.inputs = planInputs(*work.spec, plan->manifest(), *input);
+  work.inputs.splits = options.spec.splitCount();
   if (Status status = countWork(work, *input); !status)
     return status;
   return work;

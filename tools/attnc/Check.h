@@ -38,12 +38,13 @@ HostTensor swapRowsAndHeads(const HostTensor &tensor);
 PlanInputs planInputs(const dsl::TypedSpec &spec, const PlanManifest &manifest, const dsl::EvaluationInput &input);
 
 /// Runs `plan` on `input` (layout bshd) and compares every output of the specification that has a reference.
-Result<CheckRecord> checkPlan(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input);
+Result<CheckRecord> checkPlan(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input,
+                              std::uint32_t splits = 0);
 
 /// The two halves of `checkPlan`, for callers that run one input several times: outputs in the caller's order, and their
 /// comparison with an evaluation of the same input that has `emulateKernel`.
 Result<NamedTensors> runOnInput(const Device &device, const Plan &plan, const dsl::TypedSpec &spec, const dsl::EvaluationInput &input,
-                                MemoryOrder order = MemoryOrder::Contiguous);
+                                MemoryOrder order = MemoryOrder::Contiguous, std::uint32_t splits = 0);
 Result<CheckRecord> compareOutputs(const dsl::TypedSpec &spec, const dsl::EvaluationInput &input, const NamedTensors &outputs,
                                    const dsl::EvaluationOutput &exact);
 

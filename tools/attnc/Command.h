@@ -35,11 +35,15 @@ struct SpecOptions {
   std::string target = "sm_80";
   std::string from;
   std::string schedule;
+  std::string splits; ///< `auto`, a number, or nothing: then there are no kernels that split keys
   std::vector<std::string> defines;
   bool checked = false;
   bool tf32 = false;
+  bool approximateTanh = false;
 
   void addTo(CLI::App &command);
+  /// `LaunchOptions::splits`.
+  std::uint32_t splitCount() const;
   /// Reads the file and checks the options.
   Result<driver::CompileRequest> request() const;
   /// Without `--target` a specification is compiled for what suits the GPU it runs on; on other devices the default stays,

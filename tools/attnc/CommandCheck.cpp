@@ -71,10 +71,11 @@ static Status checkGiven(const CheckOptions &options, const std::map<std::string
   if (!inputs)
     return inputs.status();
   inputs->values = values;
+  inputs->splits = options.spec.splitCount();
   if (Result<std::map<std::string, std::int64_t>> extents = bindExtents(run.plan->manifest(), *inputs); !extents)
     return extents.status();
   dsl::EvaluationInput input = evaluationInput(*run.spec, run.plan->manifest(), *inputs);
-  Result<CheckRecord> record = checkPlan(*run.device, *run.plan, *run.spec, input);
+  Result<CheckRecord> record = checkPlan(*run.device, *run.plan, *run.spec, input, options.spec.splitCount());
   if (!record)
     return record.status();
   run.records.push_back(std::move(*record));
@@ -189,7 +190,7 @@ static int check(CheckOptions &options) {
       Result<dsl::EvaluationInput> input = dsl::randomInput(*run.spec, bound, {.seed = options.seed, .varyScalars = false, .scale = 1});
       if (!input)
         return fail(input.status());
-      Result<CheckRecord> record = checkPlan(*run.device, *run.plan, *run.spec, *input);
+      Result<CheckRecord> record = checkPlan(*run.device, *run.plan, *run.spec, *input, options.spec.splitCount());
       if (!record)
         return fail(record.status());
       progress.step();

@@ -1,5 +1,6 @@
 // `attnc explain`: what the compiler decided about a specification, and a picture of the mask's tiles; on request the
 // instructions that ptxas makes of it, and what the virtual GPU counts.
+#include "runtime/core/SplitChoice.h"
 #include "tools/attnc/BenchCounts.h"
 #include "tools/attnc/Command.h"
 #include "tools/attnc/ExplainInputs.h"
@@ -59,6 +60,26 @@ static void printPlan(const driver::CompiledPlan &plan, const std::optional<Asse
     fmt::print("ptxas: not found here, so registers are not known\n");
   for (const KernelResources &kernel : assembly ? assembly->kernels : std::vector<KernelResources>())
     fmt::print("ptxas: {}: {} registers a thread, {} bytes spilled\n", kernel.kernel, kernel.registers, kernel.spillBytes);
+}
+
+/// What a launch of a plan whose keys may be split chooses at this shape; empty for other plans.
+static std::string launchText(const driver::CompiledPlan &plan, const ExplainInputs &inputs, const std::string &target, std::uint32_t asked) {
+  const GpuMachine *machine = machineOfTarget(target);
+  if (!plan.manifest.keys || !machine)
+    return {};
+  auto extent = [&](std::string_view name) -> std::optional<std::int64_t> {
+    auto found = inputs.values().find(std::string(name));
+    return found == inputs.values().end() ? std::nullopt : std::optional(static_cast<std::int64_t>(found->second));
+  };
+  auto choice = runtime::chooseSplit(plan.manifest, extent, machine->multiprocessors, asked);
+  if (!choice)
+    return {};
+  const runtime::WorkSize &work = choice->isForFewRows ? choice->fewRows : choice->whole;
+  std::int64_t waves = work.waves(choice->splits), blocks = (work.keyBlocks + choice->splits - 1) / choice->splits;
+  return fmt::format("launch on {}: the kernel for {} rows, {}: {} of {} rows and up to {} blocks of {} keys; {} wave{} of {} blocks{}\n", machine->name,
+                     choice->isForFewRows ? "few" : "all", choice->splits > 1 ? fmt::format("keys in {} shares", choice->splits) : "keys not split",
+                     work.tiles * choice->splits, work.rows, blocks, work.keys, waves, waves == 1 ? "" : "s", work.places,
+                     choice->splits > 1 ? ", then a merge" : "");
 }
 
 static std::string countsText(const TileCount &count) {
@@ -190,6 +211,7 @@ static Status explain(const ExplainOptions &options) {
     json = planJson(*plan, *classes, *inputs);
   } else {
     printPlan(*plan, *assembly);
+    fmt::print("{}", launchText(*plan, *inputs, options.spec.target, options.spec.splitCount()));
     printTiles(*classes, *inputs);
   }
   nlohmann::ordered_json *target = options.json ? &json : nullptr;

@@ -104,6 +104,7 @@ static Status run(RunOptions &options) {
   if (!inputs)
     return inputs.status();
   inputs->values = std::move(*values);
+  inputs->splits = options.spec.splitCount();
   Progress progress(fmt::format("{} on {}", plan->manifest().name, device->info().name));
   Result<NamedTensors> outputs = runPlan(*device, *plan, *inputs);
   progress.finish();

@@ -1,5 +1,6 @@
 #include "attn/Device.h"
 #include "runtime/core/Config.h"
+#include "runtime/core/SplitChoice.h"
 #include "tools/attnc/Command.h"
 #include "tools/attnc/RequestLengths.h"
 #include "tools/attnc/TensorFile.h"
@@ -22,9 +23,31 @@ void SpecOptions::addTo(CLI::App &command) {
   targetOption = command.add_option("--target", target, "the GPU to compile for, as `attnc targets` lists them")->capture_default_str()->type_name("GPU");
   command.add_option("--from", from, "the stage that SPEC holds, instead of a specification: attn, tile, nvvm, llvm or ptx")->type_name("STAGE");
   command.add_option("--schedule", schedule, "override parts of the schedule: block_m=128,block_n=64,stages=2,warps=4")->type_name("NAME=N,…");
+  command.add_option("--splits", splits, "kernels for few rows of queries, too, which split the keys: auto: the launch says into how many shares; N: into N")->type_name("auto|N");
   command.add_option("-D,--define", defines, "fix a parameter, extent or `any` when compiling")->allow_extra_args(false)->type_name("NAME=VALUE");
   command.add_flag("--checked", checked, "trap on indices out of range");
   command.add_flag("--tf32", tf32, "round f32 operands of matrix products to tf32: a third of their cost, errors of 2^-11");
+  command.add_flag("--approximate-tanh", approximateTanh, "tanh in a score (softcap) by the GPU's instruction: an eighth of its cost, relative errors of 2^-11");
+}
+
+/// 0 is no number of shares.
+static std::uint32_t parseSplits(const std::string &text) {
+  std::uint32_t number = 0;
+  auto [next, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && next == text.data() + text.size() && number <= runtime::kMostAskedSplits ? number : 0;
+}
+
+std::uint32_t SpecOptions::splitCount() const { return splits.empty() || splits == "auto" ? 0 : parseSplits(splits); }
+
+/// `--splits` asks the compiler for the kernels, by the schedule.
+static Status askForSplit(const SpecOptions &options, driver::CompileRequest &request) {
+  if (options.splits.empty())
+    return {};
+  if (options.splits != "auto" && parseSplits(options.splits) == 0)
+    return Status(StatusCode::InvalidArgument, fmt::format("--splits {}: expects auto or a number from 1 to {}", options.splits, runtime::kMostAskedSplits));
+  if (request.from < driver::Stage::Tile && request.schedule.find("split=") == std::string::npos)
+    request.schedule += request.schedule.empty() ? "split=1" : ",split=1";
+  return {};
 }
 
 void SpecOptions::suit(const Device &device) {
@@ -72,6 +95,10 @@ static Status checkFromOptions(const SpecOptions &options, driver::Stage from) {
     return settled("--attention " + options.attention);
   if (!options.schedule.empty() && from >= driver::Stage::Tile)
     return settled("--schedule " + options.schedule);
+  if (options.tf32 && from >= driver::Stage::Tile)
+    return settled("--tf32");
+  if (options.approximateTanh && from >= driver::Stage::Tile)
+    return settled("--approximate-tanh");
   return {};
 }
 
@@ -104,6 +131,7 @@ Result<driver::CompileRequest> SpecOptions::request() const {
   request.schedule = schedule;
   request.checked = checked;
   request.tf32 = tf32;
+  request.approximateTanh = approximateTanh;
   for (const std::string &define : defines) {
     std::size_t equals = define.find('=');
     if (equals == std::string::npos || equals == 0)
@@ -121,6 +149,8 @@ Result<driver::CompileRequest> SpecOptions::request() const {
       return status;
   }
   if (Status status = checkSchedule(schedule); !status)
+    return status;
+  if (Status status = askForSplit(*this, request); !status)
     return status;
   return request;
 }

@@ -232,7 +232,8 @@ Result<PlanLaunch> PlanLaunch::prepare(const Device &device, const Plan &plan, c
   for (const auto &[name, value] : inputs.values)
     launch.values.emplace(name, value);
   launch.arguments = launchArguments(manifest, launch.tensors, launch.values);
-  Result<std::size_t> workspaceBytes = plan.workspaceBytes(launch.arguments);
+  launch.splits = inputs.splits;
+  Result<std::size_t> workspaceBytes = plan.workspaceBytes(launch.arguments, launch.splits);
   if (!workspaceBytes)
     return workspaceBytes.status();
   Result<Buffer> workspace = Buffer::allocate(device, *workspaceBytes);
@@ -245,7 +246,7 @@ Result<PlanLaunch> PlanLaunch::prepare(const Device &device, const Plan &plan, c
 
 Status PlanLaunch::enqueue(const Stream &stream, bool checkValues) const {
   return plan.launch(stream, arguments,
-                     {.workspace = workspace->address(), .workspaceBytes = workspaceBytes, .checkValues = checkValues});
+                     {.workspace = workspace->address(), .workspaceBytes = workspaceBytes, .checkValues = checkValues, .splits = splits});
 }
 
 std::size_t PlanLaunch::tensorBytes() const {

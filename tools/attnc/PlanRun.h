@@ -18,6 +18,7 @@ namespace attn::tools {
 struct PlanInputs {
   NamedTensors tensors;
   std::map<std::string, double> values;
+  std::uint32_t splits = 0;   ///< `LaunchOptions::splits`
 };
 
 /// Makes `tensor` what `argument` asks for: same type, or with `cast` a rounded float; bool arrays and 32-bit words serve
@@ -68,6 +69,7 @@ private:
   std::vector<Argument> arguments; ///< their names are those of the plan and of `values`
   std::optional<Buffer> workspace;
   std::size_t workspaceBytes = 0;
+  std::uint32_t splits = 0;
 };
 
 /// Launches once and waits. All outputs come back, contiguous and in the caller's dimension order.

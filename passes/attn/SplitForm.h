@@ -1,0 +1,26 @@
+// Whether a plan has a kernel for few rows of queries, whose keys may be split among blocks (passes/convert/SplitKeys.h): entry
+// `split` of the schedule asks for it.
+#pragma once
+
+#include "ir/attn/AttnDialect.h"
+#include "ir/attn/Schedule.h"
+
+namespace attn {
+
+/// Why keys cannot be split; empty if they can.
+std::string whyNotSplit(ir::AttentionOp op, const ir::Schedule &schedule);
+
+/// How many query heads of a key head share tiles of few rows, of `group` that may: a tile's rows are whole queries.
+int64_t packOfFewRows(int64_t group, int64_t blockM);
+
+/// Makes a row of the table one for few rows: the smallest tile that all targets have.
+void shrinkToFewRows(ir::Schedule &schedule);
+
+/// `schedule` as an attribute, with the one for few rows in it.
+mlir::DictionaryAttr withFewRows(mlir::DictionaryAttr schedule, const ir::Schedule &few);
+
+/// Says what was chosen, or why nothing was.
+void remarkSplit(ir::AttentionOp op, const ir::Schedule &few);
+void remarkUnsplit(ir::AttentionOp op, llvm::StringRef reason);
+
+} // namespace attn
