@@ -161,5 +161,5 @@ TEST(Fragments, RefusesWhatDoesNotFit) {
   EXPECT_FALSE(Fragment::make(FragmentLayout::Lhs, 4, 64, 24, 16, &error));
   EXPECT_EQ(error, "24 columns: expects a multiple of 16");
   EXPECT_FALSE(Fragment::make(FragmentLayout::Lhs, 4, 64, 32, 1, &error));
-  EXPECT_EQ(error, "1-bit elements in a left operand: expects 16 or 32");
+  EXPECT_EQ(error, "1-bit elements in a left operand: expects 16, 32 or 64");
 }
