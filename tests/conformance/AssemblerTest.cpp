@@ -116,6 +116,10 @@ static void registerCases() {
       registerTest("kernel", name, request, request.target);
       request.target = "sm_90a";
       registerTest("hopper", name, request, request.target);
+      if (name.starts_with("fp8_scores")) { // of 8 bits by mma.sync
+        request.target = "sm_89";
+        registerTest("ada", name, request, request.target);
+      }
       // With the kernels for few rows of queries, and for their merge.
       request.schedule += request.schedule.empty() ? "split=1" : ",split=1";
       registerTest("split_hopper", name, request, request.target);
