@@ -168,8 +168,8 @@ Result<std::vector<std::string>> listAttentions(const CompileRequest &request) {
 }
 
 Result<std::string> canonicalText(const CompileRequest &request) {
-  std::string text = fmt::format("target {}\nschedule {}\nchecked {}\ntf32 {}\nfrom {}\n", request.target, request.schedule, request.checked, request.tf32,
-                                 spelling(request.from));
+  std::string text = fmt::format("target {}\nschedule {}\nchecked {}\ntf32 {}\napproximate_tanh {}\nfrom {}\n", request.target, request.schedule,
+                                 request.checked, request.tf32, request.approximateTanh, spelling(request.from));
   if (request.from != Stage::Source)
     return text + request.source;
   Result<std::unique_ptr<dsl::TypedSpec>> spec = analyzeSpec(request);

@@ -36,6 +36,7 @@ struct CompileRequest {
   std::string schedule;                        ///< `block_m=128,block_n=64,…`; empty: by the table
   bool checked = false;                        ///< trap on indices out of range
   bool tf32 = false;                           ///< round f32 operands of matrix products to tf32
+  bool approximateTanh = false;                ///< `tanh` in a score by the target's instruction, relative error 2^-11
   bool wantRemarks = false;                    ///< collect remarks into `CompiledPlan::remarks`
 };
 

@@ -5,8 +5,10 @@
 #include "dsl/AstToAttn.h"
 #include "ir/AllDialects.h"
 #include "ir/attn/AttnDialect.h"
+#include "ir/attn/PlanOptions.h"
 #include "passes/Pipelines.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
@@ -97,6 +99,14 @@ static Status checkStage(const CompileRequest &request, ModuleOp module) {
                       : fmt::format("{}: holds no kernel in {} IR", request.fileName, spelling(request.from)));
 }
 
+/// What the request asks of each plan, as its passes find it.
+static void mark(ModuleOp module, const CompileRequest &request) {
+  if (request.approximateTanh)
+    for (auto plan : module.getOps<func::FuncOp>())
+      if (plan->hasAttr(ir::AttnDialect::kPlan))
+        plan->setAttr(ir::kApproximateTanhAttr, UnitAttr::get(module.getContext()));
+}
+
 Result<OwningOpRef<ModuleOp>> Session::start() {
   if (request.from != Stage::Source) {
     ParserConfig config(&mlirContext);
@@ -105,6 +115,7 @@ Result<OwningOpRef<ModuleOp>> Session::start() {
       return failure(fmt::format("{}: is not readable as {} IR", request.fileName, spelling(request.from)));
     if (Status status = checkStage(request, *module); !status)
       return status;
+    mark(*module, request);
     return module;
   }
   Result<std::unique_ptr<dsl::TypedSpec>> spec = analyzeOne();
@@ -113,6 +124,7 @@ Result<OwningOpRef<ModuleOp>> Session::start() {
   OwningOpRef<ModuleOp> module = dsl::astToAttn(mlirContext, **spec);
   if (!module)
     return failure(fmt::format("{}: was refused", request.fileName));
+  mark(*module, request);
   return module;
 }
 

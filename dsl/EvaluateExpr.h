@@ -91,6 +91,7 @@ public:
 private:
   std::int32_t add(const TypedExpr *expr);
   void markRoundings();
+  void separateRoundings();
   void markTangents(const TypedExpr *summand, std::vector<Factor> factors);
   std::unordered_map<const TypedExpr *, std::int32_t> indices;
 };

@@ -96,6 +96,32 @@ void EvaluationProgram::markRoundings() {
     mark(table, ofKey);
   for (const VectorTerm &term : splitVector(spec.value).terms)
     mark(term.vector, multipliedAs(properties.valueDtype, probsRounding));
+  separateRoundings();
+}
+
+/// A row that a product takes rounded may be what another row is computed from, which takes it as it was before.
+void EvaluationProgram::separateRoundings() {
+  const auto count = static_cast<std::int32_t>(nodes.size());
+  for (std::int32_t rounded = 0; rounded < count; ++rounded) {
+    if (!nodes[rounded].isRounded)
+      continue;
+    std::int32_t exact = -1;
+    for (std::int32_t user = 0; user < count; ++user) {
+      bool isRow = nodes[user].expr->type.isVector() && nodes[user].level != Level::Point;
+      for (std::size_t i = 0; i < 4 && isRow; ++i) {
+        if (nodes[user].operands[i] != rounded)
+          continue;
+        if (exact < 0) {
+          exact = static_cast<std::int32_t>(nodes.size());
+          nodes.push_back(nodes[rounded]);
+          nodes.back().isRounded = false;
+          nodes.back().storage = storageSize;
+          storageSize += nodes.back().width();
+        }
+        nodes[user].operands[i] = exact;
+      }
+    }
+  }
 }
 
 /// Finds each tanh that reaches the score by sums and factors alone (docs/numerics.md).

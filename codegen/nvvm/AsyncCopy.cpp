@@ -10,6 +10,7 @@
 #include "codegen/nvvm/GlobalRows.h"
 #include "codegen/nvvm/Patterns.h"
 
+#include "ir/tile/CopyGroups.h"
 #include "ir/tile/TileLayouts.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -275,7 +276,8 @@ public:
     if (!op.getPending())
       return op.emitOpError("has no `pending`: InsertBarriers has not run");
     Emitter e = emitter(rewriter, op);
-    e.waitCopies(static_cast<int>(*op.getPending()));
+    if (*op.getPending() != tile::kAnyPending)
+      e.waitCopies(static_cast<int>(*op.getPending()));
     if (op.getBarrier())
       e.barrier();
     rewriter.replaceOp(op, slotOffset(e, op.getRing().getType(), adaptor.getRing().front(), adaptor.getEntry().front()));

@@ -205,6 +205,8 @@ Value ElementExpander::compute(Value value, Slot slot) {
     return computeFloatOfInteger(op, slot);
   if (!isScalarOp(op))
     return fail(op, "is not lowered in element regions");
+  if (mlir::isa<arith::AndIOp>(op) && op->getResult(0).getType().isInteger(1))
+    return computeConjunction(op, slot);
   if (auto division = mlir::dyn_cast<arith::DivFOp>(op))
     if (Value reciprocal = computeReciprocal(division, slot); reciprocal || hasFailed)
       return reciprocal;

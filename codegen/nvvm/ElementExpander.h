@@ -96,6 +96,7 @@ private:
   mlir::Value computeElement(const FragmentBinding &binding, Slot slot);
   mlir::Value computeFused(mlir::Operation *op, Slot slot);
   mlir::Value computeCompare(mlir::Operation *op, Slot slot);
+  mlir::Value computeConjunction(mlir::Operation *op, Slot slot);
   mlir::Value computeFloatOfInteger(mlir::Operation *op, Slot slot);
   mlir::Value computeParam(tile::ParamOp op, Slot slot);
   mlir::Value computeAt(tile::AtOp op, Slot slot);

@@ -52,7 +52,7 @@ public:
     // Where one thread fills, its warp alone waits: another that falls behind could miss the phase, for two releases later the
     // barrier looks as it did before the first.
     mlir::scf::IfOp alone;
-    if (!kernel.range().isOneLane && kernel.roles().rings.lookup(op.getRing()).full == 1) {
+    if (!kernel.range().isOneLane && kernel.warps() > 1 && kernel.roles().rings.lookup(op.getRing()).full == 1) {
       alone = mlir::scf::IfOp::create(rewriter, op.getLoc(), e.ieq(kernel.uniformWarp(), e.i32(0)), /*withElseRegion=*/false);
       rewriter.setInsertionPointToStart(alone.thenBlock());
     }

@@ -4,17 +4,22 @@
 //     if (warp in producer) { setmaxnreg.dec; if (first warp and elected lane) { … } }
 //     else                  { setmaxnreg.inc; … }
 //
-// A role of nothing but copies by tensor maps is done by one lane: its other lanes and warps go to the end.
+// A role of nothing but copies by tensor maps is done by one lane: its other lanes and warps go to the end. Where it computes
+// strips of few cheap numbers as well, one warp does all: what a role computes for its copies costs four times as much otherwise.
 #include "codegen/nvvm/Roles.h"
 
 #include "codegen/nvvm/KernelContext.h"
 #include "ir/tile/TileLayouts.h"
 #include "ir/tile/WidenOps.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include <utility>
 
 namespace attn::codegen {
 
@@ -24,12 +29,32 @@ using mlir::Value;
 // Facts
 //===----------------------------------------------------------------------===//
 
-/// Whether one lane can do all that the role does: scalars, waits and copies by tensor maps.
-static bool needsOneLane(tile::RoleOp role) {
+bool isBuiltByOneWarp(tile::BuildOp op) {
+  constexpr std::int64_t kMostElements = 512;
+  constexpr int kMostOperations = 32;
+  tile::RingType type = op.getRing().getType();
+  if (type.getShape().size() != 1 || type.getShape().front() > kMostElements)
+    return false;
+  int operations = 0;
+  for (mlir::Operation &inner : op.getBody().front()) {
+    bool isFunction = mlir::isa<mlir::math::MathDialect>(inner.getDialect()) &&
+                      !mlir::isa<mlir::math::AbsFOp, mlir::math::AbsIOp, mlir::math::FmaOp>(inner);
+    if (isFunction || inner.getNumRegions() != 0 ||
+        mlir::isa<mlir::arith::DivFOp, mlir::arith::DivSIOp, mlir::arith::FloorDivSIOp, mlir::arith::RemSIOp>(inner))
+      return false;
+    operations += !mlir::isa<mlir::arith::ConstantOp>(inner);
+  }
+  return operations <= kMostOperations;
+}
+
+/// Whether one lane can do all that the role does: scalars, waits and copies by tensor maps; or one warp, where short strips are built too.
+static bool needsOneLane(tile::RoleOp role, bool orWarp) {
   bool copies = false;
-  auto result = role.getBody().walk([&](mlir::Operation *op) {
+  auto result = role.getBody().walk<mlir::WalkOrder::PreOrder>([&](mlir::Operation *op) {
     if (!mlir::isa_and_present<tile::TileDialect>(op->getDialect()))
       return mlir::WalkResult::advance();
+    if (auto build = mlir::dyn_cast<tile::BuildOp>(op); build && orWarp)
+      return isBuiltByOneWarp(build) ? mlir::WalkResult::skip() : mlir::WalkResult::interrupt();
     if (auto fill = mlir::dyn_cast<tile::FillOp>(op)) {
       copies = true;
       return isTensorMapFill(fill) ? mlir::WalkResult::advance() : mlir::WalkResult::interrupt();
@@ -93,7 +118,9 @@ llvm::FailureOr<RoleFacts> collectRoles(mlir::Operation *kernel) {
     warps.first = role.getFirstWarp();
     warps.count = role.getEndWarp() - role.getFirstWarp();
     warps.role = number;
-    warps.isOneLane = needsOneLane(role);
+    warps.isOneLane = needsOneLane(role, /*orWarp=*/false);
+    if (!warps.isOneLane && needsOneLane(role, /*orWarp=*/true))
+      warps.idle = std::exchange(warps.count, 1u) - 1;
     warps.registers = role.getRegisters();
     warps.turns = countTurns(role);
     facts.roles.push_back(warps);
@@ -104,6 +131,7 @@ llvm::FailureOr<RoleFacts> collectRoles(mlir::Operation *kernel) {
   facts.barriers = planBarriers(kernel);
   facts.younger = countYoungerProducts(kernel);
   facts.depths = measureDepths(kernel);
+  facts.keptSteps = findKeptSteps(kernel);
   auto result = kernel->walk([&](tile::RingOp ring) {
     return mlir::failed(collectArrivals(ring, facts, facts.rings[ring.getResult()])) ? mlir::WalkResult::interrupt()
                                                                                      : mlir::WalkResult::advance();
@@ -195,8 +223,10 @@ static void emitRole(Emitter &e, KernelContext &kernel, tile::RoleOp role, const
     e.setRegisters(*warps.registers, /*increase=*/*warps.registers > atEntry);
   kernel.setAnchor(mlir::LLVM::PoisonOp::create(e.builder, e.location, e.i32Type()));
   armTurns(e, kernel, warps);
-  if (warps.isOneLane) {
-    Value isChosen = e.land(e.ieq(kernel.uniformWarp(), e.i32(0)), e.electLane());
+  if (warps.isOneLane || warps.idle > 0) {
+    Value isChosen = e.ieq(kernel.uniformWarp(), e.i32(0));
+    if (warps.isOneLane)
+      isChosen = e.land(isChosen, e.electLane());
     auto guard = mlir::scf::IfOp::create(e.builder, e.location, isChosen, /*withElseRegion=*/false);
     e.builder.setInsertionPointToStart(guard.thenBlock());
   }
@@ -217,14 +247,15 @@ void dispatchRoles(mlir::Block *entry, KernelContext &kernel) {
   setUpBarriers(e, kernel);
   unsigned unassigned = block.count;
   for (auto [role, warps] : llvm::zip(roles, kernel.roles().roles)) {
-    unassigned -= std::min(unassigned, warps.count);
+    unsigned all = warps.count + warps.idle;
+    unassigned -= std::min(unassigned, all);
     if (unassigned == 0 && role == roles.back()) { // all other warps are in the branches before
       emitRole(e, kernel, role, warps, registersAtEntry(block.threads()));
       break;
     }
     kernel.enter(block);
     Value index = e.isub(kernel.uniformWarp(), e.i32(warps.first));
-    Value isIn = e.icmp(Compare::UnsignedLt, index, e.i32(warps.count));
+    Value isIn = e.icmp(Compare::UnsignedLt, index, e.i32(all));
     auto branch = mlir::scf::IfOp::create(builder, role.getLoc(), isIn, /*withElseRegion=*/true);
     builder.setInsertionPointToStart(branch.thenBlock());
     emitRole(e, kernel, role, warps, registersAtEntry(block.threads()));

@@ -2,10 +2,11 @@
 //
 //     block:   warp 0 … 7             8 … 11
 //              consumer               producer            a role's warps and threads are counted from its first warp
-//              row tile 0 | 1         one lane of warp 8 issues all copies
+//              row tile 0 | 1         one lane of warp 8 issues all copies; the warp, where it computes short strips as well
 #pragma once
 
 #include "codegen/AsyncAbi.h"
+#include "ir/tile/TileDialect.h"
 
 #include "mlir/IR/Operation.h"
 #include "mlir/Support/LLVM.h"
@@ -37,6 +38,7 @@ constexpr unsigned registersAtEntry(unsigned threads) {
 struct WarpRange {
   unsigned first = 0;
   unsigned count = 0;
+  unsigned idle = 0;                 ///< warps behind these that the role has, for registers are a warpgroup's, and does not use
   unsigned role = 0;                 ///< its number in the kernel
   bool isOneLane = false;            ///< all of it is done by one lane of the first warp
   std::optional<unsigned> registers; ///< a thread
@@ -60,9 +62,13 @@ struct RoleFacts {
   BarrierPlan barriers;
   llvm::MapVector<mlir::Value, RingArrivals> rings;
   llvm::DenseMap<mlir::Operation *, unsigned> younger; ///< products that may be in flight when a wait returns
+  llvm::DenseMap<mlir::Operation *, unsigned> keptSteps; ///< of products: steps whose left operand is in registers before the loop
   llvm::DenseMap<mlir::Operation *, unsigned> depths;  ///< of products of two buffers: columns that are not padding
   llvm::DenseMap<mlir::Operation *, mlir::Value> maps; ///< the tensor map of a fill or store: a parameter of the function
 };
+
+/// Whether an element of what is built takes few instructions and there are few: one warp computes them beside its copies.
+bool isBuiltByOneWarp(tile::BuildOp op);
 
 /// Moves what the kernel computes for its roles into each that uses it: behind its change of registers, where it need not
 /// fit the smallest role.
@@ -73,6 +79,10 @@ llvm::FailureOr<RoleFacts> collectRoles(mlir::Operation *kernel);
 
 /// For each wait, the products issued since the one it waits for (Wgmma.cpp).
 llvm::DenseMap<mlir::Operation *, unsigned> countYoungerProducts(mlir::Operation *kernel);
+
+/// For each product whose left operand is awaited in front of its loop, the steps along the depth that are in registers from
+/// there on, as `tile.kept` says (Wgmma.cpp).
+llvm::DenseMap<mlir::Operation *, unsigned> findKeptSteps(mlir::Operation *kernel);
 
 /// For each product of two buffers of rows, the depth behind which one of them is 0 (Wgmma.cpp).
 llvm::DenseMap<mlir::Operation *, unsigned> measureDepths(mlir::Operation *kernel);

@@ -85,12 +85,18 @@ static Value compareFloats(Emitter &e, arith::CmpFPredicate predicate, Value a, 
 
 /// ⌊a / b⌋ (`up`: ⌈a / b⌉) from the quotient towards zero: one step where the remainder has the wrong sign.
 static Value divideRounding(Emitter &e, Value a, Value b, bool up) {
-  if (auto divisor = Emitter::constantOf(b); !up && divisor && *divisor > 0 && (*divisor & (*divisor - 1)) == 0) {
-    int shift = __builtin_ctzll(*divisor);
-    return e.ashr(a, a.getType().isInteger(64) ? e.i64(shift) : e.i32(shift));
+  auto divisor = Emitter::constantOf(b);
+  auto number = [&](std::int64_t value) { return a.getType().isInteger(64) ? e.i64(value) : e.i32(value); };
+  if (divisor && *divisor > 0 && (*divisor & (*divisor - 1)) == 0) {
+    Value quotient = e.ashr(a, number(__builtin_ctzll(*divisor)));
+    return up ? e.iadd(quotient, e.umin(e.iand(a, number(*divisor - 1)), number(1))) : quotient;
   }
   Value quotient = e.sdiv(a, b), remainder = e.isub(a, e.imul(quotient, b));
   Value zero = e.zero(a.getType());
+  if (divisor && *divisor > 0) { // the remainder has the dividend's sign
+    Value step = e.zeroExtend(e.icmp(up ? Compare::Gt : Compare::Lt, remainder, zero), a.getType());
+    return up ? e.iadd(quotient, step) : e.isub(quotient, step);
+  }
   Value sameSign = e.icmp(Compare::Ge, e.ixor(remainder, b), zero);
   Value inexact = e.icmp(Compare::Ne, remainder, zero);
   Value step = e.zeroExtend(e.land(inexact, up ? sameSign : e.lnot(sameSign)), a.getType());

@@ -18,6 +18,7 @@ struct Options {
   std::string schedule = {};                       ///< `block_m=128,…`; empty: by the table
   bool checked = false;                       ///< trap on indices out of range
   bool tf32 = false;                          ///< round f32 operands of matrix products to tf32
+  bool approximateTanh = false;               ///< `tanh` in a score by the target's instruction, relative error 2^-11
   bool useDiskCache = true;                   ///< ATTN_CACHE=off forbids it too
   /// Told in words, once each, of what does not stop the work: a cache directory that cannot be written, a warning of
   /// the compiler. Called on the compiling thread.

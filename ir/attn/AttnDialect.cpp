@@ -2,6 +2,7 @@
 #include "ir/attn/AttnDialect.h"
 
 #include "ir/attn/LayoutAttributes.h"
+#include "ir/attn/PlanOptions.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -246,8 +247,8 @@ LogicalResult AttnDialect::verifyOperationAttribute(Operation *op, NamedAttribut
   auto plan = dyn_cast<func::FuncOp>(op);
   if (!plan)
     return op->emitOpError() << "expects no attribute `" << name << "` here";
-  if (name == kPlan)
-    return isa<UnitAttr>(attribute.getValue()) ? success() : plan.emitOpError("expects `attn.plan` as a unit attribute");
+  if (name == kPlan || name == ir::kApproximateTanhAttr)
+    return isa<UnitAttr>(attribute.getValue()) ? success() : plan.emitOpError() << "expects `" << name << "` as a unit attribute";
   if (name == kLayout) {
     auto layout = dyn_cast<StringAttr>(attribute.getValue());
     if (layout && (layout.getValue() == "bshd" || layout.getValue() == "bhsd"))

@@ -5,6 +5,7 @@
 #include "passes/attn/BalanceUnits.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 
 #include <algorithm>
 #include <cmath>
@@ -25,7 +26,7 @@ struct PointCost {
 } // namespace
 
 static constexpr Beside kBesideWgmma{128, 8, 8}, kBesideMmaSync{64, 4, 8};
-static constexpr PointCost kPlain{3, 5}, kReciprocal{5, 5}, kEmulated{9, 10};
+static constexpr PointCost kPlain{3, 5}, kReciprocal{5, 5}, kEmulated{9, 10}, kTangent{1, 1};
 static constexpr double kSharedReciprocal = 0.25; ///< special functions, where four points share one
 static constexpr int64_t kLeastPercent = 5;
 
@@ -37,20 +38,23 @@ void balanceUnits(ir::AttentionOp op, MmaFamily family, ir::Schedule &schedule) 
     if (bitEnumContainsAll(division.getFastmath(), arith::FastMathFlags::arcp))
       reciprocals.push_back(division);
   });
-  if (reciprocals.empty())
+  auto tangents = 0.0; // by the instruction
+  op.getScore().walk([&](math::TanhOp tanh) { tangents += bitEnumContainsAll(tanh.getFastmath(), arith::FastMathFlags::afn); });
+  if (reciprocals.empty() && tangents == 0)
     return;
   const Beside &beside = family == MmaFamily::Wgmma ? kBesideWgmma : kBesideMmaSync;
   double count = static_cast<double>(reciprocals.size()), width = op.getQueryType().getElementType().getIntOrFloatBitWidth() / 16.0;
   double tensor = width * static_cast<double>(op.getHeadDim() + op.getValueRowLength()) / beside.products;
   // the exponential, those that rescale a row, which its four lanes compute each, and those of the tangents
-  double special = 1 + 4.0 / static_cast<double>(schedule.blockN) + 2 * count;
+  double special = 1 + 4.0 / static_cast<double>(schedule.blockN) + 2 * count + tangents;
   if (special <= tensor)
     return;
   special -= count * (1 - kSharedReciprocal);
   for (arith::DivFOp division : reciprocals)
     division.setFastmath(division.getFastmath() | arith::FastMathFlags::reassoc);
   // no further than where the units that take over would be the busier ones
-  double floats = kPlain.floats + count * kReciprocal.floats, instructions = kPlain.instructions + count * kReciprocal.instructions;
+  double floats = kPlain.floats + count * kReciprocal.floats + tangents * kTangent.floats;
+  double instructions = kPlain.instructions + count * kReciprocal.instructions + tangents * kTangent.instructions;
   double share = std::min({special - tensor, (special * beside.floats - floats) / (beside.floats + kEmulated.floats),
                            (special * beside.instructions - special - instructions) / (beside.instructions + kEmulated.instructions)});
   auto percent = static_cast<int64_t>(std::ceil(100 * share));

@@ -15,16 +15,23 @@
 //
 //   c · tanh x               →     -1/(1 + 2^(x · 2 log2 e)) · 2c + c
 //
+// unless the plan says `attn.approximate_tanh`: then it is the target's instruction. Whoever asks for that where there is no
+// such `tanh` is told.
+//
 // An absent `score` is written out. Region `init` (a sink's logit) follows.
 //
 // Guarantees: every softmax `attn.attention` has a `score` region and `log2`. Idempotent: `log2` marks what is done.
 #include "ir/attn/AttnDialect.h"
+#include "ir/attn/PlanOptions.h"
 #include "passes/Distances.h"
+#include "passes/IndexUses.h"
 #include "passes/Passes.h"
+#include "passes/Remarks.h"
 #include "passes/attn/LogisticScores.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
 
@@ -55,13 +62,15 @@ static std::optional<double> constantOf(Value value) {
 
 /// Whether `value` is the same for all points of a tile: it reads no feature and neither q_idx nor kv_idx.
 static bool isSameForPoints(Value value, Region &region) {
-  Operation *op = value.getDefiningOp();
-  if (!op || !region.isAncestor(op->getParentRegion()))
-    return !isa<BlockArgument>(value) || !region.isAncestor(value.getParentRegion());
-  if (auto index = dyn_cast<ir::IndexOp>(op))
-    return index.getKind() != ir::IndexKind::q_idx && index.getKind() != ir::IndexKind::kv_idx;
-  return !isa<ir::DotOp, ir::SuffixSumOp, ir::RandomOp>(op) && op->getNumRegions() == 0 &&
-         llvm::all_of(op->getOperands(), [&](Value operand) { return isSameForPoints(operand, region); });
+  return !findBehind(value, [&](Value behind) {
+    Operation *op = behind.getDefiningOp();
+    if (!region.isAncestor(behind.getParentRegion()))
+      return WalkBehind::Skip;
+    if (auto index = dyn_cast_or_null<ir::IndexOp>(op))
+      return index.getKind() == ir::IndexKind::q_idx || index.getKind() == ir::IndexKind::kv_idx ? WalkBehind::Found : WalkBehind::Skip;
+    bool isOfPoint = !op || isa<ir::DotOp, ir::SuffixSumOp, ir::RandomOp>(op) || op->getNumRegions() != 0;
+    return isOfPoint ? WalkBehind::Found : WalkBehind::Descend;
+  });
 }
 
 /// Whether a value depends on the distance of query and key alone and costs enough to be computed once a diagonal
@@ -86,7 +95,7 @@ static Value divided(Value summand, double by, Region &region) {
   builder.setInsertionPointAfter(op);
   Location location = op->getLoc();
   auto multiplied = [&](Value value) -> Value {
-    Value inverse = arith::ConstantOp::create(builder, location, builder.getF32FloatAttr(static_cast<float>(1.0 / by)));
+    Value inverse = arith::ConstantOp::create(builder, location, builder.getFloatAttr(value.getType(), 1.0 / by));
     return arith::MulFOp::create(builder, location, value, inverse);
   };
   if (isOfDiagonals(summand, region))
@@ -158,7 +167,8 @@ static Factored factor(Value value, Region &region) {
 
 /// All that was peeled off, times a number: outside the region.
 static Value multiply(OpBuilder &outside, Location location, const Factored &parts, double by) {
-  Value scale = arith::ConstantOp::create(outside, location, outside.getF32FloatAttr(static_cast<float>(parts.constant * by)));
+  auto number = outside.getFloatAttr(parts.rest.getType(), parts.constant * by);
+  Value scale = arith::ConstantOp::create(outside, location, number);
   for (Value uniform : parts.factors)
     scale = arith::MulFOp::create(outside, location, scale, uniform);
   for (Value uniform : parts.divisors)
@@ -166,15 +176,33 @@ static Value multiply(OpBuilder &outside, Location location, const Factored &par
   return scale;
 }
 
+static bool wantsInstruction(ir::AttentionOp op) { return op->getParentOp()->hasAttr(ir::kApproximateTanhAttr); }
+
+static bool isInstruction(math::TanhOp op) { return bitEnumContainsAll(op.getFastmath(), arith::FastMathFlags::afn); }
+
+/// Rewrites the tangents of a score, and says how.
+static ShiftedScore shiftTangents(ir::AttentionOp op, Value root, PeelFactor peel) {
+  OpBuilder inside(op.getScore().front().getTerminator());
+  TangentForm form = wantsInstruction(op) ? TangentForm::Instruction : TangentForm::Logistic;
+  ShiftedScore score = rewriteTangents(inside, root, peel, form);
+  if (score.rest != root)
+    remark(op, RemarkCategory::Schedule,
+           form == TangentForm::Instruction
+               ? "`tanh` in the score is the target's instruction, as was asked for: relative errors of 2^-11"
+               : "`tanh` in the score is a reciprocal and an exponential: errors below 2^-20; --approximate-tanh takes the target's "
+                 "instruction, with relative errors of 2^-11");
+  return score;
+}
+
 /// Replaces operand 0 of the region's terminator by itself times log2(e).
-static void scaleYield(Operation *attention, Region &region, bool isScore) {
+static void scaleYield(ir::AttentionOp attention, Region &region, bool isScore) {
   Operation *yield = region.front().getTerminator();
   Factored parts = factor(yield->getOperand(0), region);
   Location loc = yield->getOperand(0).getLoc();
   OpBuilder outside(attention), inside(yield);
   ShiftedScore score{parts.rest};
-  if (isScore)
-    score = useLogistic(inside, parts.rest, [&](Value value, double by) {
+  if (isScore && parts.rest.getType().isF32()) // f64 keeps the accuracy that `tanh` has near 0
+    score = shiftTangents(attention, parts.rest, [&](Value value, double by) {
       Factored inner = factor(value, region);
       return std::pair(inner.rest, multiply(outside, loc, inner, by));
     });
@@ -192,9 +220,9 @@ static void writeScore(ir::AttentionOp op) {
   types.append(op.getKeyFeatureTypes());
   Block *block = op.addBlock(op.getScore(), types);
   OpBuilder builder = OpBuilder::atBlockEnd(block);
-  auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(op.getHeadDim())));
-  Value dot = ir::DotOp::create(builder, op.getLoc(), builder.getF32Type(), block->getArgument(0), block->getArgument(1));
-  Value constant = arith::ConstantOp::create(builder, op.getLoc(), builder.getF32FloatAttr(scale));
+  double scale = 1.0 / std::sqrt(static_cast<double>(op.getHeadDim()));
+  Value dot = ir::DotOp::create(builder, op.getLoc(), block->getArgument(0), block->getArgument(1));
+  Value constant = arith::ConstantOp::create(builder, op.getLoc(), builder.getFloatAttr(dot.getType(), scale));
   Value score = arith::MulFOp::create(builder, op.getLoc(), dot, constant);
   ir::YieldOp::create(builder, op.getLoc(), ValueRange{score});
 }
@@ -202,7 +230,9 @@ static void writeScore(ir::AttentionOp op) {
 namespace {
 struct FoldScale final : impl::FoldScaleBase<FoldScale> {
   void runOnOperation() override {
-    getOperation()->walk([](ir::AttentionOp op) {
+    bool isAsked = false, isUsed = false;
+    getOperation()->walk([&](ir::AttentionOp op) {
+      isAsked |= wantsInstruction(op);
       if (op.getWeights() != ir::Weights::softmax || op.getLog2())
         return;
       if (op.getScore().empty())
@@ -212,6 +242,9 @@ struct FoldScale final : impl::FoldScaleBase<FoldScale> {
         scaleYield(op, op.getInit(), /*isScore=*/false);
       op.setLog2(true);
     });
+    getOperation()->walk([&](math::TanhOp op) { isUsed |= isInstruction(op); });
+    if (isAsked && !isUsed)
+      getOperation().emitWarning("--approximate-tanh changes nothing: no `tanh` reaches the score by sums and constant factors alone");
   }
 };
 } // namespace

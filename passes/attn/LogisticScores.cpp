@@ -11,6 +11,8 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 
+#include "llvm/ADT/DenseMap.h"
+
 #include <numbers>
 
 using namespace mlir;
@@ -48,15 +50,47 @@ static Value reciprocal(OpBuilder &builder, math::TanhOp tanh, PeelFactor peel) 
   return arith::DivFOp::create(builder, location, constant(builder, location, -1), sum, arith::FastMathFlags::arcp);
 }
 
-ShiftedScore useLogistic(OpBuilder &builder, Value score, PeelFactor peel) {
+/// By `fastmath<afn>` the code generator knows that the instruction is meant.
+static Value instruction(OpBuilder &builder, math::TanhOp tanh, PeelFactor peel) {
+  auto [rest, factor] = peel(tanh.getOperand(), 1);
+  Value product = arith::MulFOp::create(builder, tanh.getLoc(), rest, factor);
+  return math::TanhOp::create(builder, tanh.getLoc(), product, arith::FastMathFlags::afn);
+}
+
+namespace {
+/// Rewrites each summand once, however many ways lead to it.
+class TangentRewriter {
+public:
+  TangentRewriter(OpBuilder &builder, PeelFactor peel, TangentForm form) : builder(builder), peel(peel), form(form) {}
+
+  ShiftedScore rewrite(Value score) {
+    if (auto known = done.find(score); known != done.end())
+      return known->second;
+    ShiftedScore result = compute(score);
+    return done[score] = result;
+  }
+
+private:
+  ShiftedScore compute(Value score);
+
+  OpBuilder &builder;
+  PeelFactor peel;
+  TangentForm form;
+  DenseMap<Value, ShiftedScore> done;
+};
+} // namespace
+
+ShiftedScore TangentRewriter::compute(Value score) {
   Operation *op = score.getDefiningOp();
   if (auto tanh = dyn_cast_or_null<math::TanhOp>(op)) {
+    if (form == TangentForm::Instruction)
+      return {instruction(builder, tanh, peel)};
     Value scaled = arith::MulFOp::create(builder, tanh.getLoc(), reciprocal(builder, tanh, peel),
                                          constant(builder, tanh.getLoc(), 2));
     return {scaled, 1};
   }
   if (isa_and_present<arith::AddFOp, arith::SubFOp>(op)) {
-    ShiftedScore left = useLogistic(builder, op->getOperand(0), peel), right = useLogistic(builder, op->getOperand(1), peel);
+    ShiftedScore left = rewrite(op->getOperand(0)), right = rewrite(op->getOperand(1));
     if (left.rest == op->getOperand(0) && right.rest == op->getOperand(1))
       return {score};
     if (isa<arith::AddFOp>(op))
@@ -67,12 +101,16 @@ ShiftedScore useLogistic(OpBuilder &builder, Value score, PeelFactor peel) {
   double factor = takeConstantFactor(inner);
   if (inner == score)
     return {score};
-  ShiftedScore part = useLogistic(builder, inner, peel);
+  ShiftedScore part = rewrite(inner);
   if (part.rest == inner)
     return {score};
   double shift = part.shift * factor;
   factor *= takeConstantFactor(part.rest);
   return {arith::MulFOp::create(builder, op->getLoc(), part.rest, constant(builder, op->getLoc(), factor)), shift};
+}
+
+ShiftedScore rewriteTangents(OpBuilder &builder, Value score, PeelFactor peel, TangentForm form) {
+  return TangentRewriter(builder, peel, form).rewrite(score);
 }
 
 } // namespace attn

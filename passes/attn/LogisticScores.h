@@ -1,4 +1,5 @@
-// Hyperbolic tangents whose absolute error is all that counts, as reciprocals.
+// Hyperbolic tangents whose absolute error is all that counts, as reciprocals; or, where the caller asks for it, by the target's
+// instruction.
 #pragma once
 
 #include "mlir/IR/Builders.h"
@@ -18,7 +19,10 @@ double takeConstantFactor(mlir::Value &value);
 /// What a value is but for a factor that is the same for all points, and that factor times a number.
 using PeelFactor = llvm::function_ref<std::pair<mlir::Value, mlir::Value>(mlir::Value value, double by)>;
 
-/// Rewrites each `tanh` that reaches `score` by sums and constant factors alone: `rest` has a reciprocal in its place.
-ShiftedScore useLogistic(mlir::OpBuilder &builder, mlir::Value score, PeelFactor peel);
+/// What takes the place of a `tanh`: a reciprocal, or the instruction of the target.
+enum class TangentForm { Logistic, Instruction };
+
+/// Rewrites each `tanh` that reaches `score` by sums and constant factors alone: `rest` has another form in its place.
+ShiftedScore rewriteTangents(mlir::OpBuilder &builder, mlir::Value score, PeelFactor peel, TangentForm form);
 
 } // namespace attn

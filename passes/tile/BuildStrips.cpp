@@ -14,10 +14,15 @@
 // An i32 that says what a row looks up for itself (`at %products[%row, %index]`) is such a number too, if it is costly.
 // Cheap numbers (ALiBi) stay where they are, unless they can be added so beside roles, whose producer builds ahead: its
 // threads have little else to do.
+//
+// Buckets by logarithms, which have few values whatever the distance, are looked up in tables of constants, here and where
+// points compute them for themselves (IntegerTables.h).
 // Requires: AssignLayouts. Guarantees: results are unchanged.
+#include "ir/tile/PlanAttributes.h"
 #include "ir/tile/TileDialect.h"
 #include "passes/Distances.h"
 #include "passes/Passes.h"
+#include "passes/tile/IntegerTables.h"
 #include "passes/tile/LoopFacts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -162,6 +167,7 @@ static void buildStrip(func::FuncOp kernel, scf::ForOp loop, tile::MapOp map, ti
         mapping.map(op.getResult(0), distance);
     Value copy = copyOutOf(body, map.getBody(), value, mapping);
     tile::YieldOp::create(body, location, copy);
+    tabulateIntegers(*block);
   }
   auto buffer = tile::BufferType::get(context, {words}, element, layout);
   Value landed = tile::AwaitOp::create(builder, location, buffer, ring, number, IntegerAttr(), UnitAttr());
@@ -196,14 +202,17 @@ struct BuildStrips final : impl::BuildStripsBase<BuildStrips> {
         maps.push_back({map, loop});
     });
     auto count = static_cast<unsigned>(stages.getInt());
+    // Sums of 8-bit products are cut off some places below their largest term: a bias among them would cost the products theirs.
+    bool mayBegin = !kernel->hasAttr(tile::kFloat8ScoresAttr);
     for (auto [map, loop] : maps) {
       SmallVector<Value> values = StripFinder(map.getBody(), /*takesCheap=*/true).find();
-      tile::DotOp dot = values.size() == 1 ? productBeside(map, values.front()) : tile::DotOp();
+      tile::DotOp dot = mayBegin && values.size() == 1 ? productBeside(map, values.front()) : tile::DotOp();
       if (!dot)
         values = StripFinder(map.getBody(), /*takesCheap=*/false).find();
       for (Value value : values)
         buildStrip(kernel, loop, map, dot, value, count);
     }
+    kernel.walk([](tile::MapOp map) { tabulateIntegers(map.getBody().front()); });
   }
 };
 } // namespace

@@ -6,7 +6,8 @@
 // loops, the program is run in the mind: for 0 (where possible), 1, 2, … iterations, deep enough for every ring to be
 // reused, with the bytes, groups and barriers of each step. Where a step meets bytes that another thread wrote or read
 // without a barrier since, one is added, on the last await between the two if there is one (its threads wait there
-// anyway), else in front of the step, and the run starts again. `pending` is the least count seen at an await.
+// anyway), else in front of the step, and the run starts again. `pending` is the least count seen at an await. In the end each
+// wait is left out on trial: one for what threads have written, or for copies that a later wait covers before they are used, is none.
 //
 // In a kernel with roles mbarriers order producer and consumer, `acquire` and `release` stay, and what is awaited is seen
 // by all. Only what the consumers write themselves needs barriers, of the role's threads; fences where the matrix
@@ -17,6 +18,7 @@
 // Shared bytes are compared, not buffers, so buffers that AllocateShared laid over each other are separated as well.
 // Requires: AllocateShared. Guarantees, without roles: `pending` on every await; no `acquire` and `release` left, they
 // cost nothing.
+#include "ir/tile/CopyGroups.h"
 #include "ir/tile/DiagonalOps.h"
 #include "ir/tile/TileDialect.h"
 #include "ir/tile/TileLayouts.h"
@@ -71,6 +73,9 @@ public:
   Run(Block &program, bool inRole, bool guardsHold, int64_t iterations, llvm::MapVector<Operation *, int64_t> &pending)
       : program(program), inRole(inRole), guardsHold(guardsHold), iterations(iterations), pending(pending) {}
 
+  /// On trial: the awaits in `without` do not wait, and nothing is changed or reported.
+  void leaveOut(const llvm::SmallPtrSetImpl<Operation *> &without) { leftOut = &without; }
+
   Outcome run() { return runBlock(program); }
 
 private:
@@ -95,6 +100,7 @@ private:
   bool inRole, guardsHold;
   int64_t iterations;
   llvm::MapVector<Operation *, int64_t> &pending;
+  const llvm::SmallPtrSetImpl<Operation *> *leftOut = nullptr;
   int64_t time = 0, lastBarrier = 0, groups = 0;
   tile::AwaitOp lastAwait;
   int64_t lastAwaitTime = 0;
@@ -166,6 +172,8 @@ Place &Run::buffer(Value value) {
 
 /// Adds a barrier between the access `since` and `op`.
 Outcome Run::separate(Operation *op, const Access &since) {
+  if (leftOut)
+    return Outcome::Failed;
   if (!inRole && lastAwait && lastAwaitTime >= since.time && !lastAwait.getBarrier()) {
     lastAwait.setBarrier(true);
     return Outcome::Changed;
@@ -205,7 +213,8 @@ Outcome Run::touch(Operation *op, Place &place, bool isWrite, Attribute layout) 
     if (!other.meets(place))
       continue;
     if (other.content == Place::Copy && !other.hasLanded) {
-      op->emitOpError("touches shared memory to which a copy is in flight");
+      if (!leftOut)
+        op->emitOpError("touches shared memory to which a copy is in flight");
       return Outcome::Failed;
     }
     if (other.content != Place::Nothing && other.write.time > lastBarrier && !(&other == &place && byOneThread(other.write)))
@@ -273,7 +282,8 @@ Outcome Run::await(tile::AwaitOp op) {
     return Outcome::Failed;
   }
   ++time;
-  if (place->content == Place::Copy) {
+  bool waits = !leftOut || !leftOut->contains(op);
+  if (waits && place->content == Place::Copy) {
     int64_t younger = groups - 1 - place->group;
     auto [known, isNew] = pending.insert({op, younger});
     known->second = std::min(known->second, younger);
@@ -283,7 +293,7 @@ Outcome Run::await(tile::AwaitOp op) {
         other.write = {time, {}};
       }
   }
-  if (place->content == Place::Written) { // built, not copied: all groups may be in flight
+  if (waits && place->content == Place::Written) { // built, not copied: all groups may be in flight
     auto [known, isNew] = pending.insert({op, groups});
     known->second = std::min(known->second, groups);
   }
@@ -429,12 +439,38 @@ Outcome Run::runOp(Operation &op) {
   return Outcome::Done;
 }
 
-/// Runs the program until no run asks for another barrier.
-static LogicalResult simulate(func::FuncOp kernel, Block &program, bool inRole) {
+/// Enough iterations for every ring's slots to be used three times.
+static int64_t mostIterations(func::FuncOp kernel) {
   int64_t deepest = 1;
   kernel.walk([&](tile::RingOp ring) { deepest = std::max<int64_t>(deepest, ring.getType().getStages()); });
+  return 2 * deepest + 2;
+}
+
+/// The awaits that need not wait for copies.
+static llvm::SmallPtrSet<Operation *, 4> findSpareWaits(func::FuncOp kernel, Block &program) {
+  llvm::SmallPtrSet<Operation *, 4> spare;
+  int64_t most = mostIterations(kernel);
+  kernel.walk([&](tile::AwaitOp await) {
+    spare.insert(await);
+    for (int64_t iterations = 0; iterations <= most; ++iterations)
+      for (bool guardsHold : {false, true}) {
+        llvm::MapVector<Operation *, int64_t> pending;
+        Run run(program, /*inRole=*/false, guardsHold, iterations, pending);
+        run.leaveOut(spare);
+        if (run.run() == Outcome::Done)
+          continue;
+        spare.erase(await);
+        return;
+      }
+  });
+  return spare;
+}
+
+/// Runs the program until no run asks for another barrier.
+static LogicalResult simulate(func::FuncOp kernel, Block &program, bool inRole) {
+  int64_t most = mostIterations(kernel);
   llvm::MapVector<Operation *, int64_t> pending;
-  for (int64_t iterations = 0; iterations <= 2 * deepest + 2;) {
+  for (int64_t iterations = 0; iterations <= most;) {
     bool isDone = true;
     for (bool guardsHold : {false, true}) {
       Outcome outcome = Run(program, inRole, guardsHold, iterations, pending).run();
@@ -448,6 +484,9 @@ static LogicalResult simulate(func::FuncOp kernel, Block &program, bool inRole) 
   Builder builder(kernel.getContext());
   for (auto [await, count] : pending)
     cast<tile::AwaitOp>(await).setPendingAttr(builder.getI32IntegerAttr(static_cast<int32_t>(count)));
+  if (!inRole)
+    for (Operation *await : findSpareWaits(kernel, program))
+      cast<tile::AwaitOp>(await).setPendingAttr(builder.getI32IntegerAttr(tile::kAnyPending));
   return success();
 }
 

@@ -306,6 +306,8 @@ SmallVector<Value> SkewedLoop::keepFinite(Value entry, ValueRange carried, Value
     builder.setInsertionPointToEnd(guard.thenBlock());
     scf::YieldOp::create(builder, keep.getLoc(), noted);
     builder.setInsertionPointToEnd(guard.elseBlock());
+    Value isPartial = keep.getPredicate().getDefiningOp<arith::AndIOp>().getLhs(); // known here
+    mapping.map(isPartial, arith::ConstantOp::create(builder, keep.getLoc(), builder.getBoolAttr(true)).getResult());
     scf::YieldOp::create(builder, keep.getLoc(), lookThrough(isCut, entry, carried, mapping));
     return SmallVector<Value>(guard.getResults());
   }

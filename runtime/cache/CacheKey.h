@@ -20,6 +20,7 @@ struct CacheKeyFields {
   std::map<std::string, std::string> defines = {};
   bool checked = false;
   bool tf32 = false;
+  bool approximateTanh = false;
   std::string_view version = {};  ///< of the compiler, down to the build
 };
 

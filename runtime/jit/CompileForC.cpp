@@ -17,6 +17,7 @@ static Result<jit::Options> compileOptions(const AttnCompileOptions &given) {
   options.checked = given.checked != 0;
   options.useDiskCache = given.no_disk_cache == 0;
   options.tf32 = given.tf32 != 0;
+  options.approximateTanh = given.approximate_tanh != 0;
   for (std::size_t i = 0; i < given.define_count; ++i) {
     std::string_view text = given.defines && given.defines[i] ? given.defines[i] : "";
     std::size_t equals = text.find('=');

@@ -22,6 +22,7 @@ static Hash128 keyOf(std::string_view kind, std::string_view text, const driver:
                           .defines = request.defines,
                           .checked = request.checked,
                           .tf32 = request.tf32,
+                          .approximateTanh = request.approximateTanh,
                           .version = qualifiedVersion});
 }
 
@@ -120,6 +121,7 @@ Result<Module> JitSession::compile(const Device &device, std::string_view text, 
   request.schedule = options.schedule;
   request.checked = options.checked;
   request.tf32 = options.tf32;
+  request.approximateTanh = options.approximateTanh;
   if (!findGpuTarget(request.target))
     return Status(StatusCode::NotFound, fmt::format("unknown target `{}`{}", request.target,
                                                     nameHint(request.target, gpuTargetNames())));

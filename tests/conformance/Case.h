@@ -39,6 +39,7 @@ struct Case {
   Memory memory = Memory::Contiguous;
   const char *schedule = "";            ///< `--schedule`
   bool tf32 = false;                    ///< `--tf32`
+  bool approximateTanh = false;         ///< `--approximate-tanh`
   const char *refused = nullptr;        ///< part of the located message with which the compiler refuses it today
 };
 

@@ -137,6 +137,7 @@ typedef struct AttnCompileOptions {
   int32_t checked;
   int32_t no_disk_cache;
   int32_t tf32;
+  int32_t approximate_tanh;
 } AttnCompileOptions;
 
 /* From the text of a specification; ATTN_UNSUPPORTED in the library without a compiler. `options` may be null. */

@@ -321,6 +321,22 @@ TEST_F(EvaluateTest, ToleranceTellsTf32FromF32) {
   }
 }
 
+/// A softcap by the instruction has a bar of its own too; what it does to a score without one is nothing.
+TEST_F(EvaluateTest, ToleranceTellsApproximateTanh) {
+  for (bool isCapped : {true, false}) {
+    const TypedSpec *spec = analyzed(std::string("attention t { head_dim: 64; dtype: f32; score = ") + (isCapped ? "softcap(score, 20)" : "score") + " }");
+    ASSERT_TRUE(spec);
+    EvaluationInput input = random(*spec, {{{"batch", 1}, {"q_len", 33}, {"kv_len", 300}, {"q_heads", 2}}, {}, {}});
+    Result<EvaluationOutput> exact = evaluate(*spec, input, {.emulateKernel = true});
+    Result<EvaluationOutput> rounded = evaluate(*spec, input, {.emulateKernel = true, .approximateTanh = true});
+    Result<EvaluationOutput> other = evaluate(*spec, input, {.emulateKernel = true, .emulatedBlock = 16, .approximateTanh = true});
+    ASSERT_TRUE(exact && rounded && other);
+    EXPECT_EQ(rounded->isAllF32, !isCapped);
+    EXPECT_EQ(compareOut(*exact, rounded->emulatedOut).isWithin, !isCapped);
+    EXPECT_TRUE(compareOut(*rounded, other->emulatedOut).isWithin) << compareOut(*rounded, other->emulatedOut).problem;
+  }
+}
+
 TEST_F(EvaluateTest, ToleranceSeesNan) {
   std::vector<double> exact{1, 2, 3, 4}, actual = exact, noise{0.1, 0.1};
   actual[2] = NAN;

@@ -98,8 +98,9 @@ TEST_F(JitSessionTest, WhatChangesTheCodeChangesTheKey) {
   ASSERT_TRUE(session.compile(*device, "a", {.defines = {{"n", "1"}}}));
   ASSERT_TRUE(session.compile(*device, "a", {.checked = true}));
   ASSERT_TRUE(session.compile(*device, "a", {.tf32 = true}));
+  ASSERT_TRUE(session.compile(*device, "a", {.approximateTanh = true}));
   ASSERT_TRUE(session.compile(*device, "a", {.attention = "other"}));
-  EXPECT_EQ(compiled, 6);
+  EXPECT_EQ(compiled, 7);
 }
 
 TEST_F(JitSessionTest, OtherProcessesFindItOnDiskUnlessTheirVersionDiffers) {

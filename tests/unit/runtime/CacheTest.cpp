@@ -59,6 +59,7 @@ TEST(CacheKey, DependsOnEverything) {
   EXPECT_TRUE(differs([](CacheKeyFields &f) { f.defines["n"] = "4"; }));
   EXPECT_TRUE(differs([](CacheKeyFields &f) { f.checked = true; }));
   EXPECT_TRUE(differs([](CacheKeyFields &f) { f.tf32 = true; }));
+  EXPECT_TRUE(differs([](CacheKeyFields &f) { f.approximateTanh = true; }));
   EXPECT_TRUE(differs([](CacheKeyFields &f) { f.version = "2"; }));
   EXPECT_TRUE(differs([](CacheKeyFields &f) { f.attention = "b"; }));
   EXPECT_TRUE(differs([](CacheKeyFields &f) { f.stage = "tile"; }));
