@@ -50,7 +50,7 @@ int64_t rangeRegisters(ir::AttentionOp op) {
   });
   constexpr int64_t kUsual = 8; // the ends of two ranges and of what is seen whole
   auto held = static_cast<int64_t>(ranges.getVisit().size() + ranges.getFull().size() + scalars.size());
-  return std::max<int64_t>(held - kUsual, 0);
+  return 2 * std::max<int64_t>(held - kUsual, 0); // beside blocks counted from them
 }
 
 int64_t outputSumRegisters(ir::AttentionOp op) {

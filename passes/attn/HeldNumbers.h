@@ -1,5 +1,5 @@
 // What a kernel holds in registers beside the fragments of its loop, for SelectSchedule: from what ptxas 13.0 was seen to spill
-// with tests/conformance/SpillCases.def.
+// with tests/conformance/ModelCases.def.
 #pragma once
 
 #include "ir/attn/AttnDialect.h"
