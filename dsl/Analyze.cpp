@@ -137,7 +137,11 @@ void Analysis::checkDefines() {
           candidates.push_back(dim->name.text);
     }
   for (const auto &[name, define] : defines)
-    if (!define.used)
+    if (!define.used && isExtentName(name) && !findPropertyName(name))
+      diagnostics.report(DiagnosticKind::DefineOfExtent, define.range, {name});
+    else if (!define.used && findPropertyName(name))
+      diagnostics.report(DiagnosticKind::DefineOfFixed, define.range, {name});
+    else if (!define.used)
       diagnostics.report(DiagnosticKind::UnknownDefine, define.range, {name, didYouMean(intendedName(name, candidates))});
 }
 

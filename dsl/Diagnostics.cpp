@@ -38,6 +38,11 @@ std::string message(const Diagnostic &diagnostic) {
 
 std::string message(const DiagnosticNote &note) { return fill(describe(note.kind).text, note.arguments); }
 
+std::optional<Diagnostic> DiagnosticSink::first(DiagnosticKind kind) const {
+  auto found = std::find_if(diagnostics.begin(), diagnostics.end(), [&](const Diagnostic &diagnostic) { return diagnostic.kind == kind; });
+  return found == diagnostics.end() ? std::nullopt : std::optional(*found);
+}
+
 Diagnostic &DiagnosticSink::report(DiagnosticKind kind, SourceRange range, std::vector<std::string> arguments) {
   bool isError = describe(kind).severity == Severity::Error;
   errors += isError;

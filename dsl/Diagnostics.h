@@ -78,6 +78,8 @@ public:
   /// The one reported last, also where it was not kept.
   Diagnostic &last() { return wasDropped || diagnostics.empty() ? dropped : diagnostics.back(); }
   bool hasErrors() const { return errors > 0; }
+  /// The first of a kind; reporting it again adds nothing but counts as an error.
+  std::optional<Diagnostic> first(DiagnosticKind kind) const;
   std::size_t errorCount() const { return errors; }
   const std::vector<Diagnostic> &all() const { return diagnostics; }
 

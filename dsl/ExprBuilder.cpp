@@ -169,7 +169,7 @@ bool ExprBuilder::requireScalar(std::string_view what, ExprRef operand) {
 }
 
 ExprRef ExprBuilder::toF32(ExprRef operand) {
-  if (!requireScalar("a conversion", operand) || operand->type == Type::f32())
+  if (!requireScalar("this place", operand) || operand->type == Type::f32())
     return operand && operand->type == Type::f32() ? operand : nullptr;
   if (operand->kind == ExprKind::Number)
     return number(operand->number, Type::f32());
@@ -223,6 +223,9 @@ ExprRef ExprBuilder::binary(BinaryOp op, ExprRef left, ExprRef right) {
   bool integers = left->type == Type::i32() && right->type == Type::i32();
   if (takesIntegersOnly(op) && !integers)
     return error(DiagnosticKind::WantsIntegers, {name, spelling(left->type), spelling(right->type)});
+  bool isShift = op == BinaryOp::ShiftLeft || op == BinaryOp::ShiftRight;
+  if (isShift && right->kind == ExprKind::Number && (right->number < 0 || right->number > 31))
+    return error(DiagnosticKind::ShiftRange, {std::to_string(right->integer())});
   if (!integers || isReal(op)) {
     left = toF32(left);
     right = toF32(right);

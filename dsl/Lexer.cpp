@@ -296,6 +296,8 @@ void Scanner::scanForeign() {
     diagnostic.note(DiagnosticKind::HelpDot, rangeFrom(begin));
   else if (shown == "\u00a0")                           // looks like a blank
     diagnostic.help(rangeFrom(begin), " ");
+  else if (shown == "\u201c" || shown == "\u201d")      // typeset quotes
+    diagnostic.help(rangeFrom(begin), "\"");
 }
 
 LexedText lex(std::string_view text, std::uint32_t file, DiagnosticSink &diagnostics) {

@@ -285,6 +285,7 @@ bool Parser::parseArguments(Expr &call, SourceRange open) {
   }
   if (expect(TokenKind::RightParen, "the arguments"))
     return true;
+  helpLambda();
   helpBracket(open);
   return false;
 }

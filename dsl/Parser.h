@@ -50,6 +50,7 @@ private:
   void helpStatementEnd(const ast::Expr *value);
   bool helpConditional(const ast::Expr &value);
   void helpComment();
+  void helpLambda();
   void helpSeparator(const std::string &name);
   void helpTopLevel();
   void helpBracket(SourceRange open);

@@ -12,6 +12,13 @@ void Parser::helpBracket(SourceRange open) {
     diagnostics.last().note(DiagnosticKind::OpenedHere, open, {std::string(textOf(text, open))});
 }
 
+/// `lambda x: …` among the arguments of a call.
+void Parser::helpLambda() {
+  bool isLambda = position > 0 && textOfToken(tokens[position - 1]) == "lambda" && at(TokenKind::Name) && tokens[position + 1].is(TokenKind::Colon);
+  if (isLambda)
+    diagnostics.last().help(tokens[position - 1].range.to(tokens[position + 1].range), "fn(" + std::string(textOfToken(current())) + ") =");
+}
+
 /// `//` on the line before the current token divides here; elsewhere it begins a comment.
 void Parser::helpComment() {
   for (std::size_t i = position + 1; i-- > 0;) {
@@ -66,6 +73,8 @@ void Parser::helpStatementEnd(const ast::Expr *value) {
     diagnostic.help(current().range, word[0] == 'A' ? "and" : "or");
   else if (at(TokenKind::If) && value)
     helpConditional(*value);
+  else if (at(TokenKind::Colon) && position > 1 && tokens[position - 2].is(TokenKind::Comma)) // `head_dim: 64, q_heads: 8`
+    diagnostic.help(tokens[position - 2].range, ";");
   else if (beginsStatement())
     diagnostic.help(behindPrevious(), ";");
   else

@@ -93,6 +93,7 @@ private:
   void helpChoice(const ast::Expr &call);
   void helpParameter(const ast::Identifier &name);
   void helpIndex(const ast::Expr &tree, const TypedExpr &index);
+  void helpMask(const ast::Expr &tree, const TypedExpr *value);
   void helpOperands(const ast::Expr &expr, std::array<ExprRef, 2> operands, bool failed);
   void helpQuotients(const ast::Expr &expr, std::array<ExprRef, 2> operands);
   void checkIndexOrder(std::uint32_t tensor, const ast::Expr &expr, const std::vector<ExprRef> &indices);
@@ -194,6 +195,7 @@ private:
   void checkReadingOrder(int number, FlowName name);
   ExprRef useFlow(FlowName name, bool byName);
   ExprRef defaultOf(FlowName name);
+  ExprRef refuseLengths(ExprRef query, ExprRef key);
   void finish();
   bool findWeight(ExprRef probs, SourceRange range);
 
@@ -225,6 +227,7 @@ private:
   std::array<Flow, kFlowNameCount> flow;
   std::map<PropertyName, ExprRef> scales;           ///< made when first asked for
   std::array<ExprRef, kFlowNameCount> defaults{};   ///< made when first asked for
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::optional<std::string>> intendedAt;   ///< by file and place, of unknown names
   std::vector<StatementRecord> records;
   StatementRecord *current = nullptr;     ///< of the statement being analysed
   bool usesWeightedSum = false;

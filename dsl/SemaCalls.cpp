@@ -147,7 +147,10 @@ Value Sema::evaluateCall(const ast::Expr &call, const Scope &scope) {
     return {};
   }
   if (frame->depth >= kMaxCallDepth) {
-    report(DiagnosticKind::CallsTooDeep, call.name.range, {call.name.text});
+    if (std::optional<Diagnostic> recursion = diagnostics.first(DiagnosticKind::Recursion)) // said once, which is enough
+      diagnostics.report(recursion->kind, recursion->range, recursion->arguments);
+    else
+      report(DiagnosticKind::CallsTooDeep, call.name.range, {call.name.text});
     return {};
   }
   return inlineFunction(*ref, call, scope);

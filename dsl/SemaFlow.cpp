@@ -7,6 +7,15 @@ namespace attn::dsl {
 
 static constexpr std::size_t at(FlowName name) { return static_cast<std::size_t>(name); }
 
+/// Where the default of `score` multiplies rows of two lengths: the definition that changed one of them.
+ExprRef Sema::refuseLengths(ExprRef query, ExprRef key) {
+  FlowName changed = query->type.length != spec->properties.headDim ? FlowName::Query : FlowName::Key;
+  int version = flow[at(changed)].version;
+  report(DiagnosticKind::ScoreLengths, version < 0 ? attention.name.range : records[version].statement->name.range,
+         {std::to_string(query->type.length), std::to_string(key->type.length)});
+  return nullptr;
+}
+
 /// The default, made from the current meanings of what it uses.
 ExprRef Sema::defaultOf(FlowName name) {
   const Properties &own = spec->properties;
@@ -23,6 +32,8 @@ ExprRef Sema::defaultOf(FlowName name) {
   case FlowName::Score: {
     ExprRef scale = own.softmaxScale ? builder.number(*own.softmaxScale, Type::f32()) : builder.softmaxScale();
     ExprRef query = useFlow(FlowName::Query, false), key = useFlow(FlowName::Key, false);
+    if (query && key && query->type.isVector() && key->type.isVector() && query->type.length != key->type.length)
+      return refuseLengths(query, key);
     return builder.binary(BinaryOp::Mul, builder.dot(query, key), scale);
   }
   case FlowName::Probs: return builder.softmax(useFlow(FlowName::Score, false), nullptr);
@@ -208,7 +219,7 @@ ExprRef Sema::checkDefinition(FlowName name, ExprRef value, const StatementRecor
     if (value->type.kind != Type::Kind::Bool) {
       refuse("bool");
       if (value->type.isNumber())
-        diagnostics.last().help(range, operandText(*record.statement->values[0]) + " != 0");
+        helpMask(*record.statement->values[0], value);
       return nullptr;
     }
     if (!ExprBuilder::isAlwaysFalse(value))

@@ -9,7 +9,11 @@ namespace attn::dsl {
 using AstKind = ast::ExprKind;
 
 bool Sema::reportUnknown(DiagnosticKind kind, const ast::Identifier &name, const std::vector<std::string> &candidates) {
-  std::optional<std::string> intended = intendedName(name.text, candidates);
+  // Once for each place: a function that is inlined often repeats its mistakes, of which the first is kept.
+  auto [known, isNew] = intendedAt.try_emplace({name.range.file, name.range.begin});
+  if (isNew)
+    known->second = intendedName(name.text, candidates);
+  const std::optional<std::string> &intended = known->second;
   Diagnostic &diagnostic = report(kind, name.range, {name.text, didYouMean(intended)});
   if (!frame->function)
     diagnostic.fix(name.range, intended);
@@ -70,7 +74,7 @@ static std::string_view extentOfIndex(std::string_view index) {
 
 /// An unknown name like no other: as a parameter, a tensor where it is indexed.
 void Sema::helpParameter(const ast::Identifier &name) {
-  if (mode != Mode::Value)
+  if (mode != Mode::Value || name.text == "nan" || name.text == "NaN" || name.text == "NAN") // no number of the language
     return;
   bool isOfMask = current && findFlowName(current->statement->name.text).value_or(FlowName::Score) <= FlowName::KvPos;
   isOfMask |= current && current->statement->name.text == "mask";
@@ -93,6 +97,22 @@ void Sema::helpParameter(const ast::Identifier &name) {
   diagnostic.note(DiagnosticKind::HelpParameter, behind, {isFirst ? attention.name.text + text : declaration});
   if (isKnown)
     diagnostic.fix(behind, text);
+}
+
+/// A number where a mask stands: what is added to scores elsewhere, 0 or -inf, or 1 and 0 for true and false.
+void Sema::helpMask(const ast::Expr &tree, const TypedExpr *value) {
+  auto isNumber = [](const TypedExpr *expr, double number) { return expr->kind == ExprKind::Number && expr->number == number; };
+  auto isHiding = [](const TypedExpr *expr) { return expr->kind == ExprKind::Number && expr->number < -1000; };
+  bool isChoice = tree.kind == AstKind::If && value->kind == ExprKind::If;
+  const TypedExpr *first = isChoice ? value->operands[1] : nullptr, *second = isChoice ? value->operands[2] : nullptr;
+  if (isChoice && isNumber(first, 0) && isHiding(second))
+    diagnostics.last().help(tree.range, std::string(textAt(tree.operands[0]->range)));
+  else if (isChoice && isHiding(first) && isNumber(second, 0))
+    diagnostics.last().help(tree.range, "not (" + std::string(textAt(tree.operands[0]->range)) + ")");
+  else if (value->type == Type::f32())
+    diagnostics.last().note(DiagnosticKind::HelpMask, tree.range);
+  else
+    diagnostics.last().help(tree.range, operandText(tree) + " != 0");
 }
 
 /// A real number as an index: a quotient that should round down, or any other.

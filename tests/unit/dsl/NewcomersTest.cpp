@@ -146,6 +146,14 @@ const Mistake kMistakes[] = {
      "mask = causal(); mask = mask and (kv_idx < 9 or kv_idx > 20)"},
     {"score_that_ignores_the_score", "attention a(bias: f32[q_heads]) { head_dim: 64; score = bias[h] }", "help: write `score + bias[h]`",
      "attention a(bias: f32[q_heads]) { head_dim: 64; score = score + bias[h] }"},
+    {"additive_mask", "mask = if causal() then 0 else -inf", "help: write `causal()`", "mask = causal()"},
+    {"additive_mask_of_large_numbers", "mask = if kv_idx > q_idx then -1e9 else 0.0", "help: write `not (kv_idx > q_idx)`", "mask = not (kv_idx > q_idx)"},
+    {"comma_between_properties", "attention a { head_dim: 64, q_heads: 8 }", "help: write `;`", "attention a { head_dim: 64; q_heads: 8 }"},
+    {"python_lambda", "query = map(lambda x: 2 * x, query)", "help: write `fn(x) =`", "query = map(fn(x) = 2 * x, query)"},
+    {"vector_as_position", "query = rope(query, query)", "this place takes a number, but got vector of 64"},
+    {"longer_query", "query = concat(query, query)", "`query` is vector of 128 and `key` vector of 64"},
+    {"shift_too_far", "mask = q_idx >> 40 == kv_idx >> 4", "shift by 40; from 0 to 31 is possible"},
+    {"not_a_number", "score = if causal() then score else nan", "unknown name `nan`"},
     {"query_below_score", "score = softcap(score, 50); query = rope(query, q_pos)", "move it up"},
 };
 INSTANTIATE_TEST_SUITE_P(Mistakes, Newcomer, testing::ValuesIn(kMistakes), [](const auto &info) { return std::string(info.param.name); });
