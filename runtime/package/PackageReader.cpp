@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 
@@ -158,6 +159,9 @@ Result<Package> Package::parse(std::span<const std::byte> bytes, std::string_vie
 }
 
 Result<Package> Package::read(const std::string &path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) // which a stream opens, with a size of its own
+    return Status(StatusCode::IoError, fmt::format("{}: is a directory", path));
   errno = 0;
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   std::streamoff size = file ? static_cast<std::streamoff>(file.tellg()) : -1;

@@ -211,6 +211,79 @@ static Result<emulator::LaunchOptions> launchOptions(const EmulateOptions &optio
   return launch;
 }
 
+/// The kernel by its name, or the only one.
+static Result<const emulator::EntryInfo *> chooseKernel(const EmulateOptions &options, const emulator::PtxModule &module) {
+  std::string names;
+  for (const emulator::EntryInfo &entry : module.entries())
+    names += (names.empty() ? "" : ", ") + entry.name;
+  if (names.empty())
+    return invalid(fmt::format("{}: has no kernel", options.path));
+  bool isOnly = options.kernel.empty() && module.entries().size() == 1;
+  const emulator::EntryInfo *entry = module.entry(isOnly ? module.entries().front().name : options.kernel);
+  if (!entry)
+    return invalid(options.kernel.empty() ? fmt::format("{}: has several kernels, choose one with --kernel: {}", options.path, names)
+                                          : fmt::format("{}: has no kernel `{}` (it has: {})", options.path, options.kernel, names));
+  return entry;
+}
+
+static Result<emulator::Dim3> blockOf(const EmulateOptions &options, const emulator::EntryInfo &entry) {
+  if (!options.block.empty())
+    return parseDim3("--block", options.block);
+  if (entry.requiredBlock.x == 0)
+    return invalid("--block is needed: the kernel does not fix its number of threads");
+  return entry.requiredBlock;
+}
+
+/// Argument `index` in the virtual GPU's memory, as the kernel's parameter takes it.
+static Result<Argument> placeArgument(const EmulateOptions &options, std::size_t index, const emulator::EntryInfo &entry,
+                                      emulator::VirtualGpu &gpu) {
+  const std::string &text = options.arguments[index];
+  Result<Argument> argument = parseArgument(text);
+  if (!argument)
+    return argument;
+  if (!argument->tensor.bytes.empty()) {
+    Result<emulator::DeviceAddress> address = gpu.allocate(argument->tensor.bytes.size());
+    if (!address)
+      return address.status();
+    argument->address = argument->bits = *address;
+    if (!text.starts_with("out"))
+      if (Status copied = gpu.copyIn(*address, argument->tensor.bytes); !copied)
+        return copied;
+  }
+  if (argument->map) {
+    argument->map->address = argument->address;
+    if (Status encoded = emulator::encodeTensorMap(*argument->map, argument->mapBytes); !encoded)
+      return encoded;
+  }
+  if (argument->size != entry.parameters[index].size)
+    return invalid(fmt::format("--arg {}: has {} bytes, parameter {} of `{}` takes {}", text, argument->size, index, entry.name,
+                               entry.parameters[index].size));
+  return argument;
+}
+
+static Status writeOutputs(std::vector<Argument> &arguments, emulator::VirtualGpu &gpu) {
+  for (Argument &argument : arguments) {
+    if (argument.outputPath.empty())
+      continue;
+    if (Status copied = gpu.copyOut(argument.tensor.bytes, argument.address); !copied)
+      return copied;
+    if (Status written = writeFile(argument.outputPath, formatNpy(argument.tensor)); !written)
+      return written;
+  }
+  return {};
+}
+
+/// What a launch printed and what was found.
+static Status tell(const emulator::LaunchReport &report) {
+  if (!report.output.empty())
+    fmt::print("{}", report.output);
+  for (const emulator::Finding &finding : report.findings)
+    fmt::print(stderr, "{}\n", finding.message);
+  if (report.status || report.findings.empty())
+    return report.status;
+  return Status(StatusCode::DeviceError, fmt::format("{} finding{}", report.findings.size(), report.findings.size() == 1 ? "" : "s"));
+}
+
 static Status emulate(const EmulateOptions &options) {
   Result<std::string> text = readFile(options.path);
   if (!text)
@@ -218,81 +291,38 @@ static Status emulate(const EmulateOptions &options) {
   Result<emulator::PtxModule> module = emulator::PtxModule::parse(*text, options.path);
   if (!module)
     return module.status();
-  std::string names;
-  for (const emulator::EntryInfo &entry : module->entries())
-    names += (names.empty() ? "" : ", ") + entry.name;
-  std::string kernel = options.kernel;
-  if (kernel.empty() && module->entries().size() == 1)
-    kernel = module->entries().front().name;
-  const emulator::EntryInfo *entry = module->entry(kernel);
+  Result<const emulator::EntryInfo *> entry = chooseKernel(options, *module);
   if (!entry)
-    return invalid(kernel.empty() ? fmt::format("{}: has several kernels, choose one with --kernel: {}", options.path, names)
-                                  : fmt::format("{}: has no kernel `{}` (it has: {})", options.path, kernel, names));
-  Result<emulator::Dim3> grid = parseDim3("--grid", options.grid);
-  if (!grid)
-    return grid.status();
-  emulator::Dim3 block = entry->requiredBlock;
-  if (!options.block.empty() || block.x == 0) {
-    Result<emulator::Dim3> given = parseDim3("--block", options.block.empty() ? "0" : options.block);
-    if (!given)
-      return options.block.empty() ? invalid("--block is needed: the kernel does not fix its number of threads") : given.status();
-    block = *given;
-  }
+    return entry.status();
+  const std::string &kernel = (*entry)->name;
+  Result<emulator::Dim3> grid = parseDim3("--grid", options.grid), block = blockOf(options, **entry);
   Result<emulator::LaunchOptions> launch = launchOptions(options);
-  if (!launch)
-    return launch.status();
-  if (options.arguments.size() != entry->parameters.size())
-    return invalid(fmt::format("kernel `{}` takes {} arguments, {} are given", kernel, entry->parameters.size(), options.arguments.size()));
+  for (const Status &status : {grid ? Status() : grid.status(), block ? Status() : block.status(), launch ? Status() : launch.status()})
+    if (!status)
+      return status;
+  if (options.arguments.size() != (*entry)->parameters.size())
+    return invalid(fmt::format("kernel `{}` takes {} arguments, {} are given", kernel, (*entry)->parameters.size(), options.arguments.size()));
 
   Result<std::unique_ptr<emulator::VirtualGpu>> gpu = emulator::VirtualGpu::create();
   if (!gpu)
     return gpu.status();
   std::vector<Argument> arguments;
-  std::vector<void *> pointers;
   for (std::size_t i = 0; i < options.arguments.size(); ++i) {
-    Result<Argument> argument = parseArgument(options.arguments[i]);
+    Result<Argument> argument = placeArgument(options, i, **entry, **gpu);
     if (!argument)
       return argument.status();
-    if (!argument->tensor.bytes.empty()) {
-      Result<emulator::DeviceAddress> address = (*gpu)->allocate(argument->tensor.bytes.size());
-      if (!address)
-        return address.status();
-      argument->address = argument->bits = *address;
-      if (!options.arguments[i].starts_with("out"))
-        if (Status copied = (*gpu)->copyIn(*address, argument->tensor.bytes); !copied)
-          return copied;
-    }
-    if (argument->map) {
-      argument->map->address = argument->address;
-      if (Status encoded = emulator::encodeTensorMap(*argument->map, argument->mapBytes); !encoded)
-        return encoded;
-    }
-    if (argument->size != entry->parameters[i].size)
-      return invalid(fmt::format("--arg {}: has {} bytes, parameter {} of `{}` takes {}", options.arguments[i], argument->size, i,
-                                 kernel, entry->parameters[i].size));
     arguments.push_back(std::move(*argument));
   }
+  std::vector<void *> pointers;
   for (Argument &argument : arguments)
     pointers.push_back(argument.map ? static_cast<void *>(argument.mapBytes.data()) : &argument.bits);
   Progress progress(fmt::format("{} on the virtual GPU", kernel));
-  emulator::LaunchReport report = (*gpu)->launch(*module, kernel, {*grid, block, options.sharedBytes}, pointers, *launch);
+  emulator::LaunchReport report = (*gpu)->launch(*module, kernel, {*grid, *block, options.sharedBytes}, pointers, *launch);
   progress.finish();
-  if (!report.output.empty())
-    fmt::print("{}", report.output);
-  for (const emulator::Finding &finding : report.findings)
-    fmt::print(stderr, "{}\n", finding.message);
-  if (!report.status)
-    return report.findings.empty() ? report.status
-                                   : Status(StatusCode::DeviceError, fmt::format("{} finding{}", report.findings.size(),
-                                                                                 report.findings.size() == 1 ? "" : "s"));
-  for (Argument &argument : arguments) {
-    if (argument.outputPath.empty())
-      continue;
-    if (Status copied = (*gpu)->copyOut(argument.tensor.bytes, argument.address); !copied)
-      return copied;
-    if (Status written = writeFile(argument.outputPath, formatNpy(argument.tensor)); !written)
-      return written;
-  }
+  if (Status status = tell(report); !status)
+    return status;
+  if (Status status = writeOutputs(arguments, **gpu); !status)
+    return status;
   if (options.json)
     fmt::print("{}\n", countersJson(report.counters).dump(2));
   else if (options.counters)

@@ -104,6 +104,7 @@ Status checkValues(const std::map<std::string, double> &values, const PlanManife
 
 Result<PlanInputs> InputOption::read(const PlanManifest &manifest) const {
   NamedTensors given;
+  std::set<std::string> single; // by name; from a file of several, one that is named replaces another
   std::vector<std::string> names = inputNames(manifest);
   for (const std::string &item : items) {
     std::size_t equals = item.find('=');
@@ -123,6 +124,8 @@ Result<PlanInputs> InputOption::read(const PlanManifest &manifest) const {
       return Status(StatusCode::InvalidArgument, fmt::format("--input {}: the specification has no input `{}`{}", item, name, nameHint(name, names)));
     if (equals + 1 == item.size())
       return Status(StatusCode::InvalidArgument, fmt::format("--input {}: expects name=FILE", item));
+    if (!single.insert(name).second)
+      return Status(StatusCode::InvalidArgument, fmt::format("--input {}: `{}` is given twice", item, name));
     Result<HostTensor> tensor = readTensor(item.substr(equals + 1), name);
     if (!tensor)
       return tensor.status();

@@ -98,6 +98,7 @@ TEST(Package, SaysWhatIsWrong) {
   other = bytes;
   other[bytes.size() - 16] ^= std::byte{1};
   EXPECT_NE(message(other).find("the contents do not have their checksum"), std::string::npos);
+  EXPECT_EQ(Package::read("/").status().message(), "/: is a directory");
   EXPECT_EQ(Package::read("/nonexistent/p.pkg").status().message(),
             "/nonexistent/p.pkg: cannot be opened: No such file or directory");
 }
