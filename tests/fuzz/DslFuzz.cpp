@@ -7,26 +7,21 @@
 #include "dsl/Sema.h"
 #include "tests/fuzz/FuzzTarget.h"
 
-#include <cstdio>
-#include <cstdlib>
 
 using namespace attn;
 using namespace attn::dsl;
 
 namespace attn::fuzz {
 
-void fail(const std::string &what) {
-  std::fprintf(stderr, "fuzz: %s\n", what.c_str());
-  std::abort();
-}
-
 std::span<const std::string_view> dictionary() {
   static constexpr std::string_view kWords[] = {
-      "attention ", "def ", "import ", "let ", "if ", " then ", " else ", " and ", " or ", "not ", "mask = ", "score = ", "query = ", "key = ", "value = ",
-      "q_heads: 2", "kv_heads: any", "head_dim: 64", "head_dim_v: 32", "dtype: bf16", "outputs: out, lse", "layout: bhsd", "softmax_scale: none", "grad: query",
-      "causal()", "window(", "rope(query, q_pos)", "sink", "q_idx", "kv_idx", "q_len", "kv_len", "batch", "sum(", "map(", "vec(", "rotate(", "exp(", "min(",
-      "max(", "where", "in 0 .. 8", "ascending", "tensor", "param ", "f32", "i32", "bit", "[q_len, kv_len]", "1e308", "9223372036854775808", "0x7fffffff", "=> ",
-      "->", "==", "<=", "**", "//", "%", "#", "\"", "(", ")", "[", "]", "{", "}", ";", ",", ":", "..", "\n", "\0"};
+      "attention ", "fn ", "import ", "let ", "if ", " then ", " else ", " and ", " or ", "not ", "true", "false", "q_pos = ", "mask = ", "score = ", "query = ", "key = ",
+      "value = ", "probs = ", "out = ", "q_heads: 2", "kv_heads: any", "head_dim: 64", "head_dim_v: 32", "dtype: bf16", "key_dtype: e4m3", "key_scale: per_block(32)",
+      "outputs: out, lse, max_score", "layout: paged(16)", "layout: ragged", "softmax_scale: runtime", "grad: query", "causal()", "window(", "rope(query, q_pos)",
+      "alibi()", "t5_bucket(kv_pos - q_pos)", "suffix_sum(", "softmax(score, sink = ", "normalize(", "dropout(", "q_idx", "kv_idx", "kv_head", "q_len", "kv_len", "q_start",
+      "kv_rows", "batch", "sum(", "dot(query, key)", "map(fn(x) = ", "vec(8, fn(c) = ", "rotate(", "concat(", "len(", "exp(", "clamp(", "min(", "[0:32]", " in 0..8",
+      " ascending", ": f32[q_heads]", ": i32", ": bit[q_len, kv_len]", "1e308", "9223372036854775808", "0x7fffffff", "-inf", "==", "<=", "**", "//", "%", "<<", ">>", "|", "^",
+      "&", "#", "\"", "(", ")", "[", "]", "{", "}", ";", ",", ":", "..", "\n", "\xef\xbb\xbf", "\0"};
   return kWords;
 }
 

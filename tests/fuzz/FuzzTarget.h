@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +19,9 @@ namespace attn::fuzz {
 std::span<const std::string_view> dictionary();
 
 /// Says what did not hold, and aborts.
-[[noreturn]] void fail(const std::string &what);
+[[noreturn]] inline void fail(const std::string &what) {
+  std::fprintf(stderr, "fuzz: %s\n", what.c_str());
+  std::abort();
+}
 
 } // namespace attn::fuzz

@@ -4,19 +4,12 @@
 #include "tests/fuzz/FuzzTarget.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <vector>
 
 using namespace attn;
 using namespace attn::emulator;
 
 namespace attn::fuzz {
-
-void fail(const std::string &what) {
-  std::fprintf(stderr, "fuzz: %s\n", what.c_str());
-  std::abort();
-}
 
 std::span<const std::string_view> dictionary() {
   static constexpr std::string_view kWords[] = {

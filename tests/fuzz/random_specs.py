@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Random specifications of the language, compiled, run on the virtual GPU and held against the float64 evaluation.
 
-    random_specs.py --attnc build/bin/attnc --seed 1 --count 60 [--target sm_80,sm_90a] [--keep DIR]
+    random_specs.py --attnc build/bin/attnc --seed 1 --count 60 [--target sm_80,sm_90a] [--broad] [--keep DIR]
+
+--broad takes all of the language (broad_specs.py), of which some is too large for a kernel: such are counted apart.
 
 Every specification is well-formed, so each must be right, or be refused with one of the messages in REFUSED. The same
 seed gives the same specifications, shapes and data. What fails is printed as a command to repeat it; --keep says where the
@@ -16,8 +18,13 @@ import subprocess
 import sys
 import tempfile
 
+from broad_specs import broad
+
 # What a random specification may be refused for.
 REFUSED = ("hides every key", "uses none of")
+# And what one of all breadth may be, too.
+REFUSED_BROAD = REFUSED + ("is not compiled yet", "registers a thread for tiles", "bytes of shared memory", "no schedule for", "would lose small scales",
+                           "are not supported on", "is not supported on", "takes multiples of 8", "is defined, but", "makes a vector that depends on both rows")
 
 PARAMETERS = {
     "table": "table: i32[64] in -9..9",
@@ -38,6 +45,7 @@ PARAMETERS = {
 
 class Generator:
     """Expressions of the language by type; `depth` limits their size."""
+    parameters = PARAMETERS
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -154,8 +162,14 @@ class Generator:
             properties.append("layout: bhsd")
         return properties
 
+    def positions(self):
+        return []
+
+    def end(self):
+        return "out = out * 0.5"
+
     def specification(self):
-        properties, statements = self.heads(), []
+        properties, statements = self.heads(), self.positions()
         if self.chance(0.7):
             statements.append("mask = " + self.mask())
         statements += self.rows()
@@ -167,9 +181,9 @@ class Generator:
         elif self.chance(0.2):
             properties.append("outputs: out, lse, max_score")
         if self.chance(0.1):
-            statements.append("out = out * 0.5")
+            statements.append(self.end())
         text = "\n  ".join(properties + statements)
-        parameters = [declaration for name, declaration in PARAMETERS.items() if re.search(rf"\b{name}\b", text)]
+        parameters = [declaration for name, declaration in self.parameters.items() if re.search(rf"\b{name}\b", text)]
         return f"attention random({', '.join(parameters)}) {{\n  {text}\n}}\n"
 
     def shape(self):
@@ -181,7 +195,7 @@ class Generator:
                 f"kv_len={r.choice([1, 5, 33, 64, 77, 130, 257])}")
 
 
-def check(arguments, path, options):
+def check(arguments, path, options, refusals):
     command = [str(arguments.attnc), "check", str(path), "--device", "emulator", *options]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=dict(os.environ, ATTN_CACHE="off"))
@@ -190,7 +204,7 @@ def check(arguments, path, options):
     text = result.stdout + result.stderr
     if result.returncode == 0:
         return command, None
-    if result.returncode == 1 and any(reason in text for reason in REFUSED):
+    if result.returncode == 1 and any(reason in text for reason in refusals):
         return command, "refused"
     return command, f"exit code {result.returncode}\n{text}"
 
@@ -202,11 +216,13 @@ def main():
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--target", default="sm_80,sm_90a")
     parser.add_argument("--keep", type=pathlib.Path, default=pathlib.Path("."))
+    parser.add_argument("--broad", action="store_true")
     arguments = parser.parse_args()
+    make, refusals = (broad(Generator), REFUSED_BROAD) if arguments.broad else (Generator, REFUSED)
     checked = refused = failures = 0
     with tempfile.TemporaryDirectory() as directory:
         for index in range(arguments.count):
-            generator = Generator(arguments.seed * 1000003 + index)
+            generator = make(arguments.seed * 1000003 + index)
             path = pathlib.Path(directory) / f"random_{arguments.seed}_{index}.attn"
             path.write_text(generator.specification())
             shape, data = generator.shape(), str(generator.random.randint(0, 99))
@@ -214,7 +230,7 @@ def main():
                 options = ["--target", target, "--shape", shape, "--seed", data]
                 if generator.chance(0.2):
                     options.append("--sanitize")
-                command, problem = check(arguments, path, options)
+                command, problem = check(arguments, path, options, refusals)
                 checked += problem is None
                 refused += problem == "refused"
                 if problem not in (None, "refused"):
