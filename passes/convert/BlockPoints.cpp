@@ -1,6 +1,7 @@
 // See BlockPoints.h.
 #include "passes/convert/BlockPoints.h"
 
+#include "passes/IndexUses.h"
 #include "passes/convert/ClippedLookups.h"
 #include "passes/convert/KeyTail.h"
 
@@ -29,10 +30,12 @@ static bool isShared(arith::DivFOp division) {
 
 /// Whether points of a row share reciprocals: what a key holds then reaches others.
 static bool sharesReciprocals(Value root) {
-  Operation *op = root.getDefiningOp();
-  if (auto division = dyn_cast_or_null<arith::DivFOp>(op); division && isShared(division))
-    return true;
-  return op && isa<arith::ArithDialect, math::MathDialect>(op->getDialect()) && llvm::any_of(op->getOperands(), sharesReciprocals);
+  return findBehind(root, [](Value behind) {
+    Operation *op = behind.getDefiningOp();
+    if (auto division = dyn_cast_or_null<arith::DivFOp>(op); division && isShared(division))
+      return WalkBehind::Found;
+    return op && isa<arith::ArithDialect, math::MathDialect>(op->getDialect()) ? WalkBehind::Descend : WalkBehind::Skip;
+  });
 }
 
 /// Denominators of keys that do not count become numbers: what they hold may be none.
@@ -52,7 +55,7 @@ Value BlockPoints::write(Value root, const FragmentMap &fragments, std::optional
   if (auto known = fragments.find(root); !hidden && known != fragments.end())
     return known->second.value;
   Frame frame{rows, columns, ir::IndexKind::q_idx, firstRow, firstKey};
-  tile::MapOp map = openMap(builder, location, frame.matrixType(builder.getF32Type()));
+  tile::MapOp map = openMap(builder, location, frame.matrixType(scope.realType()));
   ElementScope element(scope, frame, fragments, map);
   Value visible = hidden ? visibility(element, map) : Value();
   if (hidden && !visible)
@@ -84,7 +87,7 @@ Value BlockPoints::everywhere(Value root, const FragmentMap &fragments) {
   Value isClipped = clipped.holds();
   if (!isClipped)
     return {};
-  auto type = tile::FragType::get(builder.getContext(), {rows, columns}, builder.getF32Type(), {});
+  auto type = tile::FragType::get(builder.getContext(), {rows, columns}, scope.realType(), {});
   auto branch = scf::IfOp::create(builder, location, type, isClipped, /*withElse=*/true);
   for (bool isSame : {true, false}) {
     OpBuilder::InsertionGuard guard(builder);
@@ -126,7 +129,7 @@ Value BlockPoints::visibleOnly(Value root, FragmentMap fragments, float hidden) 
       return {};
     fragments[root] = {all, 0};
   }
-  auto type = tile::FragType::get(builder.getContext(), {rows, columns}, builder.getF32Type(), {});
+  auto type = tile::FragType::get(builder.getContext(), {rows, columns}, scope.realType(), {});
   auto branch = scf::IfOp::create(builder, location, type, isFull, /*withElse=*/true);
   for (bool masked : {false, true}) {
     OpBuilder::InsertionGuard guard(builder);
