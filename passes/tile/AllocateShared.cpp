@@ -7,6 +7,7 @@
 // released later (SharedOverlay). Swizzled buffers start at multiples of 1024 bytes. InsertBarriers sees shared bytes and
 // separates uses.
 // Requires: PipelineLoads. Guarantees: `offset` on every `tile.ring` and `tile.alloc`, `tile.shared_bytes` on the kernel.
+#include "codegen/AsyncAbi.h"
 #include "ir/tile/TileDialect.h"
 #include "ir/tile/TileLayouts.h"
 #include "passes/Passes.h"
@@ -128,6 +129,15 @@ static int64_t place(MutableArrayRef<Allocation> allocations) {
   return total;
 }
 
+/// With the barriers of rings, two for a slot, which lie behind all else (codegen/AsyncAbi.h).
+static int64_t withBarriers(func::FuncOp kernel, int64_t total) {
+  if (kernel.getOps<tile::RoleOp>().empty())
+    return total;
+  total = llvm::alignTo(total, 16);
+  kernel.walk([&](tile::RingOp ring) { total += 2 * codegen::kBarrierBytes * ring.getResult().getType().getStages(); });
+  return total;
+}
+
 namespace {
 struct AllocateShared final : impl::AllocateSharedBase<AllocateShared> {
   void runOnOperation() override {
@@ -139,7 +149,7 @@ struct AllocateShared final : impl::AllocateSharedBase<AllocateShared> {
     auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
     const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
     llvm::MapVector<tile::AllocOp, tile::RingOp> overlays;
-    if (gpu && total > gpu->sharedBytesPerBlock && !kernel.getOps<tile::RoleOp>().empty()) {
+    if (gpu && withBarriers(kernel, total) > gpu->sharedBytesPerBlock && !kernel.getOps<tile::RoleOp>().empty()) {
       overlays = overlayBuffers(kernel);
       llvm::erase_if(allocations, [&](const Allocation &allocation) {
         auto buffer = dyn_cast<tile::AllocOp>(allocation.op);
@@ -153,8 +163,8 @@ struct AllocateShared final : impl::AllocateSharedBase<AllocateShared> {
     for (auto [buffer, ring] : overlays)
       buffer->setAttr("offset", ring.getOffsetAttr());
     kernel->setAttr(tile::kSharedBytesAttr, builder.getI32IntegerAttr(static_cast<int32_t>(total)));
-    if (gpu && total > gpu->sharedBytesPerBlock) {
-      kernel.emitError() << "`" << kernel.getName() << "` needs " << total << " bytes of shared memory, but "
+    if (int64_t needed = withBarriers(kernel, total); gpu && needed > gpu->sharedBytesPerBlock) {
+      kernel.emitError() << "`" << kernel.getName() << "` needs " << needed << " bytes of shared memory, but "
                          << target.getName() << " has " << gpu->sharedBytesPerBlock
                          << "; a smaller `block_m`, `block_n` or `stages` needs less";
       signalPassFailure();

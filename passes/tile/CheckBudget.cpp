@@ -17,6 +17,7 @@
 #include "mlir/Transforms/RegionUtils.h"
 
 #include "llvm/ADT/SetVector.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 
@@ -117,15 +118,43 @@ void Peak::visit(Block &block, LiveSet live) {
   }
 }
 
+/// `128 x 64 f32`.
+static std::string describe(Type type) {
+  auto inflight = dyn_cast<tile::InflightType>(type);
+  auto fragment = inflight ? inflight.getFragType() : cast<tile::FragType>(type);
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  llvm::interleave(fragment.getShape(), stream, " x ");
+  stream << " " << fragment.getElementType();
+  return text;
+}
+
+/// Says how many registers are too many, and which places of the specification want most of them.
 static void report(func::FuncOp kernel, Peak &peak, int64_t limit) {
   InFlightDiagnostic message = kernel.emitError()
                                << "`" << kernel.getName() << "` needs " << peak.registers
                                << " registers a thread for tiles, but " << limit
                                << " are there; a smaller `block_m` or `block_n`, or more `warps`, needs less";
-  llvm::stable_sort(peak.values, [](Value a, Value b) { return registersOf(a) > registersOf(b); });
-  for (Value value : ArrayRef(peak.values).take_front(4))
-    if (registersOf(value) > 0)
-      message.attachNote(value.getLoc()) << registersOf(value) << " of them for a " << value.getType();
+  struct Place {
+    Location location;
+    std::string tile;
+    int64_t tiles = 0, registers = 0;
+  };
+  SmallVector<Place> places;
+  for (Value value : peak.values) {
+    if (registersOf(value) == 0)
+      continue;
+    std::string tile = describe(value.getType());
+    auto place = llvm::find_if(places, [&](const Place &other) { return other.location == value.getLoc() && other.tile == tile; });
+    if (place == places.end())
+      place = places.insert(places.end(), Place{value.getLoc(), tile});
+    ++place->tiles;
+    place->registers += registersOf(value);
+  }
+  llvm::stable_sort(places, [](const Place &a, const Place &b) { return a.registers > b.registers; });
+  for (const Place &place : ArrayRef(places).take_front(4))
+    message.attachNote(place.location) << place.registers << " of them for "
+                                       << (place.tiles == 1 ? "a tile" : llvm::formatv("{0} tiles", place.tiles).str()) << " of " << place.tile;
 }
 
 /// Counts the channels that are kept beside a role's fragments, as many panels of them as there is room for.

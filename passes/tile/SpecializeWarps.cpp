@@ -25,6 +25,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
@@ -347,7 +348,7 @@ void Specialization::startLoopFirst(Block &block) {
 /// Gives the rings of a tile (the query's) a second stage where shared memory is left: the next tile's entry then is copied
 /// during this tile's loop, not during its end.
 void Specialization::deepenTileRings(const GpuTarget &gpu) {
-  constexpr int64_t kAlignment = 1024, kForBarriers = 1024;
+  constexpr int64_t kAlignment = 1024, kForBarriers = 2048; // and for what small buffers leave between large ones
   int64_t total = kForBarriers;
   kernel.walk([&](Operation *op) {
     if (auto ring = dyn_cast<tile::RingOp>(op))
@@ -441,7 +442,9 @@ LogicalResult Specialization::run(const GpuTarget &gpu) {
                         }).wasInterrupted();
   // One that computes which rows of a table to copy by more than a few instructions (logarithmic buckets), more of them.
   bool searches = kernel.walk([](tile::FillOp fill) {
-                          bool isCostly = llvm::any_of(fill.getRows().getOps(), [](Operation &op) { return isExpensive(&op); });
+                          bool isCostly = llvm::any_of(fill.getRows().getOps(), [](Operation &op) {
+                            return isa<math::MathDialect>(op.getDialect()) && isExpensive(&op);
+                          });
                           return isCostly ? WalkResult::interrupt() : WalkResult::advance();
                         }).wasInterrupted();
   int64_t pages = 1; // of a block
@@ -453,7 +456,7 @@ LogicalResult Specialization::run(const GpuTarget &gpu) {
   });
   computes |= pages > 2 * kFewPages;
   bool looksUp = pages > kFewPages;
-  RoleRegisters registers = consumerWarps == kWarpsOfGroup       ? RoleRegisters{searches ? 72 : 56, 256}
+  RoleRegisters registers = consumerWarps == kWarpsOfGroup       ? RoleRegisters{searches || pages > 2 * kFewPages ? 72 : 56, 256}
                             : consumerWarps == 2 * kWarpsOfGroup ? ((widens && looksUp) || searches ? RoleRegisters{72, 216} : computes ? RoleRegisters{56, 224} : looksUp ? RoleRegisters{40, 232} : RoleRegisters{24, 240})
                                                                  : (computes || looksUp ? RoleRegisters{56, 152} : RoleRegisters{32, 160});
   writeProducer(registers);

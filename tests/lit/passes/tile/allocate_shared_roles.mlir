@@ -70,7 +70,7 @@ module attributes {tile.target = #tile.target<"sm_90a">} {
 !H = !tile.frag<128x256xf16, #tile.acc<8>>
 module attributes {tile.target = #tile.target<"sm_90a">} {
   // The query is read behind the write: nothing can move.
-  // expected-error @below {{`in_use` needs 327680 bytes of shared memory, but sm_90a has 232448}}
+  // expected-error @below {{`in_use` needs 327744 bytes of shared memory, but sm_90a has 232448}}
   func.func @in_use(%query: !kv, %out: !kv) attributes {tile.kernel, tile.warps = 12 : i32} {
     %x = tile.splat 1.0 : !H
     %c0 = arith.constant 0 : i32   %c4 = arith.constant 4 : i32

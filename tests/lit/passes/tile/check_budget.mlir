@@ -15,7 +15,7 @@ func.func @fits(%c: f32, %n: i32) attributes {tile.kernel, tile.warps = 4 : i32}
 // expected-error @below {{`too_many` needs 256 registers a thread for tiles, but 225 are there; a smaller `block_m` or `block_n`, or more `warps`, needs less}}
 func.func @too_many(%c: f32, %n: i32) attributes {tile.kernel, tile.warps = 4 : i32} {
   %c0 = arith.constant 0 : i32   %c1 = arith.constant 1 : i32   %zo = tile.splat 0.0 : !big
-  // expected-note @below {{128 of them for a '!tile.frag<128x128xf32, #tile.acc<4>>'}}
+  // expected-note @below {{128 of them for a tile of 128 x 128 f32}}
   %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%a = %zo, %b = %zo) -> (!big, !big) : i32 {
     scf.yield %b, %a : !big, !big }
   return
