@@ -1,6 +1,7 @@
 // See SplitForm.h.
 #include "passes/attn/SplitForm.h"
 
+#include "ir/attn/ProductTypes.h"
 #include "ir/tile/PlanAttributes.h"
 #include "passes/Remarks.h"
 
@@ -17,6 +18,7 @@ namespace attn {
 
 static constexpr int64_t kFewRowsOfTile = 64;
 static constexpr int64_t kWarpsOfTile = 4;
+static constexpr int64_t kLongestDoubleRow = 64;
 
 /// Whether a tensor or a number of the plan, or a size of a tensor, is called as the extent that says how many shares there are.
 static bool usesName(func::FuncOp plan, StringRef name) {
@@ -38,6 +40,8 @@ std::string whyNotSplit(ir::AttentionOp op, const ir::Schedule &schedule) {
     return "a sum over later keys is carried from each key to the one before it";
   if (schedule.chunked)
     return "linear attention in chunks meets few keys of each tile one by one";
+  if (ir::computeType(op).isF64() && op.getValueRowLength() > kLongestDoubleRow)
+    return llvm::formatv("sums of f64 of more than {0} channels do not fit the registers that merge them", kLongestDoubleRow).str();
   if (schedule.parts > 1)
     return "sums of rows of more than 256 channels are cut by column";
   if (usesName(op->getParentOfType<func::FuncOp>(), tile::kSplitsExtent))

@@ -305,7 +305,7 @@ LogicalResult PlanConversion::convertSplit() {
   func::FuncOp merge = openKernel(plan.getName() + "_merge");
   outputs.clear();
   if (failed(nameOutputs(merge, outputs)) ||
-      failed(writeMergeKernel(plan, merge, ops.online, ops.finalize, outputs, split, SplitArguments::of(split, merge, statesOf(merge)))))
+      failed(writeMergeKernel(plan, merge, ops.online, ops.finalize, outputs, transformedRows(merge), split, SplitArguments::of(split, merge, statesOf(merge)))))
     return failure();
   closeKernel(merge);
   noteUse(merge, "merge");

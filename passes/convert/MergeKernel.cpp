@@ -34,9 +34,13 @@ namespace {
 class MergeKernel {
 public:
   MergeKernel(func::FuncOp plan, func::FuncOp kernel, ir::OnlineAttentionOp op, ir::FinalizeOp finalize,
-              const llvm::StringMap<Value> &outputs, const SplitPlan &split, const SplitArguments &arguments)
+              const llvm::StringMap<Value> &outputs, ArrayRef<std::pair<Value, Value>> workspace, const SplitPlan &split,
+              const SplitArguments &arguments)
       : kernel(kernel), op(op), finalize(finalize), outputs(outputs), split(split), arguments(arguments), scope(plan, kernel),
-        builder(kernel.getContext()), location(op.getLoc()), real(ir::computeType(op)) {}
+        builder(kernel.getContext()), location(op.getLoc()), real(ir::computeType(op)) {
+    for (auto [made, argument] : workspace)
+      scope.bind(made, argument);
+  }
 
   LogicalResult write();
 
@@ -243,8 +247,9 @@ void MergeKernel::addShare(scf::ForOp loop) {
 }
 
 LogicalResult writeMergeKernel(func::FuncOp plan, func::FuncOp kernel, ir::OnlineAttentionOp online, ir::FinalizeOp finalize,
-                               const llvm::StringMap<Value> &outputs, const SplitPlan &split, const SplitArguments &arguments) {
-  return MergeKernel(plan, kernel, online, finalize, outputs, split, arguments).write();
+                               const llvm::StringMap<Value> &outputs, ArrayRef<std::pair<Value, Value>> workspace,
+                               const SplitPlan &split, const SplitArguments &arguments) {
+  return MergeKernel(plan, kernel, online, finalize, outputs, workspace, split, arguments).write();
 }
 
 } // namespace attn

@@ -8,9 +8,10 @@
 namespace attn {
 
 /// Fills `kernel`, whose arguments begin with the plan's; `outputs` gives the argument of `out`, `lse`, `max_score`, as far as
-/// they are asked for.
+/// they are asked for, `workspace` the arguments for tensors that earlier kernels of the plan have made.
 mlir::LogicalResult writeMergeKernel(mlir::func::FuncOp plan, mlir::func::FuncOp kernel, ir::OnlineAttentionOp online,
-                                     ir::FinalizeOp finalize, const llvm::StringMap<mlir::Value> &outputs, const SplitPlan &split,
+                                     ir::FinalizeOp finalize, const llvm::StringMap<mlir::Value> &outputs,
+                                     llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> workspace, const SplitPlan &split,
                                      const SplitArguments &arguments);
 
 } // namespace attn
