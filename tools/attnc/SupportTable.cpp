@@ -45,7 +45,9 @@ std::vector<std::string> supportLayoutNames() {
 
 std::string supportCell(const SupportFeature &feature, const SupportPrecision &precision, std::string_view layout) {
   auto sets = [&](std::string_view property) { return feature.statements.find(property) != std::string_view::npos; };
-  std::string text = fmt::format("attention cell({}) {{\nhead_dim: 64\nlayout: {}\n{}\n", feature.parameters, layout, precision.properties);
+  std::string text = fmt::format("attention cell({}) {{\nlayout: {}\n{}\n", feature.parameters, layout, precision.properties);
+  if (!sets("head_dim:"))
+    text += "head_dim: 64\n";
   if (!sets("kv_heads:"))
     text += "q_heads: 4\nkv_heads: 2\n";
   if (precision.setsOutput && !sets("out_dtype:"))
@@ -83,36 +85,53 @@ static std::vector<SupportColumn> selectedColumns(const SupportSelection &select
 
 std::size_t countSupportColumns(const SupportSelection &selection) { return selectedColumns(selection).size(); }
 
-static void compileColumn(SupportColumn &column, driver::Stage stage) {
-  for (const SupportFeature &feature : kFeatures) {
-    driver::CompileRequest request;
-    request.source = supportCell(feature, *column.precision, column.layout);
-    request.fileName = "cell";
-    request.target = column.target;
-    std::string warnings; // of what is left out
-    Result<std::string> text = driver::emitStage(request, stage, &warnings);
-    column.refusals.push_back(reason(text ? warnings : text.status().message(), column.target));
-  }
+static std::string compileCell(const SupportColumn &column, const SupportFeature &feature, driver::Stage stage) {
+  driver::CompileRequest request;
+  request.source = supportCell(feature, *column.precision, column.layout);
+  request.fileName = "cell";
+  request.target = column.target;
+  std::string warnings; // of what is left out
+  Result<std::string> text = driver::emitStage(request, stage, &warnings);
+  return reason(text ? warnings : text.status().message(), column.target);
 }
 
-std::vector<SupportColumn> compileSupport(const SupportSelection &selection, driver::Stage stage, const std::function<void()> &onColumn) {
-  std::vector<SupportColumn> columns = selectedColumns(selection);
+static void compileColumn(SupportColumn &column, driver::Stage stage) {
+  for (const SupportFeature &feature : kFeatures)
+    column.refusals.push_back(compileCell(column, feature, stage));
+}
+
+/// On all cores.
+static void forEachColumn(std::vector<SupportColumn> &columns, const std::function<void(SupportColumn &)> &compile) {
   std::atomic<std::size_t> next = 0;
-  std::mutex reporting;
   auto work = [&] {
-    for (std::size_t index = next++; index < columns.size(); index = next++) {
-      compileColumn(columns[index], stage);
-      std::lock_guard lock(reporting);
-      if (onColumn)
-        onColumn();
-    }
+    for (std::size_t index = next++; index < columns.size(); index = next++)
+      compile(columns[index]);
   };
   std::vector<std::thread> threads(std::max(1u, std::thread::hardware_concurrency()));
   for (std::thread &thread : threads)
     thread = std::thread(work);
   for (std::thread &thread : threads)
     thread.join();
+}
+
+std::vector<SupportColumn> compileSupport(const SupportSelection &selection, driver::Stage stage, const std::function<void()> &onColumn) {
+  std::vector<SupportColumn> columns = selectedColumns(selection);
+  std::mutex reporting;
+  forEachColumn(columns, [&](SupportColumn &column) {
+    compileColumn(column, stage);
+    std::lock_guard lock(reporting);
+    if (onColumn)
+      onColumn();
+  });
   return columns;
+}
+
+void recompileRefused(std::vector<SupportColumn> &columns, driver::Stage stage) {
+  forEachColumn(columns, [&](SupportColumn &column) {
+    for (std::size_t row = 0; row < std::size(kFeatures); ++row)
+      if (!column.refusals[row].empty())
+        column.refusals[row] = compileCell(column, kFeatures[row], stage);
+  });
 }
 
 } // namespace attn::tools

@@ -45,6 +45,8 @@ std::string supportCell(const SupportFeature &feature, const SupportPrecision &p
 /// `onColumn` is called after each column, from any thread but never from two at once.
 std::vector<SupportColumn> compileSupport(const SupportSelection &selection, driver::Stage stage,
                                           const std::function<void()> &onColumn = {});
+/// Compiles the cells that are refused, or warned of, again as far as `stage`.
+void recompileRefused(std::vector<SupportColumn> &columns, driver::Stage stage);
 /// How many columns a selection has.
 std::size_t countSupportColumns(const SupportSelection &selection);
 
