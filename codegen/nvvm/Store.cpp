@@ -89,14 +89,16 @@ private:
     if (transposed == tiles)
       return;
     Value pair = pointer(row, 2 * target.elementBytes());
-    for (int tile = transposed; tile < tiles; ++tile) {
-      auto store = [&] { storePair(slot, tile, e.offset(pair, tileBytes * tile)); };
-      if (tile < inAllParts) {
-        store();
-        continue;
-      }
-      Value column = e.iadd(e.imul(kernel.part(), e.i32(fragment.columnsOfPart())), e.i32(8 * tile));
-      ifInside(e, e.icmp(Compare::Lt, column, e.i32(columns)), store);
+    auto storePairs = [&](int from, int to) {
+      for (int tile = from; tile < to; ++tile)
+        storePair(slot, tile, e.offset(pair, tileBytes * tile));
+    };
+    storePairs(transposed, inAllParts);
+    // Beyond them parts differ: of two, the first one has all of these.
+    int step = fragment.partCount() <= 2 ? tiles - inAllParts : 1;
+    for (int tile = inAllParts; tile < tiles; tile += step) {
+      Value column = e.iadd(e.imul(kernel.part(), e.i32(fragment.columnsOfPart())), e.i32(8 * (tile + step - 1)));
+      ifInside(e, e.icmp(Compare::Lt, column, e.i32(columns)), [&] { storePairs(tile, tile + step); });
     }
   }
 
