@@ -32,7 +32,7 @@ static bool readsPoints(Region &mask) {
 int64_t lookupRegisters(ir::AttentionOp op, const ir::Schedule &schedule, bool isBesideProducts) {
   int64_t registers = 0;
   if (isBesideProducts && !findLookupTables(op.getScore(), queryFeatures(op)).empty())
-    registers += schedule.warps > 8 ? 16 : 4;
+    registers += schedule.warps > 8 ? 24 : 4;
   bool hasSums = false;
   op.getScore().walk([&](ir::SuffixSumOp) { // a number a point from the sums to the scores, and what the summands take
     hasSums = true;

@@ -86,6 +86,14 @@ static Value readNumber(ir::AttentionOp op, ir::DotOp dot, Value numbers) {
   return ir::LoadOp::create(builder, location, dot.getType(), numbers, indices);
 }
 
+int64_t keyNumberRegisters(ir::AttentionOp op) {
+  constexpr int64_t kForPlaces = 32;
+  bool reads = op.getScore().walk([](ir::LoadOp load) {
+                               return load.getTensor().getDefiningOp<ir::TransformOp>() ? WalkResult::interrupt() : WalkResult::advance();
+                             }).wasInterrupted();
+  return reads && !op.getPaged().empty() ? kForPlaces : 0;
+}
+
 void readKeyNumbers(ir::AttentionOp op) {
   if (op.getScore().empty() || dependsOnQueryHead(op.getKeyRegion()))
     return;

@@ -13,4 +13,7 @@ bool isOfOneRow(ir::DotOp dot, unsigned queryFeatures);
 /// query head stay.
 void readKeyNumbers(ir::AttentionOp op);
 
+/// Registers that places of such numbers take beside copies out of pages, for SelectSchedule: ptxas 13.0 was seen to spill without them.
+int64_t keyNumberRegisters(ir::AttentionOp op);
+
 } // namespace attn

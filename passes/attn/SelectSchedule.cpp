@@ -318,7 +318,7 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
                                                           std::max(rowRegisters(op.getQueryRegion()), angleRegisters(op.getQueryRegion()));
   for (Type feature : op.getQueryFeatureTypes())
     before = std::max(before, op.getQueryRegion().empty() ? 0 : half(cast<VectorType>(feature).getNumElements()));
-  int64_t diagonals = diagonalOperandRegisters(op, family == MmaFamily::Wgmma);
+  int64_t diagonals = diagonalOperandRegisters(op, family == MmaFamily::Wgmma) + (family == MmaFamily::Wgmma ? keyNumberRegisters(op) : 0);
   int64_t keys = changedRowRegisters(op, op.getKeyRegion(), op.getHeadDim(), schedule);
   if (family == MmaFamily::Wgmma && keys > 0) // beside the probs of the block before, and numbers that are read for the rows
     keys += rowSlots * schedule.blockN / 4 + half(op.getHeadDim());
@@ -511,6 +511,8 @@ static std::string pageRemark(ir::AttentionOp op, const ir::Schedule &schedule, 
   return llvm::formatv("blocks are copied out of pages of {0} by tensor maps, {1} rows at a time", pageRows, piece).str();
 }
 
+static constexpr int64_t kKeysInFlight = 256; ///< of blocks in 8 bits, which are copied in less time than latency takes
+
 /// The first row that fits, of those in which values are multiplied in 8 bits where that is asked for; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
 static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack, int64_t chunked, bool isForFewRows = false) {
   std::optional<TableRow> leanest, cutting, widening;
@@ -523,7 +525,13 @@ static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, i
     row.schedule.chunked = chunked;
     if (fitRows(op, row.schedule))
       row.reason = "no more rows than there are queries, of all heads that share a tile";
-    bool fits = predictShared(op, row.schedule, target) <= target.sharedBytesPerBlock;
+    if (isFloat8 && areValuesFloat8(op, row.schedule, row.family)) { // short blocks of few bytes
+      row.schedule.stages = std::max(row.schedule.stages, kKeysInFlight / row.schedule.blockN);
+      row.reason = "sums of a block have registers of their own beside those of all keys; short blocks are copied further ahead";
+    }
+    constexpr int64_t kBarriers = 256; // of rings, where warps have roles (AllocateShared)
+    int64_t left = target.sharedBytesPerBlock - (row.family == MmaFamily::Wgmma ? kBarriers : 0);
+    bool fits = predictShared(op, row.schedule, target) <= left;
     bool isFor = row.family == familyFor(op, target) && row.plainBits == plainBits(op) && op.getHeadDim() <= row.maxHeadDim && op.getValueRowLength() <= row.maxHeadDimV &&
                  (row.mask == MaskClass::Any || op.getMask().empty()) && row.isWide == isWide(op) &&
                  (row.values == ValuePlace::Own || isValueInKey(op));
