@@ -48,9 +48,9 @@ int64_t rangeRegisters(ir::AttentionOp op) {
         scalars.insert(operand.getAsOpaquePointer());
     }
   });
-  constexpr int64_t kUsual = 8; // the ends of two ranges and of what is seen whole
+  constexpr int64_t kUsual = 8, kMore = 16; // the ends of two ranges and of what is seen whole; more than the leanest tiles leave
   auto held = static_cast<int64_t>(ranges.getVisit().size() + ranges.getFull().size() + scalars.size());
-  return 2 * std::max<int64_t>(held - kUsual, 0); // beside blocks counted from them
+  return held > kUsual ? kMore : 0;
 }
 
 int64_t outputSumRegisters(ir::AttentionOp op) {

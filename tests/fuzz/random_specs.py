@@ -24,7 +24,7 @@ from broad_specs import broad
 REFUSED = ("hides every key", "uses none of")
 # And what one of all breadth may be, too.
 REFUSED_BROAD = REFUSED + ("is not compiled yet", "registers a thread for tiles", "bytes of shared memory", "no schedule for", "would lose small scales",
-                           "are not supported on", "is not supported on", "takes multiples of 8", "is defined, but", "makes a vector that depends on both rows")
+                           "are not supported on", "is not supported on", "takes multiples of 8", "is defined, but", "is not supported beside", "makes a vector that depends on both rows")
 
 PARAMETERS = {
     "table": "table: i32[64] in -9..9",
