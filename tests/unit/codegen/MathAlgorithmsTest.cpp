@@ -274,6 +274,18 @@ TEST(MathDouble, TanhErf) {
   EXPECT_LT(worstOfDouble(sigmoid, [](long double x) { return 1 / (1 + std::exp(-x)); }, -600, 600), 3);
 }
 
+TEST(MathDouble, Powers) {
+  HostOps o;
+  for (double y : {-3.5, -1.0, -0.37, 0.5, 0.9, 2.0, 17.3, 100.0})
+    for (int i = 0; i <= 20000; ++i) {
+      double x = 0.01 + i * 0.01;
+      long double exact = std::pow(static_cast<long double>(x), static_cast<long double>(y));
+      long double ulp = std::ldexp(1.0L, std::ilogb(exact) - 52);
+      ASSERT_LE(std::fabs(math::powExact(o, x, y) - exact) / ulp, 2 + 1.5L * std::fabs(y * std::log2(static_cast<long double>(x)))) << x << " ** " << y;
+      ASSERT_LT(std::fabs(1 / std::sqrt(x) - 1 / std::sqrt(static_cast<long double>(x))) * std::ldexp(1.0L, 52 - std::ilogb(1 / std::sqrt(x))), 1.5) << x;
+    }
+}
+
 TEST(MathDouble, SineCosine) {
   HostOps o;
   for (double reach : {1.0, 100.0, 1e6}) {
