@@ -101,7 +101,8 @@ int64_t registersOfFloat8Values(const WeightedProducts &products, const ir::Sche
 }
 
 int64_t bytesSavedByFloat8Values(const WeightedProducts &products, const ir::Schedule &schedule) {
-  return schedule.stages * schedule.blockN * (2 * static_cast<int64_t>(llvm::alignTo(products.length, kStep)) - products.length);
+  // One raw entry more than where values are widened (passes/tile/TurnedValues.cpp).
+  return -schedule.blockN * products.length + schedule.stages * schedule.blockN * (2 * static_cast<int64_t>(llvm::alignTo(products.length, kStep)) - products.length);
 }
 
 void remarkFloat8Values(Operation *op, const WeightedProducts &products, const ScoreProducts &scores, const ir::Schedule &schedule, const GpuTarget &target) {

@@ -14,6 +14,9 @@ using namespace mlir;
 
 namespace attn {
 
+/// Turning an entry takes less time than copying one, so the next is copied meanwhile.
+static constexpr unsigned kRawStages = 2;
+
 /// Whether the operation is a product with rows of 8-bit floats that lie as they are stored.
 template <typename DotLike> static bool takesStoredFloat8(DotLike dot) {
   auto rows = dyn_cast<tile::BufferType>(dot.getRhs().getType());
@@ -72,7 +75,7 @@ static void turnRing(tile::RingOp ring, int64_t channels) {
   ring.getResult().setType(turned);
   OpBuilder builder(ring.getContext());
   builder.setInsertionPointAfter(ring);
-  auto rawType = tile::RingType::get(ring.getContext(), /*stages=*/1, stored.getShape(), stored.getElementType(), stored.getLayout());
+  auto rawType = tile::RingType::get(ring.getContext(), kRawStages, stored.getShape(), stored.getElementType(), stored.getLayout());
   Value raw = tile::RingOp::create(builder, ring.getLoc(), rawType, IntegerAttr());
   for (tile::FillOp fill : fills)
     splitFill(fill, raw);

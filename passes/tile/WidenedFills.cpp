@@ -124,6 +124,7 @@ static void fetchIfTaken(OpBuilder &builder, scf::ForOp loop, tile::FillOp fill,
   fetch(inside, loop, fill, number);
 }
 
+/// With one stage the next entry is fetched when this one has been read, with more while it is waited for.
 static void fetchAhead(scf::ForOp loop, tile::FillOp fill) {
   Block *body = loop.getBody();
   Value ring = fill.getRing();
@@ -134,7 +135,10 @@ static void fetchAhead(scf::ForOp loop, tile::FillOp fill) {
   tile::FillOp behind = fillBehind(loop, ring);
   OpBuilder before(loop), after(release);
   fetchIfTaken(before, loop, fill, loop.getLowerBound(), static_cast<bool>(behind));
-  after.setInsertionPointAfter(release);
+  if (cast<tile::RingType>(ring.getType()).getStages() > 1)
+    after.setInsertionPoint(acquire);
+  else
+    after.setInsertionPointAfter(release);
   Value next = arith::AddIOp::create(after, fill.getLoc(), loop.getInductionVar(), loop.getStep());
   fetchIfTaken(after, loop, fill, next, static_cast<bool>(behind));
   acquire.erase();

@@ -26,7 +26,7 @@ void splitWidenedFills(mlir::func::FuncOp kernel, std::optional<int64_t> sharedB
 void splitFill(tile::FillOp fill, mlir::Value raw);
 
 /// In the work of a producer, which runs through `loop` once a tile: lets the copy of each raw entry in the loop start when
-/// the one before it has been widened, the first one in front of the loop. Entries may lag behind the loop's count; the one
+/// the one before it has been widened (of a ring with more stages, while that one is waited for), the first one in front of the loop. Entries may lag behind the loop's count; the one
 /// that then is filled behind the loop is fetched in its last round.
 void fetchRawAhead(mlir::scf::ForOp loop);
 
