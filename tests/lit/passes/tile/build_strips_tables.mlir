@@ -12,8 +12,8 @@ module attributes {tile.target = #tile.target<"sm_80">} {
   // CHECK: tile.build
   // CHECK: ^{{.*}}(%[[C:.*]]: i32):
   // CHECK-NOT: math.log2
-  // CHECK: %[[D:.*]] = arith.subi
-  // CHECK: %[[A:.*]] = arith.minsi %[[D]], %c32_i32
+  // CHECK: %[[D:.*]] = arith.subi %{{.*}}, %arg1
+  // CHECK-NEXT: %[[A:.*]] = arith.minsi %[[D]], %c32_i32
   // CHECK: %[[B:.*]] = arith.maxsi %[[A]], %c-32_i32
   // CHECK: %[[P:.*]] = arith.addi %[[B]], %c32_i32
   // CHECK: %[[BUCKET:.*]] = tile.lookup dense<[7, 6, 6, {{.*}}, 5, 4, 4, 4, 4, 3, 2, 1, 0, 1, 2, 3, 4, 4, 4, 4, 5, {{.*}}, 6, 7]> : vector<65xi32>[%[[P]]]
