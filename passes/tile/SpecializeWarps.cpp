@@ -50,8 +50,8 @@ namespace {
 
 /// Registers a thread of each role, by the number of consumer warpgroups: with 128 threads a warpgroup their sum fits the
 /// register file (hopper kernels: 56/256, 24/240, 32/160; a producer that computes entries itself: 56/224, 56/152; one that
-/// looks up more than a few pages a block: 40/232, 56/152; one that looks up and widens, or searches rows of a table: 72/216,
-/// 56/152).
+/// looks up more than a few pages a block: 40/232, 56/152, very many 104/256; one that looks up and widens, or searches rows of a
+/// table: 72/216, 56/152).
 struct RoleRegisters {
   int32_t producer, consumer;
 };
@@ -456,7 +456,7 @@ LogicalResult Specialization::run(const GpuTarget &gpu) {
   });
   computes |= pages > 2 * kFewPages;
   bool looksUp = pages > kFewPages;
-  RoleRegisters registers = consumerWarps == kWarpsOfGroup       ? RoleRegisters{searches || pages > 2 * kFewPages ? 72 : 56, 256}
+  RoleRegisters registers = consumerWarps == kWarpsOfGroup       ? RoleRegisters{pages > 2 * kFewPages ? 104 : searches ? 72 : 56, 256}
                             : consumerWarps == 2 * kWarpsOfGroup ? ((widens && looksUp) || searches ? RoleRegisters{72, 216} : computes ? RoleRegisters{56, 224} : looksUp ? RoleRegisters{40, 232} : RoleRegisters{24, 240})
                                                                  : (computes || looksUp ? RoleRegisters{56, 152} : RoleRegisters{32, 160});
   writeProducer(registers);
