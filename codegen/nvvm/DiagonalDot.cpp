@@ -91,7 +91,13 @@ private:
     return {zero, zero, zero, zero};
   }
 
-  /// A warp's barriers keep ptxas from fetching operands further ahead than they stand: it would spill for them.
+  /// A warp's barriers keep ptxas from fetching operands further ahead than they stand, for which it would spill; beside products of
+  /// warpgroups it spills with them.
+  void holdOperands(Emitter &e) const {
+    if (!kernel.hasRoles())
+      e.syncWarp();
+  }
+
   llvm::SmallVector<Value> multiplyAll(Emitter &e, const Product &p, const Fragment &result) const {
     llvm::SmallVector<Value> registers(result.registers());
     for (int slab = 0; slab < result.slabCount(); ++slab)
@@ -153,7 +159,7 @@ private:
   void multiplyRows(Emitter &e, const Product &p, const Fragment &result, int slab, llvm::MutableArrayRef<Value> registers) const {
     int tiles = result.columnTileCount() + kSlabRows / kTileColumns;
     llvm::SmallVector<Accumulator> sums(tiles, zeros(e));
-    e.syncWarp();
+    holdOperands(e);
     for (int step = 0; step < p.steps; ++step) {
       int row = kSlabRows * static_cast<int>(kernel.warps()) * slab;
       Value place = atChunk(kernel, e, p.operandType, p.operand, LanePattern::MatrixRowsOfWarp, row, 2 * step);
@@ -196,7 +202,7 @@ private:
     for (int step = 0; areKept && step < p.steps; ++step)
       kept.push_back(diagonalsAt(0, step));
     for (int tile = 0; tile < result.columnTileCount(); tile += 2) {
-      e.syncWarp();
+      holdOperands(e);
       Accumulator sums[2][2] = {{zeros(e), zeros(e)}, {zeros(e), zeros(e)}}; // 16 diagonals each, 8 columns each
       for (int step = 0; step < p.steps; ++step) {
         Value place = atChunk(kernel, e, p.operandType, p.operand, LanePattern::MatrixColumns, kTileColumns * tile, 2 * step);

@@ -52,7 +52,8 @@ Value QuadMove::lane(int half) {
 
 Value atChunk(KernelContext &kernel, Emitter &e, tile::BufferType type, Value buffer, LanePattern pattern, int row, int chunk) {
   int swizzle = static_cast<int>(type.getSmem().getSwizzle());
-  if (swizzle == 0)
+  constexpr std::int64_t kShortRow = 128; // longer ones are multiplied without roles, where what is kept was seen to fit
+  if (swizzle == 0 || (!kernel.hasRoles() && type.getShape()[1] > kShortRow))
     return kernel.sharedPointer(e, type, buffer, pattern, row, chunk);
   int chunksOfPanel = swizzle / 16, exchanged = chunk % chunksOfPanel;
   std::int64_t panel = chunk / chunksOfPanel * type.getShape()[0];
