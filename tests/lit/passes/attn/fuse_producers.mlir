@@ -83,7 +83,7 @@ func.func @other_user(%query: !q, %key: !kv, %value: !kv) -> (!q, !kv) attribute
 // REMARK: fusion: rows of `value` lie as e5m2 and are multiplied as f16
 func.func @widened(%query: !q, %key: !attn.tensor<[batch, kv_len, 2, 64], f8E4M3FN>, %value: !attn.tensor<[batch, kv_len, 2, 64], f8E5M2>) -> !q attributes {attn.plan} {
   %out = attn.attention query(%query : !q) key(%key : !attn.tensor<[batch, kv_len, 2, 64], f8E4M3FN>)
-    value(%value : !attn.tensor<[batch, kv_len, 2, 64], f8E5M2>) -> !q
+    value(%value : !attn.tensor<[batch, kv_len, 2, 64], f8E5M2>) {probs_type = f16} -> !q
   return %out : !q
 }
 
