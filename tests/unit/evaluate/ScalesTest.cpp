@@ -22,7 +22,7 @@ protected:
   static double scaleOf(const EvaluationInput &input, const std::string &name, std::int64_t b, std::int64_t head, std::int64_t row,
                         std::int64_t block) {
     if (auto scalar = input.scalars.find(name); scalar != input.scalars.end())
-      return scalar->second;
+      return static_cast<float>(scalar->second); // as a launch passes it
     const HostTensor &scale = input.tensors.at(name);
     std::int64_t place = b * scale.shape[1] + head;
     return scale.shape.size() == 2 ? scale.get(place) : scale.get(place * scale.shape[2] + row / block);
