@@ -71,6 +71,12 @@ static void useRows(TensorUse &use, tile::TileTensorType type, mlir::ValueRange 
 static bool isPageTable(tile::StoreOp, Value) { return false; }
 template <class OpType> static bool isPageTable(OpType op, Value tensor) { return op.getPages() == tensor; }
 
+/// Whether the pages of the tensor that `op` reads are compared with how many there are.
+static bool testsPages(tile::StoreOp) { return false; }
+template <class OpType> static bool testsPages(OpType op) {
+  return op.getPages() && op->template getParentOfType<func::FuncOp>()->hasAttr(tile::kCheckedAttr);
+}
+
 static TensorUse useOf(Value tensor) {
   TensorUse use;
   auto type = mlir::cast<tile::TileTensorType>(tensor.getType());
@@ -93,6 +99,8 @@ static TensorUse useOf(Value tensor) {
             use.strides.insert(0);
             return;
           }
+          if (testsPages(op))
+            use.sizes.insert(0);
           auto map = tensorMapOf(op.getOperation());
           auto fill = mlir::dyn_cast<tile::FillOp>(op.getOperation());
           use.inChunks |= map || (fill && fill.getVia() != "plain");

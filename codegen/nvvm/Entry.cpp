@@ -284,12 +284,14 @@ llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
     return mlir::failure();
   unsigned blockWarps = warpsOfBlock(kernel);
   auto parts = kernel->getAttrOfType<mlir::IntegerAttr>(tile::kPartsAttr);
-  bool roundsToTf32 = kernel->hasAttr(tile::kTf32Attr);
+  bool roundsToTf32 = kernel->hasAttr(tile::kTf32Attr), isChecked = kernel->hasAttr(tile::kCheckedAttr);
   auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
   const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
   bool convertsFloat8 = gpu && gpu->hasFp8 && gpu->ptxVersion >= kPtxOfFloat8;
   KernelFrame frame(kernel, blockWarps);
   frame.build();
+  if (isChecked) // until tiles are converted
+    frame.function->setAttr(tile::kCheckedAttr, mlir::UnitAttr::get(frame.function->getContext()));
   KernelContext context(frame.constantAnchor, frame.entryAnchor, frame.sharedBase, blockWarps);
   context.setPositions(collectPositions(frame.function));
   context.setParts(parts ? static_cast<unsigned>(parts.getInt()) : 1);
@@ -303,6 +305,7 @@ llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
   }
   if (mlir::failed(convertTile(frame.function, context, arch)))
     return mlir::failure();
+  frame.function->removeAttr(tile::kCheckedAttr);
   sinkBehindLoops(frame.function.getBody().front());
   if (mlir::failed(convertControlFlow(frame.function, context)))
     return mlir::failure();

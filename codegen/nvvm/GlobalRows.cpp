@@ -2,6 +2,7 @@
 #include "codegen/nvvm/GlobalRows.h"
 
 #include "codegen/AsyncAbi.h"
+#include "ir/tile/PlanAttributes.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -45,11 +46,21 @@ std::int64_t GlobalRows::rowsTogether(std::int64_t rows) const {
   return table ? std::gcd(rows, *view.type.getStaticSize(1)) : rows;
 }
 
+/// Whether indices that are out of range stop the kernel.
+static bool isChecked(Emitter &e) {
+  for (mlir::Operation *op = e.builder.getInsertionBlock()->getParentOp(); op; op = op->getParentOp())
+    if (op->hasAttr(tile::kCheckedAttr))
+      return true;
+  return false;
+}
+
 Value GlobalRows::page(Emitter &e, Value index, Value inside, int otherwise) const {
   auto rows = static_cast<std::uint64_t>(*view.type.getStaticSize(1));
   Value column = e.lshr(index, e.i32(llvm::Log2_64(rows)));
   Value entry = e.iadd(e.imul(e.signExtend(indices[0], e.i64Type()), table->strides[0]), e.signExtend(column, e.i64Type()));
   Value found = e.loadIf(inside, e.i32Type(), e.offset(table->pointer, e.imul(entry, e.i64(4))));
+  if (isChecked(e)) // what is not read counts as page 0, which is there even where there are no pages
+    e.trapUnless(e.icmp(Compare::UnsignedLt, e.select(inside, found, e.i32(0)), e.smax(view.sizes[0], e.i32(1))));
   return otherwise == 0 ? found : e.select(inside, found, e.i32(otherwise));
 }
 

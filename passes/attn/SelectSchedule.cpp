@@ -180,6 +180,8 @@ static bool isMaskOfAllTiles(ir::AttentionOp op) {
 static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Schedule &schedule) {
   int64_t registers = 0;
   bool isBesideProducts = family == MmaFamily::Wgmma, hasStrip = false;
+  constexpr int64_t kFewShared = 48;
+  int64_t shared = 0;
   bool factorOfLaunch = false; // a number of the tile, computed from what is known at launch, kept through the loop
   Distances distances(op.getScore(), [](Operation *inner) -> std::optional<PointSteps> {
     auto index = dyn_cast<ir::IndexOp>(inner);
@@ -207,10 +209,14 @@ static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Sc
       registers += 12;
     else if (onQuery && (isDivision || isa<ir::LoadOp>(inner) || (isBesideProducts && isFunction(inner))))
       registers += 2; // held through the loop
+    else if (!onDistance && isBesideProducts && isa<ir::LoadOp>(inner))
+      ++shared;
   };
   for (Region *region : {&op.getScore(), &op.getMask(), &op.getWeight()})
     region->walk(add);
   registers += weightRegisters(op);
+  if (shared > kFewShared) // words that all points share, as the layers of a small network: as many as there is room for
+    registers += 40;
   if (isBesideProducts && registers > 0) // what is kept from key to key, once there is any
     registers += 20;
   bool begins = beginsWithDistance(op, distances);
@@ -242,10 +248,17 @@ static bool dependsOnLaunch(Value value) {
   return false;
 }
 
+/// Whether a value is a number of the lengths alone (`dynamic_ntk`).
+static bool dependsOnLengths(Value value) {
+  return llvm::any_of(operationsBehind(value), [](Operation *each) { return isa<ir::SizeOp>(each); }) &&
+         llvm::none_of(operationsBehind(value), [](Operation *each) { return isa<ir::IndexOp>(each); });
+}
+
 /// Registers of 16 rows of queries that their own mathematics takes beside them: f64 of angles not known when compiling.
 static int64_t rowRegisters(Region &region) {
   bool computes = region.walk([](Operation *inner) {
-                          bool isMath = isa<math::MathDialect>(inner->getDialect()) && dependsOnLaunch(inner->getResult(0));
+                          bool isMath = isa<math::MathDialect>(inner->getDialect()) &&
+                                        (dependsOnLaunch(inner->getResult(0)) || dependsOnLengths(inner->getResult(0)));
                           return isMath ? WalkResult::interrupt() : WalkResult::advance();
                         }).wasInterrupted();
   return computes ? 96 : 0;
@@ -310,7 +323,9 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
     loop += schedule.blockN / 4 + 24;
   loop += furtherProducts(op) * (schedule.blockN / 2 * width + 8) + pointRegisters(op, family, schedule);
   if (family == MmaFamily::Wgmma && schedule.warps > 8)
-    loop += scoreRegisters(op) + rangeRegisters(op);
+    loop += scoreRegisters(op);
+  if (family == MmaFamily::Wgmma)
+    loop += rangeRegisters(op);
   loop += storeRegisters(op, family);
   if (family == MmaFamily::MmaSync)
     loop += outputSumRegisters(op) + schedule.chunked; // where a tile's state lies

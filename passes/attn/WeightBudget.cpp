@@ -2,7 +2,6 @@
 #include "passes/attn/WeightBudget.h"
 #include "passes/IndexUses.h"
 
-
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
 
@@ -12,7 +11,7 @@ namespace attn {
 
 /// A counter of Philox and the words of two tiles of columns; seed, offset and a round's keys, which are immediates where
 /// they are known.
-static constexpr int64_t kRandom = 16, kRandomKeys = 20;
+static constexpr int64_t kRandom = 16, kRandomKeys = 36;
 /// A division of real numbers that depend on the key, which are in registers for all of a block's.
 static constexpr int64_t kDivision = 12;
 

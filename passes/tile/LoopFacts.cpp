@@ -93,6 +93,34 @@ bool copiesPagesByMap(tile::FillOp fill) {
   return !isWidened && buffer.getSmem().getSwizzle() != 0 && rowsOfPagePiece(fill) % kPattern == 0;
 }
 
+/// Whether a row of the ring's entries is nothing but a column of scores, be it changed before: masks hide it where there is
+/// no such key.
+static bool givesScoresAlone(Value ring) {
+  llvm::SetVector<Value> open;
+  for (Operation *user : ring.getUsers())
+    if (auto await = dyn_cast<tile::AwaitOp>(user))
+      open.insert(await.getResult());
+  for (unsigned i = 0; i < open.size(); ++i)
+    for (Operation *user : open[i].getUsers()) {
+      auto isColumns = [&](auto dot) { return dot.getTrans() && dot.getRhs() == open[i]; };
+      auto dot = dyn_cast<tile::DotOp>(user);
+      auto async = dyn_cast<tile::DotAsyncOp>(user);
+      if ((dot && isColumns(dot)) || (async && isColumns(async)))
+        continue;
+      if (auto write = dyn_cast<tile::WriteOp>(user))
+        open.insert(write.getBuffer());
+      else if (isa<tile::ReadOp, tile::ConvertOp, tile::MapOp, tile::RotateOp>(user))
+        open.insert(user->getResult(0));
+      else
+        return false;
+    }
+  return true;
+}
+
+bool isCopiedByMap(tile::FillOp fill) {
+  return copiesPagesByMap(fill) && (fill.getVia() == "tma" || givesScoresAlone(fill.getRing()));
+}
+
 bool isExpensive(Operation *op) {
   if (isa<tile::ParamOp, arith::DivFOp, arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp, arith::FloorDivSIOp,
           arith::CeilDivSIOp>(op))

@@ -29,6 +29,9 @@ bool copiesPagesByMap(tile::FillOp fill);
 /// Rows of the pieces in which it copies them: those of a page that lie in one block.
 int64_t rowsOfPagePiece(tile::FillOp fill);
 
+/// Whether rows in pages do come so: where it does not matter what lies behind the last of them.
+bool isCopiedByMap(tile::FillOp fill);
+
 /// Whether a scalar costs more than a few instructions: a read of memory, a division, a transcendental function.
 bool isExpensive(mlir::Operation *op);
 

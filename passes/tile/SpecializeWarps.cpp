@@ -19,6 +19,7 @@
 #include "ir/tile/WorkOps.h"
 #include "passes/Passes.h"
 #include "passes/tile/LoopFacts.h"
+#include "passes/tile/RoleRegisters.h"
 #include "passes/tile/TurnedValues.h"
 #include "passes/tile/WidenedFills.h"
 #include "support/GpuTarget.h"
@@ -44,17 +45,8 @@ namespace attn {
 static constexpr int32_t kWarpsOfGroup = 4;
 static constexpr int64_t kRowsOfWarp = 16; ///< of a tile, in layout `acc`
 static constexpr int64_t kMostMapDims = 5;
-static constexpr int64_t kFewPages = 4;     ///< of a block, whose copies take no more registers than others; twice as many, some
 
 namespace {
-
-/// Registers a thread of each role, by the number of consumer warpgroups: with 128 threads a warpgroup their sum fits the
-/// register file (hopper kernels: 56/256, 24/240, 32/160; a producer that computes entries itself: 56/224, 56/152; one that
-/// looks up more than a few pages a block: 40/232, 56/152, very many 104/256; one that looks up and widens, or searches rows of a
-/// table: 72/216, 56/152).
-struct RoleRegisters {
-  int32_t producer, consumer;
-};
 
 class Specialization {
 public:
@@ -68,7 +60,7 @@ private:
   bool isLoopRing(Value ring) const { return loopRings.contains(ring); }
   tile::ForeachWorkOp openWork(tile::RoleOp role, IRMapping &mapping);
   void closeWork(tile::ForeachWorkOp copy, IRMapping &mapping);
-  void writeProducer(RoleRegisters registers);
+  RoleRegisters writeProducer(RoleRegisters registers);
   void writeConsumer(RoleRegisters registers);
   void produce(Block &block, IRMapping &mapping);
   void startLoopFirst(Block &block);
@@ -238,35 +230,6 @@ void Specialization::needFromOutside(Value value, IRMapping &mapping) {
 // Producer
 //===----------------------------------------------------------------------===//
 
-/// Whether a row of the ring's entries is nothing but a column of scores, be it changed before: masks hide it where there is
-/// no such key.
-static bool givesScoresAlone(Value ring) {
-  llvm::SetVector<Value> open;
-  for (Operation *user : ring.getUsers())
-    if (auto await = dyn_cast<tile::AwaitOp>(user))
-      open.insert(await.getResult());
-  for (unsigned i = 0; i < open.size(); ++i)
-    for (Operation *user : open[i].getUsers()) {
-      auto isColumns = [&](auto dot) { return dot.getTrans() && dot.getRhs() == open[i]; };
-      auto dot = dyn_cast<tile::DotOp>(user);
-      auto async = dyn_cast<tile::DotAsyncOp>(user);
-      if ((dot && isColumns(dot)) || (async && isColumns(async)))
-        continue;
-      if (auto write = dyn_cast<tile::WriteOp>(user))
-        open.insert(write.getBuffer());
-      else if (isa<tile::ReadOp, tile::ConvertOp, tile::MapOp, tile::RotateOp>(user))
-        open.insert(user->getResult(0));
-      else
-        return false;
-    }
-  return true;
-}
-
-/// Whether rows in pages come by tensor maps: where it does not matter what lies behind the last of them.
-static bool isCopiedByMap(tile::FillOp fill) {
-  return copiesPagesByMap(fill) && (fill.getVia() == "tma" || givesScoresAlone(fill.getRing()));
-}
-
 /// By the tensor memory accelerator, unless there is a limit, which a tensor map does not know. From a tensor without rows
 /// nothing is copied: its map is no map of it.
 void Specialization::choose(tile::FillOp fill) {
@@ -366,7 +329,8 @@ void Specialization::deepenTileRings(const GpuTarget &gpu) {
   }
 }
 
-void Specialization::writeProducer(RoleRegisters registers) {
+/// Gives back what is left for the consumers.
+RoleRegisters Specialization::writeProducer(RoleRegisters registers) {
   OpBuilder::InsertionGuard guard(builder);
   auto role = tile::RoleOp::create(builder, work.getLoc(), "producer", consumerWarps, consumerWarps + kWarpsOfGroup,
                                    builder.getI32IntegerAttr(registers.producer));
@@ -376,6 +340,9 @@ void Specialization::writeProducer(RoleRegisters registers) {
   startLoopFirst(copy.getBody().front());
   copy.walk([](scf::ForOp inner) { fetchRawAhead(inner); });
   closeWork(copy, mapping);
+  registers = registersForHeldNumbers(registers, role, consumerWarps);
+  role.setRegisters(registers.producer);
+  return registers;
 }
 
 //===----------------------------------------------------------------------===//
@@ -434,32 +401,8 @@ LogicalResult Specialization::run(const GpuTarget &gpu) {
   splitWidenedFills(kernel, isInParts ? std::optional<int64_t>(gpu.sharedBytesPerBlock) : std::nullopt);
   if (failed(findLoop()))
     return failure();
-  // A producer that computes entries needs registers for it.
-  bool computes = kernel.walk([](Operation *op) {
-                          auto fill = dyn_cast<tile::FillOp>(op);
-                          bool isByThreads = isa<tile::BuildOp, tile::WidenOp>(op) || (fill && (isWidened(fill) || !fill.getRows().empty() || (fill.getPages() && !isCopiedByMap(fill))));
-                          return isByThreads ? WalkResult::interrupt() : WalkResult::advance();
-                        }).wasInterrupted();
-  // One that computes which rows of a table to copy by more than a few instructions (logarithmic buckets), more of them.
-  bool searches = kernel.walk([](tile::FillOp fill) {
-                          bool isCostly = llvm::any_of(fill.getRows().getOps(), [](Operation &op) {
-                            return isa<math::MathDialect>(op.getDialect()) && isExpensive(&op);
-                          });
-                          return isCostly ? WalkResult::interrupt() : WalkResult::advance();
-                        }).wasInterrupted();
-  int64_t pages = 1; // of a block
-  bool widens = kernel.walk([](tile::WidenOp) { return WalkResult::interrupt(); }).wasInterrupted();
-  kernel.walk([&](tile::FillOp fill) {
-    widens |= isWidened(fill);
-    if (fill.getPages())
-      pages = std::max(pages, fill.getRing().getType().getShape()[0] / rowsOfPagePiece(fill));
-  });
-  computes |= pages > 2 * kFewPages;
-  bool looksUp = pages > kFewPages;
-  RoleRegisters registers = consumerWarps == kWarpsOfGroup       ? RoleRegisters{pages > 2 * kFewPages ? 104 : searches ? 72 : 56, 256}
-                            : consumerWarps == 2 * kWarpsOfGroup ? ((widens && looksUp) || searches ? RoleRegisters{72, 216} : computes ? RoleRegisters{56, 224} : looksUp ? RoleRegisters{40, 232} : RoleRegisters{24, 240})
-                                                                 : (computes || looksUp ? RoleRegisters{56, 152} : RoleRegisters{32, 160});
-  writeProducer(registers);
+  RoleRegisters registers = roleRegisters(kernel, consumerWarps);
+  registers = writeProducer(registers);
   writeConsumer(registers);
   work.erase();
   deepenTileRings(gpu);

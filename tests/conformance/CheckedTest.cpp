@@ -10,6 +10,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <functional>
+
 namespace attn::conformance {
 
 static constexpr const char *kFileName = "checked.attn";
@@ -28,16 +31,25 @@ static std::string ptxOf(const driver::CompileRequest &request) {
   return compiled ? compiled->ptx : "";
 }
 
+using Change = std::function<void(dsl::EvaluationInput &)>;
+
 /// What a checked kernel says on random inputs: success, and then its result is right, or the virtual GPU's finding.
-static Status run(const std::string &parameters, const std::string &statements, std::map<std::string, double, std::less<>> scalars = {}) {
+static Status run(const std::string &parameters, const std::string &statements, std::map<std::string, double, std::less<>> scalars = {},
+                  const std::string &target = "sm_80", const Change &change = {}) {
   driver::CompileRequest request = requestFor(parameters, statements, /*checked=*/true);
+  request.target = target;
   Result<driver::CompiledPlan> compiled = driver::compileSpec(request);
   if (!compiled)
     return compiled.status();
   Result<std::unique_ptr<dsl::TypedSpec>> spec = driver::analyzeSpec(request);
-  Result<Device> device = Device::open("emulator");
+  DeviceOptions options;
+  options.target = target;
+  Result<Device> device = Device::open("emulator", options);
   if (!spec || !device)
     return spec ? device.status() : spec.status();
+  if (change) // as where data is not on the host, whose ranges no launch can test
+    for (TensorArgument &tensor : compiled->manifest.tensors)
+      tensor.range.reset();
   Result<Module> module = Module::fromPtx(*device, compiled->ptx, toJson(compiled->manifest));
   if (!module)
     return module.status();
@@ -47,6 +59,8 @@ static Status run(const std::string &parameters, const std::string &statements, 
   Result<dsl::EvaluationInput> input = dsl::randomInput(**spec, bound);
   if (!input)
     return input.status();
+  if (change)
+    change(*input);
   Result<tools::NamedTensors> outputs = tools::runOnInput(*device, *module->plan(), **spec, *input);
   if (!outputs)
     return outputs.status();
@@ -111,6 +125,24 @@ TEST(Checked, ReadsThatDoNotCountDoNot) {
   expectSuccess(run("flags: bool[8]", "mask = kv_idx >= 8 or flags[kv_idx]"));
   expectSuccess(run("table: f32[kv_len]", "mask = causal()\nscore = score + table[q_pos - kv_pos]"));
   expectSuccess(run("table: f32[8], n: i32", "score = if n < 8 then score + table[n] else score", {{"n", 9}}));
+}
+
+/// Of pages that are not there, those that are read: on both targets, in the attention and in a kernel before it.
+TEST(Checked, PagesOutOfRangeTrap) {
+  const auto entry = [](std::size_t at, std::int32_t page) {
+    return [=](dsl::EvaluationInput &input) { std::memcpy(input.tensors.at("page_table").bytes.data() + 4 * at, &page, sizeof(page)); };
+  };
+  for (const char *target : {"sm_80", "sm_90a"})
+    for (const char *statements : {"layout: paged(16)", "layout: paged(16)\nkey = rope(key, kv_pos)",
+                                   "layout: paged(16)\nscore = score + dot(query - key, query - key)"}) {
+      SCOPED_TRACE(std::string(target) + statements);
+      for (std::int32_t page : {-1, 1000, 2'000'000'000}) {
+        Status status = run("", statements, {}, target, entry(1, page));
+        ASSERT_FALSE(status);
+        EXPECT_NE(status.message().find("trap"), std::string::npos) << status.message();
+      }
+      expectSuccess(run("", statements, {}, target));
+    }
 }
 
 /// Where an index cannot be out of range there is no test, nor in a kernel that is not checked.
