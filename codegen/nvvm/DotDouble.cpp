@@ -10,6 +10,7 @@
 // pitch keeps the lanes of each access in banks of their own (`operandLayout`): where neighbours in a row are read, two rows
 // lie 64 bytes apart modulo the banks; where rows 2t are read, as of values, 32.
 #include "codegen/nvvm/Patterns.h"
+#include "codegen/nvvm/PlainOperands.h"
 
 #include "ir/tile/TileLayouts.h"
 
@@ -92,14 +93,10 @@ public:
   using TilePattern::TilePattern;
 
   mlir::LogicalResult matchAndRewrite(tile::DotOp op, Adaptor adaptor, Rewriter &rewriter) const override {
-    auto right = mlir::dyn_cast<tile::BufferType>(op.getRhs().getType());
-    if (!right || !right.getElementType().isF64())
+    if (!multipliesBuffersOf(op, [](mlir::Type type) { return type.isF64(); }))
       return mlir::failure(); // Dot.cpp's
-    auto leftFragment = mlir::dyn_cast<tile::FragType>(op.getLhs().getType());
-    auto leftBuffer = mlir::dyn_cast<tile::BufferType>(op.getLhs().getType());
-    bool isPlaced = leftFragment ? mlir::isa<tile::LhsAttr>(leftFragment.getLayout()) : leftBuffer.getSmem().getSwizzle() == 0;
-    if (!isPlaced || right.getSmem().getSwizzle() != 0)
-      return op.emitOpError("expects f64 operands in plain buffers, the left one also in layout `lhs`");
+    if (mlir::failed(verifyPlainOperands(op)))
+      return mlir::failure();
     if (tile::partsOf(op.getResult().getType().getLayout()) != 1)
       return op.emitOpError("of f64 operands is lowered for whole rows only, but got ") << op.getResult().getType();
     Emitter e = emitter(rewriter, op);

@@ -21,6 +21,7 @@
 // A product of probs with values adds each block's sum to the accumulator by fadd, rounded
 // to nearest: the tensor core truncates as it adds, and in one sum over all keys that would add up with their number.
 #include "codegen/nvvm/Patterns.h"
+#include "codegen/nvvm/PlainOperands.h"
 #include "codegen/nvvm/Tf32.h"
 
 #include "ir/tile/TileLayouts.h"
@@ -203,14 +204,11 @@ public:
   using TilePattern::TilePattern;
 
   mlir::LogicalResult matchAndRewrite(tile::DotOp op, Adaptor adaptor, Rewriter &rewriter) const override {
-    auto right = mlir::dyn_cast<tile::BufferType>(op.getRhs().getType());
-    if (!right || !right.getElementType().isF32())
+    if (!multipliesBuffersOf(op, [](mlir::Type type) { return type.isF32(); }))
       return mlir::failure(); // Dot.cpp's
+    if (mlir::failed(verifyPlainOperands(op)))
+      return mlir::failure();
     auto leftFragment = mlir::dyn_cast<tile::FragType>(op.getLhs().getType());
-    auto leftBuffer = mlir::dyn_cast<tile::BufferType>(op.getLhs().getType());
-    bool isPlaced = leftFragment ? mlir::isa<tile::LhsAttr>(leftFragment.getLayout()) : leftBuffer.getSmem().getSwizzle() == 0;
-    if (!isPlaced || right.getSmem().getSwizzle() != 0)
-      return op.emitOpError("expects f32 operands in plain buffers, the left one also in layout `lhs`");
     if (leftFragment && tile::partsOf(op.getResult().getType().getLayout()) != 1)
       return op.emitOpError("of columns in parts takes its left operand from a buffer, but got ") << leftFragment;
     Emitter e = emitter(rewriter, op);

@@ -48,6 +48,7 @@ public:
 
 private:
   Known compute(Value value);
+  std::optional<SmallVector<Interval, 2>> ofOperands(Operation *op);   ///< nothing where one of them is unknown
   Known computeSelect(arith::SelectOp op);
   Known computeInteger(Operation *op);
   Known computeReal(Operation *op);
@@ -150,14 +151,22 @@ Known Evaluation::computeSelect(arith::SelectOp op) {
   return yes && no ? Known(hull({yes->lo, yes->hi, no->lo, no->hi})) : Known();
 }
 
-Known Evaluation::computeInteger(Operation *op) {
-  SmallVector<Interval, 2> in;
+std::optional<SmallVector<Interval, 2>> Evaluation::ofOperands(Operation *op) {
+  SmallVector<Interval, 2> ranges;
   for (Value operand : op->getOperands()) {
     Known range = of(operand);
     if (!range)
       return std::nullopt;
-    in.push_back(*range);
+    ranges.push_back(*range);
   }
+  return ranges;
+}
+
+Known Evaluation::computeInteger(Operation *op) {
+  std::optional<SmallVector<Interval, 2>> ranges = ofOperands(op);
+  if (!ranges)
+    return std::nullopt;
+  const SmallVector<Interval, 2> &in = *ranges;
   bool isLogical = op->getResult(0).getType().isInteger(1);
   return llvm::TypeSwitch<Operation *, Known>(op)
       .Case([&](arith::AddIOp) { return integer({in[0].lo + in[1].lo, in[0].hi + in[1].hi}); })
@@ -181,13 +190,10 @@ static Known logarithm(Interval a, double (*function)(double)) {
 
 /// Transcendental functions in f64 alone: those in f32 are computed in other ways, by other roundings.
 Known Evaluation::computeReal(Operation *op) {
-  SmallVector<Interval, 2> in;
-  for (Value operand : op->getOperands()) {
-    Known range = of(operand);
-    if (!range)
-      return std::nullopt;
-    in.push_back(*range);
-  }
+  std::optional<SmallVector<Interval, 2>> ranges = ofOperands(op);
+  if (!ranges)
+    return std::nullopt;
+  const SmallVector<Interval, 2> &in = *ranges;
   Type type = op->getResult(0).getType();
   bool isDouble = type.isF64();
   if (!isDouble && (!type.isF32() || (isa<math::MathDialect>(op->getDialect()) && !isa<math::AbsFOp, math::FloorOp, math::CeilOp>(op))))
