@@ -1,9 +1,12 @@
 // Looks through a buffer of floats of 16 to 64 bits for what is not finite, 16 bytes a thread at a time, and takes it out if there is any.
 //
 //     if (rows < all) { each thread: rows from there on of its part := 0;  fence, barrier }
-//     each thread: t = Σ 0 · x over its part                      NaN if and only if something is not finite
+//     each thread: t = 0 · Σ x over its part, or Σ 0 · x          NaN if and only if something is not finite
 //     found = barrier that or-reduces "t is NaN"
 //     if (found) { each thread: x := finite ? x : 0 in its part;  fence, barrier }
+//
+// Two words of bf16 are looked at by one product: t = 0 · Σ x · y. Where that overflows though both are finite, beyond 2^64, the
+// buffer is cleaned of nothing, which is slow but right. Products of f16 would leave their range too often.
 //
 // A buffer of 8-bit floats has been turned (TurnValues.cpp): its rows are channels, and `rows` counts its columns.
 //
@@ -87,7 +90,13 @@ private:
           sum = e.fma(number, e.f64(0.0), sum ? sum : e.f64(0.0));
         continue;
       }
-      for (auto [i, word] : llvm::enumerate(e.loadWords(pointer, kWords))) {
+      llvm::SmallVector<Value> words(e.loadWords(pointer, kWords));
+      if (type.getElementType().isBF16()) {
+        for (int i = 0; i < 2; ++i)
+          sums[i] = e.fmaPacked(type.getElementType(), words[2 * i], words[2 * i + 1], sums[i] ? sums[i] : e.i32(0));
+        continue;
+      }
+      for (auto [i, word] : llvm::enumerate(words)) {
         Value &sum = sums[i % 2];
         if (isFloat8(type.getElementType())) { // bits of bytes that are not finite
           Value bits = e.notFiniteFloat8(type.getElementType(), word);
@@ -113,6 +122,8 @@ private:
       return e.ior(a, b);
     if (element.isF32() || element.isF64())
       return e.fma(a, element.isF64() ? e.f64(0.0) : e.f32(0.0), b);
+    if (element.isBF16()) // infinities are none yet
+      b = e.fmaPacked(element, b, e.i32(0), e.i32(0));
     return e.fmaPacked(element, a, e.i32(0), b);
   }
 

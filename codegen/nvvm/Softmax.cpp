@@ -1,14 +1,34 @@
-// One step of online softmax on accumulator registers.
+// One step of online softmax on accumulator registers, or of softmax above a constant.
 //
 // With c the scale and z = m1·c, each probability is one fma and one ex2: 2^(x·c - z). A row that has seen no key has
 // m1 = -inf; its z is 0, so that its scores, all -inf, give 2^-inf = 0 and not NaN, without a test an element.
 #include "codegen/nvvm/MathDouble.h"
 #include "codegen/nvvm/Patterns.h"
 #include "codegen/nvvm/RowReduction.h"
+#include "ir/tile/SoftmaxOps.h"
 
 namespace attn::codegen {
 
 using mlir::Value;
+
+static Value power(Emitter &e, Value exponent) {
+  return exponent.getType().isF64() ? math::exp2OfWeight(e, exponent) : e.ex2(exponent);
+}
+
+/// 2^(x·scale + offset), of `emulated` in a hundred on the FMA units; an offset a row slot.
+static llvm::SmallVector<Value> exponentials(Emitter &e, const Fragment &fragment, mlir::ValueRange scores, Value scale,
+                                             llvm::ArrayRef<Value> offsets, int emulated) {
+  int owed = 0;
+  llvm::SmallVector<Value> probs;
+  for (int index = 0; index < fragment.registers(); ++index) {
+    int slab = index / (4 * fragment.columnTileCount()), half = index / 2 % 2;
+    Value exponent = e.fma(scores[index], scale, offsets[2 * slab + half]);
+    owed += emulated;
+    probs.push_back(owed >= 100 && exponent.getType().isF32() ? math::exp2OnFma(e, exponent) : power(e, exponent));
+    owed %= 100;
+  }
+  return probs;
+}
 
 namespace {
 /// A row's state within the step.
@@ -38,7 +58,10 @@ public:
     for (int slot = 0; slot < fragment.rowSlots(); ++slot)
       rows.push_back(advance(e, op, blockMax[slot], adaptor.getRowMax()[slot], scale));
 
-    llvm::SmallVector<Value> probs = exponentials(e, op, fragment, adaptor.getScores(), rows, scale);
+    llvm::SmallVector<Value> offsets;
+    for (const RowStep &row : rows)
+      offsets.push_back(row.negatedOffset);
+    llvm::SmallVector<Value> probs = exponentials(e, fragment, adaptor.getScores(), scale, offsets, static_cast<int>(op.getEmulate().value_or(0)));
     llvm::SmallVector<Value> sums = reduceRegisters(e, tile::ReduceKind::add, fragment, probs);
     llvm::SmallVector<Value> newMax, alphas;
     for (int slot = 0; slot < fragment.rowSlots(); ++slot) {
@@ -71,29 +94,34 @@ private:
       negated = e.fadd(negated, e.real(type, shift->convertToDouble()));
     return {rowMax, alpha, negated};
   }
+};
 
-  static Value power(Emitter &e, Value exponent) {
-    return exponent.getType().isF64() ? math::exp2OfWeight(e, exponent) : e.ex2(exponent);
-  }
+class BoundedSoftmaxStepPattern : public TilePattern<tile::BoundedSoftmaxStepOp> {
+public:
+  using TilePattern::TilePattern;
 
-  static llvm::SmallVector<Value> exponentials(Emitter &e, tile::SoftmaxStepOp op, const Fragment &fragment,
-                                               mlir::ValueRange scores, llvm::ArrayRef<RowStep> rows, Value scale) {
-    int emulated = op.getEmulate().value_or(0), owed = 0;
-    llvm::SmallVector<Value> probs;
-    for (int index = 0; index < fragment.registers(); ++index) {
-      int slab = index / (4 * fragment.columnTileCount()), half = index / 2 % 2;
-      Value exponent = e.fma(scores[index], scale, rows[2 * slab + half].negatedOffset);
-      owed += emulated;
-      probs.push_back(owed >= 100 && exponent.getType().isF32() ? math::exp2OnFma(e, exponent) : power(e, exponent));
-      owed %= 100;
+  mlir::LogicalResult matchAndRewrite(tile::BoundedSoftmaxStepOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    if (!mlir::isa<tile::AccAttr>(op.getScores().getType().getLayout()))
+      return op.emitOpError("expects scores in layout `acc`, but got ") << op.getScores().getType();
+    Emitter e = emitter(rewriter, op);
+    Fragment fragment = fragmentOf(op.getScores().getType());
+    bool partialSums = mlir::isa<tile::RowPartialAttr>(op.getRowSum().getType().getLayout());
+    llvm::SmallVector<Value> offsets(fragment.rowSlots(), adaptor.getOffset().front());
+    llvm::SmallVector<Value> probs = exponentials(e, fragment, adaptor.getScores(), adaptor.getScale().front(), offsets,
+                                                  static_cast<int>(op.getEmulate().value_or(0)));
+    llvm::SmallVector<Value> sums = reduceRegisters(e, tile::ReduceKind::add, fragment, probs);
+    for (int slot = 0; slot < fragment.rowSlots(); ++slot) {
+      Value sum = partialSums ? sums[slot] : reduceQuad(e, tile::ReduceKind::add, sums[slot]);
+      sums[slot] = e.fadd(adaptor.getRowSum()[slot], sum);
     }
-    return probs;
+    rewriter.replaceOpWithMultiple(op, llvm::ArrayRef<llvm::SmallVector<Value>>{sums, probs});
+    return mlir::success();
   }
 };
 } // namespace
 
 void populateSoftmaxPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
-  patterns.add<SoftmaxStepPattern>(converter, kernel);
+  patterns.add<SoftmaxStepPattern, BoundedSoftmaxStepPattern>(converter, kernel);
 }
 
 } // namespace attn::codegen

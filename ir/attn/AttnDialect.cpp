@@ -244,6 +244,12 @@ LogicalResult AttnDialect::verifyOperationAttribute(Operation *op, NamedAttribut
       return op->emitOpError("expects `attn.fact` as an integer on a comparison of integers");
     return success();
   }
+  if (name == ir::kWeightsAboveAttr) {
+    auto online = dyn_cast<OnlineAttentionOp>(op);
+    if (online && online.getWeights() == Weights::softmax && isa<FloatAttr>(attribute.getValue()))
+      return success();
+    return op->emitOpError() << "expects `" << name << "` as a number on a softmax of `attn.online_attention`";
+  }
   auto plan = dyn_cast<func::FuncOp>(op);
   if (!plan)
     return op->emitOpError() << "expects no attribute `" << name << "` here";

@@ -131,6 +131,7 @@ def Attn_OnlineAttentionOp : Attn_AttentionBase<"online_attention"> {
     units) and of value 0, once. A row whose keys are all masked leaves its state unchanged.
     Region `ranges` gives the keys a tile of rows must visit; all others are hidden from all its rows.
     With `split = n` keys are dealt to n states, a leading dimension of the result.
+    With `attn.weights_above = c`, of a softmax whose scores are bounded, m stays c in all rows: no maximum is looked for.
 
     Regions, domains and constraints (C1) to (C5) as of `attn.attention`.
 

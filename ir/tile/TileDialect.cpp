@@ -2,9 +2,12 @@
 #include "ir/tile/TileDialect.h"
 
 #include "ir/tile/ColumnOps.h"
+#include "ir/tile/ListOps.h"
+#include "ir/tile/PartOps.h"
 #include "ir/tile/RandomOps.h"
 #include "ir/tile/DiagonalOps.h"
 #include "ir/tile/ScanOps.h"
+#include "ir/tile/SoftmaxOps.h"
 #include "ir/tile/TransposeOps.h"
 #include "ir/tile/WidenOps.h"
 #include "ir/tile/WorkOps.h"

@@ -4,6 +4,8 @@
 // wgmma (H100, H200), 64, 4 and 8 with mma.sync (A100).
 #include "passes/attn/BalanceUnits.h"
 
+#include "passes/attn/BoundedScores.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -26,7 +28,7 @@ struct PointCost {
 } // namespace
 
 static constexpr Beside kBesideWgmma{128, 8, 8}, kBesideMmaSync{64, 4, 8};
-static constexpr PointCost kPlain{3, 5}, kReciprocal{5, 5}, kEmulated{9, 10}, kTangent{1, 1};
+static constexpr PointCost kPlain{3, 5}, kReciprocal{5, 5}, kEmulated{9, 10}, kTangent{1, 1}, kMaximum{0, 1};
 static constexpr double kSharedReciprocal = 0.25; ///< special functions, where four points share one
 static constexpr int64_t kLeastPercent = 5;
 
@@ -45,8 +47,10 @@ void balanceUnits(ir::AttentionOp op, MmaFamily family, ir::Schedule &schedule) 
   const Beside &beside = family == MmaFamily::Wgmma ? kBesideWgmma : kBesideMmaSync;
   double count = static_cast<double>(reciprocals.size()), width = op.getQueryType().getElementType().getIntOrFloatBitWidth() / 16.0;
   double tensor = width * static_cast<double>(op.getHeadDim() + op.getValueRowLength()) / beside.products;
-  // the exponential, those that rescale a row, which its four lanes compute each, and those of the tangents
-  double special = 1 + 4.0 / static_cast<double>(schedule.blockN) + 2 * count + tangents;
+  // the exponential, those that rescale a row if it has a maximum, which its four lanes compute each, and those of the tangents
+  bool hasMaximum = !findBoundedSoftmax(op).above;
+  double rescaling = hasMaximum ? 4.0 / static_cast<double>(schedule.blockN) : 0;
+  double special = 1 + rescaling + 2 * count + tangents;
   if (special <= tensor)
     return;
   special -= count * (1 - kSharedReciprocal);
@@ -54,7 +58,7 @@ void balanceUnits(ir::AttentionOp op, MmaFamily family, ir::Schedule &schedule) 
     division.setFastmath(division.getFastmath() | arith::FastMathFlags::reassoc);
   // no further than where the units that take over would be the busier ones
   double floats = kPlain.floats + count * kReciprocal.floats + tangents * kTangent.floats;
-  double instructions = kPlain.instructions + count * kReciprocal.instructions + tangents * kTangent.instructions;
+  double instructions = kPlain.instructions - (hasMaximum ? 0 : kMaximum.instructions) + count * kReciprocal.instructions + tangents * kTangent.instructions;
   double share = std::min({special - tensor, (special * beside.floats - floats) / (beside.floats + kEmulated.floats),
                            (special * beside.instructions - special - instructions) / (beside.instructions + kEmulated.instructions)});
   auto percent = static_cast<int64_t>(std::ceil(100 * share));

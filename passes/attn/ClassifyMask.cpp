@@ -4,12 +4,14 @@
 //   mask { kv_idx <= q_idx + d }     →     ranges { ^tile(%first, %last):
 //                                            yield_ranges visit [0, last + d + 1) full [0, first + d + 1) }
 //
-// The analysis itself is in SolveMask.h; this pass runs it and says in remarks what came out. An attention that has
+// The analysis itself is in SolveMask.h; this pass runs it and says in remarks what came out. Of a window it also says where
+// the comparisons of each edge hold by themselves (`facts`, MaskFacts.h). An attention that has
 // `ranges` keeps them. Guarantees: every attention has `ranges`. A mask that provably hides every key is refused.
 #include "ir/attn/AttnDialect.h"
 #include "passes/Passes.h"
 #include "passes/Remarks.h"
 #include "passes/attn/EmitRanges.h"
+#include "passes/attn/MaskFacts.h"
 #include "passes/attn/PeriodicBounds.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -78,7 +80,7 @@ static LogicalResult classify(ir::AttentionOp op) {
     if (sets.may.empty())
       return emitError(visible.getLoc(), "the mask hides every key from every row");
   }
-  mask::emitRanges(op.getRanges(), op.getLoc(), expressions, sets);
+  mask::emitRanges(op.getRanges(), op.getLoc(), expressions, sets, mask::markFacts(op, expressions, solver));
   explain(op, sets, solver.openValues());
   return success();
 }

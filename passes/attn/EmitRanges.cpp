@@ -291,7 +291,7 @@ Value RangeEmitter::clone(Value value) {
 // The region
 //===----------------------------------------------------------------------===//
 
-void emitRanges(Region &region, Location location, Expressions &expressions, const KeySets &sets) {
+void emitRanges(Region &region, Location location, Expressions &expressions, const KeySets &sets, const KeySet &facts) {
   Block &block = region.emplaceBlock();
   OpBuilder builder = OpBuilder::atBlockBegin(&block);
   block.addArguments({builder.getI32Type(), builder.getI32Type()}, {location, location});
@@ -306,8 +306,8 @@ void emitRanges(Region &region, Location location, Expressions &expressions, con
     }
     return ends;
   };
-  SmallVector<Value> visit = emitSet(sets.may), full = emitSet(sets.must);
-  ir::YieldRangesOp::create(builder, location, visit, full, ValueRange());
+  SmallVector<Value> visit = emitSet(sets.may), full = emitSet(sets.must), known = emitSet(facts);
+  ir::YieldRangesOp::create(builder, location, visit, full, known);
 }
 
 } // namespace attn::mask

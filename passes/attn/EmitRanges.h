@@ -5,7 +5,7 @@
 
 namespace attn::mask {
 
-/// Fills the empty `region` with a block (first, last) that yields the sets: may as `visit`, must as `full`.
-void emitRanges(mlir::Region &region, mlir::Location location, Expressions &expressions, const KeySets &sets);
+/// Fills the empty `region` with a block (first, last) that yields the sets: may as `visit`, must as `full`, and `facts`.
+void emitRanges(mlir::Region &region, mlir::Location location, Expressions &expressions, const KeySets &sets, const KeySet &facts);
 
 } // namespace attn::mask

@@ -5,9 +5,13 @@
 //                                            %out, %lse = attn.finalize %s1
 //
 // Requires: scores in log2 units (FoldScale), region `ranges` (ClassifyMask), attribute `schedule` (SelectSchedule).
+// Where scores are proved to be bounded, the step is marked with what its weights are taken above (BoundedScores.h).
 // Guarantees: no `attn.attention` is left; regions are moved, not changed; region `out` stands on `finalize`.
 #include "ir/attn/AttnDialect.h"
+#include "ir/attn/PlanOptions.h"
 #include "passes/Passes.h"
+#include "passes/Remarks.h"
+#include "passes/attn/BoundedScores.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -44,6 +48,11 @@ static LogicalResult rewrite(ir::AttentionOp op) {
   online.setProbsTypeAttr(op.getProbsTypeAttr());
   online.setPageSizeAttr(op.getPageSizeAttr());
   online.setScheduleAttr(op.getScheduleAttr());
+  BoundedSoftmax bounded = findBoundedSoftmax(op);
+  if (bounded.above)
+    online->setAttr(ir::kWeightsAboveAttr, builder.getF64FloatAttr(*bounded.above));
+  if (!bounded.why.empty())
+    remark(op, RemarkCategory::Schedule, bounded.why);
   for (auto [from, to] : llvm::zip_equal(op.getStepRegions(), online.getStepRegions()))
     to->takeBody(*from);
 

@@ -1,17 +1,20 @@
 // See AttentionKernel.h. The program of a work tile, in the order in which it is written:
 //
 //   ranges → blocks;  query rows → operands;  for each block { key rows → operands; dots; score and mask in one map;
-//   softmax_step, or for direct weights a sum; region `weight`; value rows → operand; dot };  finish, region `out`, stores
+//   softmax_step, bounded_softmax_step, or for direct weights a sum; region `weight`; value rows → operand; dot };  finish, region `out`, stores
 //
 // Masked code stands in the else branch of a uniform `scf.if` on "this block is full".
 #include "passes/convert/AttentionKernel.h"
 
+#include "ir/attn/PlanOptions.h"
 #include "ir/attn/ProductTypes.h"
 #include "ir/attn/Schedule.h"
 #include "ir/tile/PlanAttributes.h"
+#include "ir/tile/SoftmaxOps.h"
 #include "ir/tile/WorkOps.h"
 #include "passes/Float8Products.h"
 #include "passes/WideRows.h"
+#include "passes/convert/BlockLists.h"
 #include "passes/convert/BlockPoints.h"
 #include "passes/convert/BlockRanges.h"
 #include "passes/convert/HiddenValues.h"
@@ -20,8 +23,11 @@
 #include "passes/convert/RowPlaces.h"
 #include "passes/convert/RowRegion.h"
 #include "passes/convert/ScorePlan.h"
+#include "passes/convert/SinkRow.h"
 #include "passes/convert/SplitKeys.h"
 #include "passes/convert/SuffixSums.h"
+#include "passes/convert/ValueSlice.h"
+#include "passes/convert/TileRanges.h"
 #include "passes/convert/ValueTables.h"
 #include "passes/convert/WeightFacts.h"
 
@@ -52,9 +58,9 @@ class AttentionKernel {
 public:
   AttentionKernel(func::FuncOp plan, func::FuncOp kernel, ir::OnlineAttentionOp op, ir::FinalizeOp finalize,
                   const llvm::StringMap<Value> &outputs, ArrayRef<std::pair<Value, Value>> workspace, ValueRange stateTensors,
-                  SplitKeys *split)
+                  SplitKeys *split, const ValueSlice *slice)
       : plan(plan), kernel(kernel), op(op), finalize(finalize), outputs(outputs), scope(plan, kernel),
-        builder(kernel.getContext()), location(op.getLoc()), real(ir::computeType(op)), stateTensors(stateTensors), split(split) {
+        builder(kernel.getContext()), location(op.getLoc()), real(ir::computeType(op)), stateTensors(stateTensors), split(split), slice(slice) {
     for (auto [made, argument] : workspace)
       scope.bind(made, argument);
   }
@@ -66,13 +72,23 @@ private:
   struct Step {
     Value weights, rowMax, rowSum, acc;
   };
+  /// What an iteration begins with.
+  struct KeyBlock {
+    Value firstKey;
+    SmallVector<Value> keys;
+    FragmentMap products;
+    BlockPoints points;
+  };
 
   LogicalResult checkForm();
   LogicalResult writeEntry();
   LogicalResult writeWork(Block *work);
   void skipTilesPastTheEnd();
-  LogicalResult writeRanges(Value tileIndex);
+  LogicalResult writeRanges(Value tile, Value first);
   LogicalResult writeLoop();
+  LogicalResult writeCarries();
+  FailureOr<KeyBlock> enterBlock(Value iteration);
+  FailureOr<SmallVector<Value>> addToCarries(KeyBlock &at, ValueRange carries);
   LogicalResult writeBlock(scf::ForOp loop);
   LogicalResult writeOutputs(ValueRange state);
   HiddenValues visibility();
@@ -84,11 +100,11 @@ private:
   void planWideRows();
   void planFloat8();
   FailureOr<SmallVector<Value>> valuesOf(Value firstKey, ArrayRef<Value> keys);
-  Value startOfRowMax();
-  Value startOfRowSum();
+  SinkRow sink() { return {scope, builder, op, split, firstRow, schedule.blockM, above}; }
   bool isDirect() { return op.getWeights() == ir::Weights::direct; }
   BlockPoints pointsOf(Value block, Value firstKey);
   Step softmaxStep(BlockPoints &points, const FragmentMap &products, ValueRange state);
+  Step boundedStep(Value x, ValueRange state, IntegerAttr emulate);
   Step directStep(BlockPoints &points, const FragmentMap &products, ValueRange state);
   Value multiplied(BlockPoints &points, Value weights);
   Value loadRows(const Side &side, const Frame &frame, Value limit, tile::FragType type);
@@ -111,17 +127,22 @@ private:
   bool isValueInKey = false;                     ///< one buffer serves both, of rows in parts
   Side query, key, value;
   Type probsType;                                ///< what probs are rounded to
+  std::optional<double> above;                   ///< what all weights are taken above, where no row needs its maximum
   float probsOffset = 0;                         ///< they are larger by this power of 2, and so are their sums
   ScorePlan score;
   SuffixSums suffixSums;
   ValueTables valueTables;
   Value scale, shift;                            ///< of the softmax step; what scores over scale have beyond x, or null
+  Value offset;                                  ///< of a step of bounded scores
   Value ninf, zeroRow, zeroAcc, zeroScores;      ///< splats
   Value firstRow;                                ///< q_idx of the tile's row 0
   std::optional<BlockRanges> blocks;
+  MaskSides sides;
   std::optional<LinearStates> linear;
   ValueRange stateTensors;                       ///< of linear attention in chunks
   SplitKeys *split;                              ///< the shares of keys, or null
+  const ValueSlice *slice;                       ///< the channels of values that the kernel has, or null: all
+  Region noRegion;
   Value stateBlocks;                             ///< blocks of keys that come as a state
   SmallVector<Value> queryOperands;
 };
@@ -153,7 +174,8 @@ LogicalResult AttentionKernel::write() {
   if (failed(parsed))
     return failure();
   schedule = split ? split->schedule() : *parsed;
-  linear = LinearStates::of(op);
+  if (!split) // of few rows the states would be most of the work
+    linear = LinearStates::of(op);
   scope.packHeads(schedule.pack);
   kernel->setAttr(tile::kWarpsAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.warps)));
   kernel->setAttr(tile::kStagesAttr, builder.getI32IntegerAttr(static_cast<int32_t>(schedule.stages)));
@@ -166,8 +188,17 @@ LogicalResult AttentionKernel::write() {
   key = {scope.tensor(op.getKey()), &op.getKeyRegion(), ir::IndexKind::kv_idx, {}, ir::featureType(op)};
   value = {scope.tensor(op.getValue()), &op.getValueRegion(), ir::IndexKind::kv_idx, {}, ir::weightedType(op)};
   probsType = value.operand;
+  if (auto constant = op->getAttrOfType<FloatAttr>(ir::kWeightsAboveAttr))
+    above = constant.getValueAsDouble();
   if (schedule.parts > 1)
     planWideRows();
+  if (slice) {
+    kernel->setAttr(tile::kMmaSyncAttr, builder.getUnitAttr());
+    accColumns = scope.sumColumns(slice->channels);
+    value.tensor = columnsOf(scope.entry, value.tensor, *slice);
+    value.region = &noRegion;
+    valueTables.restrictTo(slice);
+  }
   planFloat8();
   return writeEntry();
 }
@@ -197,6 +228,8 @@ void AttentionKernel::planWideRows() {
   int64_t columns = wideRowColumns(scope.paddedColumns(op.getHeadDim()), accColumns, isValueInKey, scope.hasOwnMatrixUnits());
   query.leastColumns = key.leastColumns = columns;
   value.leastColumns = accColumns;
+  if (scope.hasOwnMatrixUnits() && isDepthCut(schedule.parts, schedule.blockN, accColumns))
+    kernel->setAttr(kCutDepthAttr, builder.getUnitAttr());
 }
 
 /// Where heads share tiles: how many tiles the query heads of a row make, and how many of them have one key head (null: one).
@@ -274,12 +307,17 @@ LogicalResult AttentionKernel::writeWork(Block *work) {
   if (split)
     tile = split->enter(scope, location, work->getArgument(0), work->getArgument(1), tile);
   firstRow = arith::MulIOp::create(uniform, location, tile, queries);
-  if (failed(writeRanges(firstRow)) || failed(score.analyse(op, scope, plan)))
+  if (failed(writeRanges(tile, firstRow)) || failed(score.analyse(op, scope, plan)))
     return failure();
   scale = score.scale(scope);
   if (!scale)
     return failure();
-  if (Value summand = score.shift(scope))
+  Value summand = score.shift(scope);
+  if (above && summand)
+    offset = arith::SubFOp::create(scope.work, location, summand, scope.real(*above));
+  else if (above)
+    offset = scope.real(-*above);
+  else if (summand)
     shift = arith::DivFOp::create(scope.work, location, summand, scale);
   // Fragments are written behind this place, scalars that they share in front of it.
   auto anchor = arith::ConstantIntOp::create(uniform, location, 0, 32);
@@ -308,34 +346,24 @@ void AttentionKernel::skipTilesPastTheEnd() {
     tile::SkipWorkOp::create(builder, location, isPast);
 }
 
-LogicalResult AttentionKernel::writeRanges(Value first) {
+LogicalResult AttentionKernel::writeRanges(Value tile, Value first) {
   Region &region = op.getRanges();
   if (region.empty())
     return op.emitOpError("expects region `ranges`: run `attn-classify-mask` first");
   OpBuilder &uniform = scope.work;
-  Value last = arith::AddIOp::create(uniform, location, first, scope.constant(static_cast<int32_t>(schedule.queries() - 1)));
-  bool reads = llvm::any_of(region.front(), [](Operation &inner) { return isa<ir::LoadOp, ir::LowerBoundOp>(inner); });
-  if (reads) { // a table is read at a row that exists
-    OpBuilder &builder = scope.rows().isInSequence() ? uniform : scope.entry;
-    Value lastRow = arith::SubIOp::create(builder, location, length(ir::IndexKind::q_idx), scope.constant(1));
-    last = arith::MinSIOp::create(uniform, location, last, lastRow);
-  }
-  scope.bind(region.getArgument(0), first);
-  scope.bind(region.getArgument(1), last);
-  auto yield = cast<ir::YieldRangesOp>(region.front().getTerminator());
-  SmallVector<Value> visit, full;
-  for (Value end : yield.getVisit())
-    if (!visit.emplace_back(scope.uniform(end)))
-      return failure();
-  for (Value end : yield.getFull())
-    if (!full.emplace_back(scope.uniform(end)))
-      return failure();
+  auto ranges = writeTileRanges(scope, region, first, schedule.queries());
+  if (failed(ranges))
+    return failure();
+  auto &[visit, full, facts] = *ranges;
+  sides = MaskSides(scope, op, facts, schedule.blockN);
   if (linear) { // what all rows see whole comes as a state
     stateBlocks = linear->blocks(scope, location, full[1]);
     visit[0] = arith::MulIOp::create(uniform, location, stateBlocks, scope.constant(static_cast<int32_t>(schedule.blockN)));
     full.clear();
   }
   blocks.emplace(uniform, location, visit, full, schedule.blockN);
+  if (auto lists = split ? std::nullopt : BlockLists::of(op))
+    lists->visit(scope, kernel, tile, *blocks);
   if (split)
     split->deal(scope, location, *blocks);
   return success();
@@ -369,6 +397,13 @@ FailureOr<SmallVector<Value>> AttentionKernel::operands(const Side &side, Value 
   SmallVector<Value> results;
   Value loaded;
   for (Value vector : ir::yieldedBy(*side.region)) {
+    if (auto part = slice ? copiedSlice(vector, argument, tensor.getElementType()) : std::nullopt) {
+      Side columns = side;
+      columns.tensor = columnsOf(scope.entry, side.tensor, *part);
+      frame.columns = scope.paddedColumns(part->channels);
+      results.push_back(loadRows(columns, frame, limit, frame.matrixType(side.operand)));
+      continue;
+    }
     frame.columns = scope.paddedColumns(cast<VectorType>(vector.getType()).getNumElements());
     bool inPlace = frame.columns == storedColumns;
     if (inPlace && !loaded)
@@ -386,26 +421,6 @@ FailureOr<SmallVector<Value>> AttentionKernel::operands(const Side &side, Value 
 // The loop over blocks of keys
 //===----------------------------------------------------------------------===//
 
-/// A sink is a key that all rows of the head have seen before the first block: (sink, 1, 0).
-Value AttentionKernel::startOfRowMax() {
-  if (op.getInit().empty())
-    return ninf;
-  Frame frame{schedule.blockM, 0, ir::IndexKind::q_idx, firstRow, {}};
-  FragmentMap none;
-  tile::MapOp map = openMap(builder, location, frame.rowType(real));
-  ElementScope element(scope, frame, none, map);
-  Value sink = element.scalar(ir::yieldedBy(op.getInit())[0]);
-  if (!sink)
-    return {};
-  sink = arith::DivFOp::create(element.body(), location, sink, scale); // in units of x
-  if (shift)
-    sink = arith::SubFOp::create(element.body(), location, sink, shift);
-  if (split)
-    sink = split->inFirst(element.body(), sink, arith::ConstantOp::create(element.body(), location, builder.getFloatAttr(real, -std::numeric_limits<double>::infinity())));
-  closeRegion(element, location, sink);
-  return map;
-}
-
 /// Set where a mask hides keys whose values lie in memory as they are multiplied; others are looked at by no one. f32 values
 /// are looked at always: of an infinity the parts that are multiplied would make NaN (DotTf32.cpp).
 std::optional<HiddenValues> AttentionKernel::hiddenValues() {
@@ -422,25 +437,39 @@ HiddenValues AttentionKernel::visibility() {
   return HiddenValues{scope, value.tensor, value.head, mask, length(ir::IndexKind::kv_idx), blocks->end(), firstRow, schedule.blockM, isPositive};
 }
 
-/// The sink's own weight.
-Value AttentionKernel::startOfRowSum() {
-  auto type = cast<tile::FragType>(zeroRow.getType());
-  if (!split)
-    return tile::SplatOp::create(builder, location, type, llvm::APFloat(std::exp2(probsOffset)));
-  auto map = tile::MapOp::create(builder, location, type, ValueRange());
-  OpBuilder inner = OpBuilder::atBlockEnd(&map.getBody().emplaceBlock());
-  auto number = [&](double value) -> Value { return arith::ConstantOp::create(inner, location, inner.getFloatAttr(real, value)); };
-  tile::YieldOp::create(inner, location, split->inFirst(inner, number(std::exp2(probsOffset)), number(0.0)));
-  return map;
+/// The kernel ahead of one whose keys are split: what the keys of a share add to sums over later keys.
+LogicalResult AttentionKernel::writeCarries() {
+  if (failed(score.writeQueryTerms(scope, builder, queryOperands, firstRow, schedule.blockM)))
+    return failure();
+  suffixSums.find(op.getScore());
+  SmallVector<Value> start(suffixSums.size(), zeroRow);
+  auto loop = scf::ForOp::create(builder, location, scope.constant(0), blocks->count(), scope.constant(1), start);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(loop.getBody());
+  auto at = enterBlock(loop.getInductionVar());
+  if (failed(at))
+    return failure();
+  auto carries = addToCarries(*at, loop.getRegionIterArgs());
+  if (failed(carries))
+    return failure();
+  scf::YieldOp::create(builder, location, *carries);
+  builder.setInsertionPointAfter(loop);
+  Value left = arith::SubIOp::create(scope.work, location, length(ir::IndexKind::q_idx), firstRow);
+  split->storeCarries(scope, builder, location, loop.getResults(), left);
+  return success();
 }
 
 LogicalResult AttentionKernel::writeLoop() {
-  Value rowMax = startOfRowMax();
+  if (split && split->isAhead())
+    return writeCarries();
+  Value rowMax = sink().startOfRowMax(scale, shift, ninf);
   if (!rowMax || failed(score.writeQueryTerms(scope, builder, queryOperands, firstRow, schedule.blockM)))
     return failure();
   Value rowSum = zeroRow;
   if (!op.getInit().empty())
-    rowSum = startOfRowSum();
+    rowSum = sink().startOfRowSum(probsOffset);
+  if (!rowSum)
+    return failure();
   Value acc = zeroAcc;
   if (linear) {
     rowSum = linear->startOfRowSum(scope, builder, stateTensors.size() > 1 ? stateTensors[1] : Value(), queryOperands, stateBlocks, zeroRow);
@@ -455,7 +484,12 @@ LogicalResult AttentionKernel::writeLoop() {
   size_t firstNote = state.size();
   state.append(valueTables.size(), visibility().none());
   suffixSums.find(op.getScore());
-  state.append(suffixSums.size(), zeroRow);
+  if (split && !suffixSums.empty()) {
+    Value left = arith::SubIOp::create(scope.work, location, length(ir::IndexKind::q_idx), firstRow);
+    llvm::append_range(state, split->carries(scope, builder, location, zeroRow, left));
+  } else {
+    state.append(suffixSums.size(), zeroRow);
+  }
   auto loop = scf::ForOp::create(builder, location, scope.constant(0), blocks->count(), scope.constant(1), state);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(loop.getBody());
@@ -471,8 +505,8 @@ LogicalResult AttentionKernel::writeLoop() {
   return writeOutputs(state);
 }
 
-LogicalResult AttentionKernel::writeBlock(scf::ForOp loop) {
-  Value block = blocks->block(builder, loop.getInductionVar());
+FailureOr<AttentionKernel::KeyBlock> AttentionKernel::enterBlock(Value iteration) {
+  Value block = blocks->block(builder, iteration);
   Value blockN = scope.constant(static_cast<int32_t>(schedule.blockN));
   Value firstKey = arith::MulIOp::create(builder, location, block, blockN);
   auto keys = operands(key, firstKey, schedule.blockN, isValueInKey && scope.rows().isInSequence() ? blocks->end() : Value());
@@ -481,23 +515,35 @@ LogicalResult AttentionKernel::writeBlock(scf::ForOp loop) {
   auto products = score.writeProducts(scope, builder, queryOperands, *keys, firstKey, zeroScores);
   if (failed(products))
     return failure();
-  ValueRange state = loop.getRegionIterArgs();
   BlockPoints points = pointsOf(block, firstKey);
   auto checked = [&](Value numbers, ArrayRef<ir::LoadOp> reads) { return points.checked(numbers, reads); };
   if (failed(score.checkDiagonals(*products, checked)))
     return failure();
-  auto carries = suffixSums.write(builder, state.take_back(suffixSums.size()), *products, [&](Value root, const FragmentMap &known) {
-    return points.visibleOnly(root, known, 0.0f);
+  return KeyBlock{firstKey, std::move(*keys), std::move(*products), std::move(points)};
+}
+
+FailureOr<SmallVector<Value>> AttentionKernel::addToCarries(KeyBlock &at, ValueRange carries) {
+  return suffixSums.write(builder, carries, at.products, [&](Value root, const FragmentMap &known) {
+    return at.points.visibleOnly(root, known, 0.0f);
   });
+}
+
+LogicalResult AttentionKernel::writeBlock(scf::ForOp loop) {
+  auto at = enterBlock(loop.getInductionVar());
+  if (failed(at))
+    return failure();
+  ValueRange state = loop.getRegionIterArgs();
+  auto carries = addToCarries(*at, state.take_back(suffixSums.size()));
   if (failed(carries))
     return failure();
-  Step step = isDirect() ? directStep(points, *products, state) : softmaxStep(points, *products, state);
+  auto &[firstKey, keys, products, points] = *at;
+  Step step = isDirect() ? directStep(points, products, state) : softmaxStep(points, products, state);
   Value weights = step.weights ? multiplied(points, step.weights) : Value();
   weights = weights ? points.checked(weights, valueTables.reads()) : Value();
   if (!weights)
     return failure();
   Value probs = convert(weights, probsType);
-  auto values = valuesOf(firstKey, *keys);
+  auto values = valuesOf(firstKey, keys);
   if (failed(values))
     return failure();
   SmallVector<Value> next{step.rowMax, step.rowSum, {}};
@@ -532,7 +578,7 @@ FailureOr<SmallVector<Value>> AttentionKernel::valuesOf(Value firstKey, ArrayRef
 /// The places of a block whose first key is `firstKey`.
 BlockPoints AttentionKernel::pointsOf(Value block, Value firstKey) {
   Value mask = op.getMask().empty() ? Value() : ir::yieldedBy(op.getMask())[0];
-  return {scope, builder, location, mask, length(ir::IndexKind::kv_idx), firstRow, firstKey, schedule.blockM, schedule.blockN, blocks->isFull(builder, block), &score.lookups()};
+  return {scope, builder, location, mask, length(ir::IndexKind::kv_idx), firstRow, firstKey, schedule.blockM, schedule.blockN, blocks->isFull(builder, block), &score.lookups(), &sides, block};
 }
 
 /// Softmax: weights are powers of two above the largest score so far, to which sums are brought down.
@@ -541,11 +587,19 @@ AttentionKernel::Step AttentionKernel::softmaxStep(BlockPoints &points, const Fr
   if (!x)
     return {};
   auto emulate = schedule.emulate > 0 ? builder.getI32IntegerAttr(static_cast<int32_t>(schedule.emulate)) : IntegerAttr();
+  if (above)
+    return boundedStep(x, state, emulate);
   auto step = tile::SoftmaxStepOp::create(builder, location, state[0].getType(), state[1].getType(), state[0].getType(),
                                           x.getType(), x, state[0], state[1], scale, Value(), FloatAttr(), emulate,
                                           probsOffset != 0 ? builder.getF32FloatAttr(probsOffset) : FloatAttr());
   Value acc = tile::ScaleOp::create(builder, location, state[2].getType(), state[2], step.getAlpha());
   return {step.getProbs(), step.getNewRowMax(), step.getNewRowSum(), acc};
+}
+
+/// Bounded scores: weights are powers of two above a constant, and sums stay as they are.
+AttentionKernel::Step AttentionKernel::boundedStep(Value x, ValueRange state, IntegerAttr emulate) {
+  auto step = tile::BoundedSoftmaxStepOp::create(builder, location, state[1].getType(), x.getType(), x, state[1], scale, offset, emulate);
+  return {step.getProbs(), state[0], step.getNewRowSum(), state[2]};
 }
 
 /// Weights as they are: no maximum, a sum where they are divided by one.
@@ -604,19 +658,23 @@ Value AttentionKernel::withoutOffset(Value sums) {
 
 LogicalResult AttentionKernel::writeOutputs(ValueRange state) {
   Frame frame{schedule.blockM, accColumns, ir::IndexKind::q_idx, firstRow, {}};
-  RowState rows{shifted(state[0]), withoutOffset(state[1]), withoutOffset(state[2]), scale};
+  RowState rows;
+  if (above) // in log2 units
+    rows = {state[0], state[1], state[2], scope.real(1.0)};
+  else
+    rows = {shifted(state[0]), withoutOffset(state[1]), withoutOffset(state[2]), scale};
   if (split) {
     Value left = arith::SubIOp::create(scope.work, location, length(ir::IndexKind::q_idx), firstRow);
     split->store(scope, builder, location, rows, left);
   }
   auto endOfResults = [&](Value end) { return split->endOfResults(scope, location, end); };
-  return RowOutputs(scope, finalize, outputs, frame).write(builder, rows, split ? RowOutputs::ChangeEnd(endOfResults) : nullptr);
+  return RowOutputs(scope, finalize, outputs, frame, slice ? slice->first : 0).write(builder, rows, split ? RowOutputs::ChangeEnd(endOfResults) : nullptr);
 }
 
 LogicalResult writeAttentionKernel(func::FuncOp plan, func::FuncOp kernel, ir::OnlineAttentionOp online,
                                    ir::FinalizeOp finalize, const llvm::StringMap<Value> &outputs,
-                                   ArrayRef<std::pair<Value, Value>> workspace, ValueRange states, SplitKeys *split) {
-  return AttentionKernel(plan, kernel, online, finalize, outputs, workspace, states, split).write();
+                                   ArrayRef<std::pair<Value, Value>> workspace, ValueRange states, SplitKeys *split, const ValueSlice *slice) {
+  return AttentionKernel(plan, kernel, online, finalize, outputs, workspace, states, split, slice).write();
 }
 
 } // namespace attn

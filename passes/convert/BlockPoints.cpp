@@ -50,13 +50,15 @@ static void separate(Block &body, Value visible, Value zero) {
   });
 }
 
-/// With `hidden` a map that looks at the mask, else one that does not.
-Value BlockPoints::write(Value root, const FragmentMap &fragments, std::optional<float> hidden) {
+/// With `hidden` a map that looks at the mask, of which the comparisons `implied` are known to hold; else one that does not.
+Value BlockPoints::write(Value root, const FragmentMap &fragments, std::optional<float> hidden, ArrayRef<Value> implied) {
   if (auto known = fragments.find(root); !hidden && known != fragments.end())
     return known->second.value;
   Frame frame{rows, columns, ir::IndexKind::q_idx, firstRow, firstKey};
   tile::MapOp map = openMap(builder, location, frame.matrixType(scope.realType()));
   ElementScope element(scope, frame, fragments, map);
+  for (Value comparison : implied)
+    element.assume(comparison);
   Value visible = hidden ? visibility(element, map) : Value();
   if (hidden && !visible)
     return {};
@@ -120,6 +122,32 @@ Value BlockPoints::checked(Value numbers, ArrayRef<ir::LoadOp> reads) {
   return map;
 }
 
+/// The numbers of `root`, which are known, with those that the mask hides changed: by comparisons of one side where those of the
+/// other hold for the whole block.
+Value BlockPoints::writeBySide(Value root, const FragmentMap &fragments, float hidden) {
+  auto type = cast<tile::FragType>(fragments.lookup(root).value.getType());
+  OpBuilder::InsertionGuard guard(builder);
+  Value result;
+  for (auto side : {MaskSides::Below, MaskSides::Above}) {
+    auto branch = scf::IfOp::create(builder, location, type, sides->hold(builder, side, block), /*withElse=*/true);
+    if (result)
+      scf::YieldOp::create(builder, location, branch.getResult(0));
+    else
+      result = branch.getResult(0);
+    builder.setInsertionPointToEnd(branch.thenBlock());
+    Value some = write(root, fragments, hidden, sides->comparisons(side));
+    if (!some)
+      return {};
+    scf::YieldOp::create(builder, location, some);
+    builder.setInsertionPointToEnd(branch.elseBlock());
+  }
+  Value all = write(root, fragments, hidden);
+  if (!all)
+    return {};
+  scf::YieldOp::create(builder, location, all);
+  return result;
+}
+
 Value BlockPoints::visibleOnly(Value root, FragmentMap fragments, float hidden) {
   if (!isFull)
     return write(root, fragments, hidden);
@@ -134,7 +162,8 @@ Value BlockPoints::visibleOnly(Value root, FragmentMap fragments, float hidden) 
   for (bool masked : {false, true}) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(masked ? branch.elseBlock() : branch.thenBlock());
-    Value some = masked ? write(root, fragments, hidden) : everywhere(root, fragments);
+    bool bySide = sides && sides->areKnown() && fragments.contains(root);
+    Value some = !masked ? everywhere(root, fragments) : bySide ? writeBySide(root, fragments, hidden) : write(root, fragments, hidden);
     if (!some)
       return {};
     scf::YieldOp::create(builder, location, some);

@@ -6,9 +6,12 @@
 //
 // Where reads are checked the mathematics stands in both branches, for it counts only where the mask lets it through; so it does
 // where points share reciprocals, lest a hidden key that holds no number spoils those of others.
+//
+// In the masked branch of a window a block that lies at one edge is compared with that edge alone (MaskSides.h).
 #pragma once
 
 #include "passes/convert/ElementScope.h"
+#include "passes/convert/MaskSides.h"
 
 namespace attn {
 
@@ -22,6 +25,8 @@ struct BlockPoints {
   int64_t rows, columns;
   mlir::Value isFull;                ///< all rows see all keys; null: never known
   const LookupReads *lookups = nullptr; ///< products with rows of tables that points choose
+  const MaskSides *sides = nullptr;
+  mlir::Value block = {};            ///< where `sides` are given: the block's number
 
   /// `root` at all points, `hidden` at those that do not count; null after a message. `fragments` stand for what `root` is
   /// computed from.
@@ -35,7 +40,8 @@ struct BlockPoints {
 
 private:
   mlir::Value visibility(ElementScope &element, tile::MapOp map);
-  mlir::Value write(mlir::Value root, const FragmentMap &fragments, std::optional<float> hidden);
+  mlir::Value write(mlir::Value root, const FragmentMap &fragments, std::optional<float> hidden, llvm::ArrayRef<mlir::Value> implied = {});
+  mlir::Value writeBySide(mlir::Value root, const FragmentMap &fragments, float hidden);
 };
 
 } // namespace attn

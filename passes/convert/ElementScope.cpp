@@ -38,9 +38,13 @@ ElementScope::ElementScope(KernelScope &kernel, const Frame &frame, const Fragme
 ElementScope::ElementScope(KernelScope &kernel, const Frame &frame, const FragmentMap &fragments, Block *block, Value row,
                            Value column, Value channel)
     : kernel(kernel), frame(frame), fragments(fragments), block(block), builder(OpBuilder::atBlockEnd(block)),
-      location(block->getArgument(0).getLoc()), rowValue(row), columnValue(column), channelValue(channel) {}
+      location(block->getNumArguments() > 0 ? block->getArgument(0).getLoc() : block->getParentOp()->getLoc()), rowValue(row), columnValue(column), channelValue(channel) {}
 
 ElementScope::~ElementScope() = default;
+
+void ElementScope::assume(Value condition) {
+  scalars[condition] = arith::ConstantOp::create(builder, location, builder.getBoolAttr(true));
+}
 
 void ElementScope::setCounting(Value condition) { checks->setCounting(condition); }
 

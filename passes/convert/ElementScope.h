@@ -66,6 +66,8 @@ public:
   /// Products with rows of tables, read where a point chooses one.
   void setLookups(const LookupReads &reads) { lookups = &reads; }
 
+  /// From here on `condition` of the region is known to hold.
+  void assume(mlir::Value condition);
   /// From here on, reads count only where `condition` holds.
   void setCounting(mlir::Value condition);
   /// Writes the check of a read that is made elsewhere, where it is to count as if it were made here.

@@ -24,7 +24,8 @@ Value cloneScalar(OpBuilder &builder, Operation *op, ValueRange operands) {
   state.addOperands(operands);
   state.addTypes(getElementTypeOrSelf(op->getResult(0).getType()));
   for (NamedAttribute attribute : op->getAttrs())
-    state.addAttribute(attribute.getName(), attribute.getValue());
+    if (attribute.getName() != ir::AttnDialect::kFact) // of masks as specified
+      state.addAttribute(attribute.getName(), attribute.getValue());
   return builder.create(state)->getResult(0);
 }
 

@@ -12,13 +12,21 @@
 //   softmax_step %x          →   %own = reduce max %x (row_partial);  %m = combine max %own;  softmax_step %x … block_max %m
 //   dot %probs, %v, %acc     →   write %probs, %buffer;  dot %buffer, %v, %acc
 //
+// With `tile.cut_depth` beside two parts only what has the columns of the sums is cut by column. Scores are whole in both parts,
+// for products of them are cut along the depth, and what parts have of these is added up:
+//
+//   dot %q, trans %k, 0        →   %s = dot %q, trans %k, 0 (twice the columns);  add_parts %s
+//
 // Requires: no layouts yet. Guarantees: every fragment has a layout, every rhs is a buffer; loads give buffers, which
 // PipelineLoads turns into rings.
 #include "ir/tile/DiagonalOps.h"
+#include "ir/tile/PartOps.h"
+#include "ir/tile/SoftmaxOps.h"
 #include "ir/tile/TileDialect.h"
 #include "ir/tile/TileLayouts.h"
 #include "ir/tile/TransposeOps.h"
 #include "passes/Passes.h"
+#include "passes/WideRows.h"
 #include "passes/tile/LoopFacts.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -36,19 +44,29 @@ namespace {
 class LayoutAssignment {
 public:
   LayoutAssignment(func::FuncOp kernel, unsigned warps, unsigned parts)
-      : kernel(kernel), context(kernel.getContext()), parts(parts), acc(tile::AccAttr::get(context, warps, parts)),
-        lhs(tile::LhsAttr::get(context, warps, parts)), row(tile::RowAttr::get(context, warps, parts)),
-        partial(tile::RowPartialAttr::get(context, warps, parts)) {}
+      : kernel(kernel), context(kernel.getContext()), parts(parts), cutsDepth(parts > 1 && kernel->hasAttr(kCutDepthAttr)),
+        acc(tile::AccAttr::get(context, warps, parts)), row(tile::RowAttr::get(context, warps, parts)),
+        partial(tile::RowPartialAttr::get(context, warps, parts)), scores(acc), lhs(tile::LhsAttr::get(context, warps, parts)),
+        partialOfScores(partial) {
+    if (!cutsDepth)
+      return;
+    scores = tile::AccAttr::get(context, warps / parts);
+    lhs = tile::LhsAttr::get(context, warps / parts);
+    partialOfScores = tile::RowPartialAttr::get(context, warps / parts);
+  }
 
-  void run();
+  LogicalResult run();
 
 private:
+  void findSums();
   void setDefaults();
+  Attribute partialOf(OpResult sum) const;
   bool carryPartial(OpOperand &before, OpResult after);
-  void placeRowSum(tile::SoftmaxStepOp step);
+  void placeRowSum(OpOperand &before, OpResult after);
   void combineMaximum(tile::SoftmaxStepOp step);
   void combineSum(tile::ReduceOp reduce);
   void combineConverted(tile::ConvertOp convert);
+  LogicalResult cutDepth(tile::DotOp dot);
   Value scratchOf(tile::FragType type, Operation *user);
   void placeInShared(OpResult loaded);
   void placeOperand(OpOperand &operand, bool mayBeRegisters);
@@ -64,7 +82,10 @@ private:
   func::FuncOp kernel;
   MLIRContext *context;
   unsigned parts;
-  Attribute acc, lhs, row, partial;
+  bool cutsDepth;
+  Attribute acc, row, partial;
+  Attribute scores, lhs, partialOfScores;     ///< of what comes before probs are multiplied
+  int64_t sumColumns = 0;                     ///< where these differ from `acc`
   Value scratch[2];                           ///< of what parts hold of each row: for uses in loops, and behind them
   DenseSet<Operation *> claimed;              ///< loads whose buffer holds an operand already
   llvm::DenseMap<Value, Value> written;       ///< fragment → buffer that holds it
@@ -87,11 +108,19 @@ Value LayoutAssignment::allocate(tile::FragType type, bool byColumns) {
 // Layouts
 //===----------------------------------------------------------------------===//
 
+/// The columns of what probs and values are multiplied to.
+void LayoutAssignment::findSums() {
+  kernel.walk([&](tile::DotOp dot) {
+    if (!dot.getTrans())
+      sumColumns = dot.getType().getColumns();
+  });
+}
+
 void LayoutAssignment::setDefaults() {
   auto setType = [&](Value value) {
     auto type = dyn_cast<tile::FragType>(value.getType());
     if (type && !type.getLayout())
-      value.setType(type.withLayout(type.getRank() == 1 ? row : acc));
+      value.setType(type.withLayout(type.getRank() == 1 ? row : type.getColumns() == sumColumns ? acc : scores));
   };
   kernel.walk([&](Operation *op) {
     llvm::for_each(op->getResults(), setType);
@@ -101,12 +130,18 @@ void LayoutAssignment::setDefaults() {
   });
 }
 
+/// The layout of what threads have of a sum over columns.
+Attribute LayoutAssignment::partialOf(OpResult sum) const {
+  auto summed = cast<tile::FragType>(sum.getOwner()->getOperand(0).getType()); // of a softmax step or a `reduce`
+  return summed.getLayout() == scores ? partialOfScores : partial;
+}
+
 /// Keeps a sum of rows as four summands from step to step, where a loop carries it: `before` is the sum that comes in,
 /// `after` the one that goes on. False if no loop does.
 bool LayoutAssignment::carryPartial(OpOperand &before, OpResult after) {
   Location location = after.getLoc();
   auto rowType = cast<tile::FragType>(after.getType());
-  auto partialType = rowType.withLayout(partial);
+  auto partialType = rowType.withLayout(partialOf(after));
   auto carried = dyn_cast<BlockArgument>(before.get());
   auto loop = dyn_cast<scf::ForOp>(after.getOwner()->getParentOp());
   if (!loop || !carried || carried.getOwner() != loop.getBody() || carried.getArgNumber() == 0 || !carried.hasOneUse() ||
@@ -131,18 +166,19 @@ bool LayoutAssignment::carryPartial(OpOperand &before, OpResult after) {
   return true;
 }
 
-void LayoutAssignment::placeRowSum(tile::SoftmaxStepOp step) {
-  if (carryPartial(step.getRowSumMutable(), cast<OpResult>(step.getNewRowSum())))
+/// The sum of a softmax step: as four summands also where no loop carries it.
+void LayoutAssignment::placeRowSum(OpOperand &before, OpResult after) {
+  if (carryPartial(before, after))
     return;
-  Location location = step.getLoc();
-  auto rowType = step.getNewRowSum().getType();
-  auto partialType = rowType.withLayout(partial);
-  OpBuilder builder(step);
-  step.getNewRowSum().setType(partialType);
-  step.getRowSumMutable().assign(tile::ConvertOp::create(builder, location, partialType, step.getRowSum()));
-  builder.setInsertionPointAfter(step);
-  auto whole = tile::ConvertOp::create(builder, location, rowType, step.getNewRowSum());
-  step.getNewRowSum().replaceAllUsesExcept(whole, whole);
+  Location location = after.getLoc();
+  auto rowType = cast<tile::FragType>(after.getType());
+  auto partialType = rowType.withLayout(partialOf(after));
+  OpBuilder builder(after.getOwner());
+  after.setType(partialType);
+  before.set(tile::ConvertOp::create(builder, location, partialType, before.get()));
+  builder.setInsertionPointAfter(after.getOwner());
+  auto whole = tile::ConvertOp::create(builder, location, rowType, after);
+  after.replaceAllUsesExcept(whole, whole);
 }
 
 //===----------------------------------------------------------------------===//
@@ -160,6 +196,8 @@ Value LayoutAssignment::scratchOf(tile::FragType type, Operation *user) {
 }
 
 void LayoutAssignment::combineMaximum(tile::SoftmaxStepOp step) {
+  if (tile::partsOf(step.getScores().getType().getLayout()) == 1)
+    return;
   OpBuilder builder(step);
   Location location = step.getLoc();
   auto type = step.getRowMax().getType();
@@ -178,7 +216,7 @@ void LayoutAssignment::combineMaximum(tile::SoftmaxStepOp step) {
 /// A sum over all columns: what each thread has of it, then all.
 void LayoutAssignment::combineSum(tile::ReduceOp reduce) {
   auto type = reduce.getType();
-  if (type.getLayout() != row)
+  if (type.getLayout() != row || tile::partsOf(reduce.getInput().getType().getLayout()) == 1)
     return;
   OpBuilder builder(reduce);
   Location location = reduce.getLoc();
@@ -197,6 +235,26 @@ void LayoutAssignment::combineConverted(tile::ConvertOp convert) {
   auto all = tile::CombineOp::create(builder, convert.getLoc(), type, tile::ReduceKind::add, convert.getInput(), scratchOf(type, convert));
   convert.getResult().replaceAllUsesWith(all.getResult());
   convert.erase();
+}
+
+/// Both parts multiply some steps of the depth for all columns.
+LogicalResult LayoutAssignment::cutDepth(tile::DotOp dot) {
+  auto start = dot.getAcc().getDefiningOp<tile::SplatOp>();
+  if (!start || !start.getValue().isPosZero())
+    return dot.emitOpError("expects to begin with 0 where its depth is cut");
+  auto type = dot.getType();
+  auto summands = tile::FragType::get(context, {type.getRows(), parts * type.getColumns()}, type.getElementType(), acc);
+  OpBuilder entry = OpBuilder::atBlockBegin(&kernel.front());
+  auto buffer = tile::BufferType::get(context, {int64_t(parts), type.getRows() * type.getColumns() / parts}, type.getElementType(),
+                                      tile::SmemAttr::get(context, 0, 0));
+  Value exchange = tile::AllocOp::create(entry, dot.getLoc(), buffer, IntegerAttr());
+  OpBuilder outside(start), builder(dot);
+  Value zero = tile::SplatOp::create(outside, start.getLoc(), summands, start.getValueAttr());
+  Value product = tile::DotOp::create(builder, dot.getLoc(), summands, dot.getLhs(), dot.getRhs(), zero, /*trans=*/true);
+  Value sum = tile::AddPartsOp::create(builder, dot.getLoc(), type, product, exchange);
+  dot.replaceAllUsesWith(sum);
+  dot.erase();
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -221,6 +279,8 @@ static bool isReadByColumns(Value rows) {
     Operation *user = use.getOwner();
     if (auto dot = dyn_cast<tile::DotOp>(user))
       return !dot.getTrans() && use.getOperandNumber() == 1;
+    if (isa<tile::DiagonalSumOp>(user))
+      return use.getOperandNumber() == 1;
     return isa<tile::KeepFiniteOp, tile::ConvertOp, tile::MapOp, tile::RotateOp>(user) && isReadByColumns(user->getResult(0));
   });
 }
@@ -358,9 +418,10 @@ void LayoutAssignment::stageStore(tile::StoreOp store) {
   store.getValueMutable().assign(buffer);
 }
 
-void LayoutAssignment::run() {
+LogicalResult LayoutAssignment::run() {
   SmallVector<OpResult> loads;
   SmallVector<tile::SoftmaxStepOp> steps;
+  SmallVector<tile::BoundedSoftmaxStepOp> boundedSteps;
   SmallVector<tile::ReduceOp> sums;
   SmallVector<tile::TransposeOp> transposes;
   SmallVector<tile::DotOp> dots;
@@ -371,6 +432,8 @@ void LayoutAssignment::run() {
       loads.push_back(op->getResult(0));
     else if (auto step = dyn_cast<tile::SoftmaxStepOp>(op))
       steps.push_back(step);
+    else if (auto bounded = dyn_cast<tile::BoundedSoftmaxStepOp>(op))
+      boundedSteps.push_back(bounded);
     else if (auto sum = dyn_cast<tile::ReduceOp>(op); sum && sum.getKind() == tile::ReduceKind::add)
       sums.push_back(sum);
     else if (auto transpose = dyn_cast<tile::TransposeOp>(op))
@@ -382,14 +445,18 @@ void LayoutAssignment::run() {
     else if (auto store = dyn_cast<tile::StoreOp>(op))
       stores.push_back(store);
   });
+  if (cutsDepth)
+    findSums();
   setDefaults();
   llvm::for_each(loads, [&](OpResult loaded) { placeInShared(loaded); });
-  llvm::for_each(steps, [&](tile::SoftmaxStepOp step) { placeRowSum(step); });
+  auto placeSumOf = [&](auto step) { placeRowSum(step.getRowSumMutable(), cast<OpResult>(step.getNewRowSum())); };
+  llvm::for_each(steps, placeSumOf);
+  llvm::for_each(boundedSteps, placeSumOf);
   llvm::for_each(sums, [&](tile::ReduceOp sum) { (void)carryPartial(sum.getInitMutable(), cast<OpResult>(sum.getResult())); });
   llvm::for_each(transposes, [&](tile::TransposeOp transpose) { turn(transpose); });
   llvm::for_each(keeps, [&](tile::KeepFiniteOp keep) { keepInBuffer(keep); });
   for (tile::DotOp dot : dots) {
-    placeOperand(dot.getLhsMutable(), /*mayBeRegisters=*/parts == 1);
+    placeOperand(dot.getLhsMutable(), /*mayBeRegisters=*/parts == 1 || cutsDepth);
     placeOperand(dot.getRhsMutable(), /*mayBeRegisters=*/false);
   }
   kernel.walk([&](tile::DiagonalDotOp dot) {
@@ -405,12 +472,16 @@ void LayoutAssignment::run() {
   });
   llvm::for_each(stores, [&](tile::StoreOp store) { stageStore(store); });
   if (parts == 1)
-    return;
+    return success();
   llvm::for_each(sums, [&](tile::ReduceOp sum) { combineSum(sum); });
   llvm::for_each(steps, [&](tile::SoftmaxStepOp step) { combineMaximum(step); });
   SmallVector<tile::ConvertOp> converts;
   kernel.walk([&](tile::ConvertOp convert) { converts.push_back(convert); });
   llvm::for_each(converts, [&](tile::ConvertOp convert) { combineConverted(convert); });
+  for (tile::DotOp dot : dots)
+    if (cutsDepth && dot.getTrans() && failed(cutDepth(dot)))
+      return failure();
+  return success();
 }
 
 namespace {
@@ -425,7 +496,8 @@ struct AssignLayouts final : impl::AssignLayoutsBase<AssignLayouts> {
       return signalPassFailure();
     }
     auto parts = kernel->getAttrOfType<IntegerAttr>(tile::kPartsAttr);
-    LayoutAssignment(kernel, static_cast<unsigned>(warps.getInt()), parts ? static_cast<unsigned>(parts.getInt()) : 1).run();
+    if (failed(LayoutAssignment(kernel, static_cast<unsigned>(warps.getInt()), parts ? static_cast<unsigned>(parts.getInt()) : 1).run()))
+      signalPassFailure();
   }
 };
 } // namespace

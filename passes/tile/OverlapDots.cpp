@@ -13,13 +13,21 @@
 // (FlashAttention-4 reports nine in ten saved), and between two products nothing of the warpgroup's own hides these
 // multiplications. Not where the maximum itself is a result.
 //
-// Weights that are no softmax have no maximum and no alpha. Where probs are multiplied (region `weight`) before they are
+// Weights that are no softmax have no maximum and no alpha, nor have those of bounded scores. Where probs are multiplied (region `weight`) before they are
 // rounded to f16, nothing is left of the room above 1 that a maximum of before needs, and O is multiplied each time.
+//
+// Where values are channels of the keys (their entries serve both products), there is no ring of values: entry i - 1, which has
+// landed, is named once more by an await that does not wait, and released when its values are multiplied.
+//
+//   for i { K(i); S = Q·K; softmax; O·alpha; O += P·K; release K(i) }
+//     →   … for i from 1 { K(i); issue S = Q·K;  issue O += P·K(i-1);  …  wait O; release K(i-1) … }
 //
 // P is packed only when the product that reads the previous one is done: until then its registers are in use. A loop of
 // another form keeps its products, which then are waited for where they stand.
 // Requires: PipelineLoads; every loop that fills rings runs at least once. Guarantees: fills stand in await order.
+#include "ir/tile/CopyGroups.h"
 #include "ir/tile/DiagonalOps.h"
+#include "ir/tile/SoftmaxOps.h"
 #include "ir/tile/TileDialect.h"
 #include "passes/Passes.h"
 #include "passes/tile/LoopFacts.h"
@@ -62,6 +70,7 @@ private:
   SmallVector<Value> lookThrough(bool isCut, Value entry, ValueRange carried, IRMapping &mapping);
   void cloneOp(Copy &copy, Operation &op, bool isFirst);
   void land(Copy &copy);
+  void nameLanded(IRMapping &mapping);
   Value issueValues(Value entry, Value probs, Value sum);
   Value landValues(Value inFlight, Value entry);
   bool maximumIsOwn();
@@ -76,11 +85,13 @@ private:
   tile::ScaleOp rescale;              ///< null where weights are no softmax, as `step`
   tile::ConvertOp pack;
   tile::SoftmaxStepOp step;
+  Value sumOfRows;                    ///< of a softmax: ready when all of its weights are; may be null
   tile::AwaitOp await;
-  tile::AcquireOp acquire;
+  tile::AcquireOp acquire;            ///< null where values lie in the entries of the keys, as `fill`
   tile::FillOp fill;
   tile::ReleaseOp release;
   tile::KeepFiniteOp keep;            ///< of the values; may be null
+  bool areInKeys = false;             ///< values are channels of the keys
   unsigned sum = 0;                   ///< position of O among the carried values
   llvm::SetVector<Operation *> late;  ///< the operations named above, and what is computed from what `keep` found
   SmallVector<unsigned> notes;        ///< positions of the carried values that are computed from it
@@ -130,20 +141,32 @@ bool SkewedLoop::analyse() {
     step = rescale.getFactor().getDefiningOp<tile::SoftmaxStepOp>();
     if (!step || rescale.getFactor() != step.getAlpha() || !step.getAlpha().hasOneUse())
       return false;
+    sumOfRows = step.getNewRowSum();
   }
+  for (auto bounded : body->getOps<tile::BoundedSoftmaxStepOp>())
+    sumOfRows = bounded.getNewRowSum();
   for (Operation *user : await->getUsers())
     if (auto found = dyn_cast<tile::KeepFiniteOp>(user); found && !keep)
       keep = found;
+    else if (auto scores = dyn_cast<tile::DotOp>(user); scores && scores.getTrans() && scores->getBlock() == body && user != values)
+      areInKeys = true;
     else if (user != values)
       return false;
-  Value ring = await.getRing();
+  TypedValue<tile::RingType> ring = await.getRing();
   acquire = findFor<tile::AcquireOp>(ring, body);
   fill = findFor<tile::FillOp>(ring, body);
   release = findFor<tile::ReleaseOp>(ring, body);
   if (!acquire || !fill || !release)
     return false;
-  for (Operation *op : {values.getOperation(), rescale.getOperation(), pack.getOperation(), await.getOperation(),
-                        acquire.getOperation(), fill.getOperation(), release.getOperation()})
+  SmallVector<Operation *> ofValues{values, rescale, pack, release};
+  constexpr unsigned kBlocksAtWork = 2;
+  if (areInKeys && ring.getType().getStages() < kBlocksAtWork)
+    return false;
+  if (areInKeys) // which come early
+    acquire = {}, fill = {};
+  else
+    ofValues.append({await, acquire, fill});
+  for (Operation *op : ofValues)
     if (op)
       late.insert(op);
   return collectNotes() && isAtLeast(loop.getUpperBound(), 1);
@@ -294,7 +317,7 @@ Value SkewedLoop::seenByAll() {
 SmallVector<Value> SkewedLoop::keepFinite(Value entry, ValueRange carried, Value isSeen) {
   SmallVector<Value> noted;
   IRMapping mapping;
-  bool isCut = fill.getLimit() && (!fill.getPages() || copiesPagesByMap(fill));
+  bool isCut = fill && fill.getLimit() && (!fill.getPages() || copiesPagesByMap(fill));
   if (!keep && !isCut)
     return noted;
   mapping.map(loop.getInductionVar(), entry);
@@ -317,6 +340,7 @@ SmallVector<Value> SkewedLoop::keepFinite(Value entry, ValueRange carried, Value
 /// The same without a guard.
 SmallVector<Value> SkewedLoop::lookThrough(bool isCut, Value entry, ValueRange carried, IRMapping &mapping) {
   SmallVector<Value> noted;
+  nameLanded(mapping);
   Value rows = isCut ? visibleRows(entry, mapping) : Value();
   for (unsigned position : notes)
     mapping.map(loop.getRegionIterArg(position), carried[position]);
@@ -333,11 +357,24 @@ SmallVector<Value> SkewedLoop::lookThrough(bool isCut, Value entry, ValueRange c
   return noted;
 }
 
+/// The entry of keys that a block's values lie in: who waited for it with the keys does not wait again.
+void SkewedLoop::nameLanded(IRMapping &mapping) {
+  if (!areInKeys)
+    return;
+  for (Value operand : await->getOperands())
+    cloneForIteration(builder, loop, operand, mapping);
+  cast<tile::AwaitOp>(builder.clone(*await, mapping)).setPending(tile::kAnyPending);
+}
+
 /// Awaits the values of block `entry` and starts their product.
 Value SkewedLoop::issueValues(Value entry, Value probs, Value acc) {
   IRMapping mapping;
   mapping.map(loop.getInductionVar(), entry);
-  for (Operation *op : {acquire.getOperation(), fill.getOperation(), await.getOperation()}) {
+  nameLanded(mapping);
+  SmallVector<Operation *> ofEntry;
+  if (!areInKeys)
+    ofEntry.append({acquire, fill, await});
+  for (Operation *op : ofEntry) {
     for (Value operand : op->getOperands())
       cloneForIteration(builder, loop, operand, mapping);
     Operation *copy = builder.clone(*op, mapping);
@@ -407,8 +444,8 @@ void SkewedLoop::rewrite() {
   // Here, for the roles' warpgroups meet in it: not in a turn of one of them.
   SmallVector<Value> noted = keepFinite(before, carried, seen ? carried[own] : Value());
   cloneEarly(next, /*isFirst=*/false, [&] { inFlight = issueValues(before, carried.back(), carried[sum]); });
-  if (step)
-    tile::PinOp::create(builder, location, next.mapping.lookup(step.getNewRowSum()));
+  if (sumOfRows)
+    tile::PinOp::create(builder, location, next.mapping.lookup(sumOfRows));
   Value acc = landValues(inFlight, before);
   builder.clone(*pack, next.mapping);
   if (step && maximumIsOwn()) {
