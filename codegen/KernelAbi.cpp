@@ -5,6 +5,7 @@
 #include "ir/attn/AttnDialect.h"
 #include "ir/attn/LayoutAttributes.h"
 #include "ir/tile/ColumnOps.h"
+#include "ir/tile/ListOps.h"
 #include "ir/tile/PlanAttributes.h"
 #include "ir/tile/TileDialect.h"
 #include "runtime/manifest/ManifestNames.h"
@@ -77,6 +78,18 @@ template <class OpType> static bool testsPages(OpType op) {
   return op.getPages() && op->template getParentOfType<func::FuncOp>()->hasAttr(tile::kCheckedAttr);
 }
 
+static TensorUse useOf(Value tensor);
+
+/// Some columns of rows are read where the rows are.
+static void useColumns(TensorUse &use, tile::ColumnsOp columns) {
+  TensorUse part = useOf(columns.getResult());
+  use.pointer |= part.pointer;
+  use.wholeRows |= part.wholeRows;
+  use.inChunks |= part.inChunks;
+  use.strides.merge(part.strides);
+  use.sizes.merge(part.sizes);
+}
+
 static TensorUse useOf(Value tensor) {
   TensorUse use;
   auto type = mlir::cast<tile::TileTensorType>(tensor.getType());
@@ -92,6 +105,13 @@ static TensorUse useOf(Value tensor) {
             if (i + 1 < type.getRank() && !isZero(index))
               use.strides.insert(static_cast<unsigned>(i));
         })
+        .Case([&](tile::ListMarkedOp op) {
+          use.pointer = true;
+          for (auto [i, index] : llvm::enumerate(op.getPlace()))
+            if (!isZero(index))
+              use.strides.insert(static_cast<unsigned>(i));
+        })
+        .Case([&](tile::ColumnsOp op) { useColumns(use, op); })
         .Case([&](tile::StoreColumnsOp op) { useRows(use, type, op.getIndices(), op.getDim()); })
         .Case<tile::LoadOp, tile::StoreOp, tile::FillOp>([&](auto op) {
           if (isPageTable(op, tensor)) {
@@ -410,7 +430,13 @@ static bool describeUse(func::FuncOp kernel, KernelManifest &entry, PlanManifest
   std::uint32_t fit = std::min(target->sharedBytesPerMultiprocessor / (entry.sharedBytes + kReserved),
                                target->registersPerMultiprocessor / (entry.threads * kRegisters));
   entry.work = {static_cast<std::uint32_t>(cut[0]), static_cast<std::uint32_t>(cut[1]), tiles.substitute(one),
-                entry.blocksPerMultiprocessor > 0 ? entry.blocksPerMultiprocessor : std::max(fit, 1u)};
+                entry.blocksPerMultiprocessor > 0 ? entry.blocksPerMultiprocessor : std::max(fit, 1u), std::nullopt};
+  if (auto visible = kernel->getAttrOfType<mlir::StringAttr>(tile::kVisibleAttr))
+    entry.work->visible = SizeExpr::parse(visible.str(), error);
+  if (auto bytes = kernel->getAttrOfType<mlir::DenseI64ArrayAttr>(tile::kBytesAttr)) {
+    entry.work->blockBytes = static_cast<std::uint32_t>(bytes[0]);
+    entry.work->sumBytes = static_cast<std::uint32_t>(bytes[1]);
+  }
   return true;
 }
 

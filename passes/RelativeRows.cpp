@@ -5,6 +5,7 @@
 #include "passes/DiagonalLimits.h"
 #include "passes/Distances.h"
 #include "passes/Lookups.h"
+#include "passes/WideRows.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -129,15 +130,18 @@ static bool mayShareRow(const RelativeRow &row) {
 
 int64_t relativeRowBytes(ir::AttentionOp op, int64_t blockM, int64_t blockN) {
   constexpr int64_t kRowsForAll = 16;
-  int64_t elements = 0, bytes = ir::featureType(op).getIntOrFloatBitWidth() / 8, between = bytes == 4 ? 4 : 0; // f32: plain rows, a chunk apart
-  auto add = [&](Value row, int64_t rows) {
-    elements += rows * (static_cast<int64_t>(llvm::alignTo(cast<VectorType>(row.getType()).getNumElements(), 32)) + between);
-  };
+  int64_t elements = 0, bytes = ir::featureType(op).getIntOrFloatBitWidth() / 8;
+  int64_t granule = bytes == 8 ? 16 : 32, between = bytes >= 4 ? bytes : 0; // f32, f64: plain rows, a chunk or four apart
+  auto add = [&](int64_t channels, int64_t rows) { elements += rows * (static_cast<int64_t>(llvm::alignTo(channels, granule)) + between); };
+  auto lengthOf = [](Value row) { return cast<VectorType>(row.getType()).getNumElements(); };
+  Type real = ir::computeType(op);
+  bool isWide = areWide(op.getHeadDim(), op.getValueRowLength(), real);
+  auto mayShare = [&](const RelativeRow &row) { return bytes < 8 && mayShareRow(row); };
   for (RelativeProduct &product : findRelativeProducts(op.getScore(), static_cast<unsigned>(op.getQueryFeatureTypes().size())))
-    add(product.row.row, blockM + blockN + (mayShareRow(product.row) ? kRowsForAll : 0));
-  for (Value row : rowsAddedToValue(op.getWeight())) {
+    add(lengthOf(product.row.row), blockM + blockN + (mayShare(product.row) ? kRowsForAll : 0));
+  for (Value row : rowsAddedToValue(op.getWeight())) { // of wide ones a slice
     auto table = findRelativeRow(row);
-    add(row, blockM + blockN + (table && mayShareRow(*table) ? kRowsForAll : 0));
+    add(isWide ? std::min(lengthOf(row), channelsOfSlice(real)) : lengthOf(row), blockM + blockN + (table && mayShare(*table) ? kRowsForAll : 0));
   }
   return elements * bytes;
 }

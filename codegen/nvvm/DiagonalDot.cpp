@@ -1,4 +1,4 @@
-// Products with a row a diagonal, by mma.sync.m16n8k16 (DiagonalOps.td). A warp multiplies its own 16 rows with the rows of
+// Products with a row a diagonal, by mma.sync.m16n8k16 (DiagonalOps.td); of f32 and f64 by those of DotTf32.cpp and DotDouble.cpp. A warp multiplies its own 16 rows with the rows of
 // the diagonals that they cross, 15 more than the tile's columns; then each element is fetched from its diagonal by a shuffle.
 //
 // Of a warp's 16 rows element (r, c) lies on the warp's diagonal d = c - r + 15, which is row R - 16 - 16w + d of the operand.
@@ -23,9 +23,6 @@ using mlir::Value;
 
 namespace {
 
-/// Columns of operands a product takes: two chunks of 16 bytes.
-int depthOf(mlir::Type element) { return element.isF32() ? 8 : 16; }
-
 class DiagonalDotPattern : public TilePattern<tile::DiagonalDotOp> {
 public:
   using TilePattern::TilePattern;
@@ -36,6 +33,8 @@ public:
     auto operand = mlir::dyn_cast<tile::BufferType>(op.getOperand().getType());
     if (auto reason = whyNotByDiagonals(kernel, result, op.getDiagonals().getType()); reason || !operand)
       return op.emitOpError(reason.value_or("expects its operand in a buffer"));
+    if (op.getAlike() && operand.getElementType().isF64())
+      return op.emitOpError("of f64 is lowered without a row for all");
     auto type = mlir::cast<tile::BufferType>(op.getDiagonals().getType());
     Diagonals diagonals{kernel, type, adaptor.getDiagonals().front(), static_cast<int>(op.getType().getRows())};
     Product product{op.getColumns(), operand, adaptor.getOperand().front(), diagonals, static_cast<int>(type.getShape()[1]) / depthOf(type.getElementType()), type.getElementType(), {}};
@@ -80,14 +79,19 @@ private:
       }
       return;
     }
-    auto product = e.mma(element, left, right, sum);
+    auto product = element.isF64() ? e.mmaDouble(left, right, sum, kernel.hasTallDoubleProducts()) : e.mma(element, left, right, sum);
     std::copy(product.begin(), product.end(), sum.begin());
+  }
+  /// Of f64 a step at a time: two registers a number leave less room.
+  void holdStep(Emitter &e, const Product &p) const {
+    if (p.element.isF64())
+      e.syncWarp();
   }
   static Value added(Emitter &e, const Product &p, int index, Value product) {
     return p.acc.empty() ? product : e.fadd(p.acc[index], product);
   }
-  static Accumulator zeros(Emitter &e) {
-    Value zero = e.f32(0.0);
+  static Accumulator zeros(Emitter &e, mlir::Type element) {
+    Value zero = element.isF64() ? e.f64(0.0) : e.f32(0.0);
     return {zero, zero, zero, zero};
   }
 
@@ -116,7 +120,7 @@ private:
       right.push_back(e.ldmatrix(atChunk(kernel, e, rowType, row, LanePattern::MatrixColumns, 0, 2 * step), 2, /*transposed=*/false));
     llvm::SmallVector<Value> registers(result.registers());
     auto multiplySlab = [&](LanePattern pattern, int firstRow) {
-      Accumulator sum = zeros(e);
+      Accumulator sum = zeros(e, p.element);
       for (int step = 0; step < p.steps; ++step) {
         Value place = atChunk(kernel, e, p.operandType, p.operand, pattern, firstRow, 2 * step);
         multiply(e, p.element, e.ldmatrix(place, 4, /*transposed=*/false), right[step], sum);
@@ -158,15 +162,14 @@ private:
 
   void multiplyRows(Emitter &e, const Product &p, const Fragment &result, int slab, llvm::MutableArrayRef<Value> registers) const {
     int tiles = result.columnTileCount() + kSlabRows / kTileColumns;
-    llvm::SmallVector<Accumulator> sums(tiles, zeros(e));
+    llvm::SmallVector<Accumulator> sums(tiles, zeros(e, p.element));
     holdOperands(e);
     for (int step = 0; step < p.steps; ++step) {
+      holdStep(e, p);
       int row = kSlabRows * static_cast<int>(kernel.warps()) * slab;
-      Value place = atChunk(kernel, e, p.operandType, p.operand, LanePattern::MatrixRowsOfWarp, row, 2 * step);
-      llvm::SmallVector<Value> left = e.ldmatrix(place, 4, /*transposed=*/false);
+      llvm::SmallVector<Value> left = operandRows(kernel, e, p.operandType, p.operand, LanePattern::MatrixRowsOfWarp, row, step);
       for (int tile = 0; tile < tiles; tile += 2) {
-        Value from = p.diagonals.pointer(e, LanePattern::DiagonalColumns, slab, kTileColumns * tile, 2 * step);
-        llvm::SmallVector<Value> right = e.ldmatrix(from, 4, /*transposed=*/false);
+        llvm::SmallVector<Value> right = p.diagonals.operands(e, LanePattern::DiagonalColumns, slab, kTileColumns * tile, step);
         for (int part : {0, 1})
           multiply(e, p.element, left, llvm::ArrayRef<Value>(right).slice(2 * part, 2), sums[tile + part]);
       }
@@ -195,7 +198,7 @@ private:
   void multiplyColumns(Emitter &e, const Product &p, const Fragment &result, int slab, llvm::MutableArrayRef<Value> registers) const {
     constexpr int kMostStepsKept = 4;
     auto diagonalsAt = [&](int diagonal, int step) {
-      return e.ldmatrix(p.diagonals.pointer(e, LanePattern::DiagonalRows, slab, diagonal, 2 * step), 4, /*transposed=*/false);
+      return p.diagonals.operands(e, LanePattern::DiagonalRows, slab, diagonal, step);
     };
     bool areKept = p.steps <= kMostStepsKept;
     llvm::SmallVector<llvm::SmallVector<Value>> kept;
@@ -203,10 +206,10 @@ private:
       kept.push_back(diagonalsAt(0, step));
     for (int tile = 0; tile < result.columnTileCount(); tile += 2) {
       holdOperands(e);
-      Accumulator sums[2][2] = {{zeros(e), zeros(e)}, {zeros(e), zeros(e)}}; // 16 diagonals each, 8 columns each
+      Accumulator none = zeros(e, p.element), sums[2][2] = {{none, none}, {none, none}}; // 16 diagonals each, 8 columns each
       for (int step = 0; step < p.steps; ++step) {
-        Value place = atChunk(kernel, e, p.operandType, p.operand, LanePattern::MatrixColumns, kTileColumns * tile, 2 * step);
-        llvm::SmallVector<Value> right = e.ldmatrix(place, 4, /*transposed=*/false);
+        holdStep(e, p);
+        llvm::SmallVector<Value> right = operandRows(kernel, e, p.operandType, p.operand, LanePattern::MatrixColumns, kTileColumns * tile, step);
         llvm::SmallVector<Value> first = areKept ? kept[step] : diagonalsAt(kTileColumns * tile, step);
         llvm::SmallVector<Value> second = diagonalsAt(kTileColumns * tile + kSlabRows, step);
         for (int column : {0, 1}) {

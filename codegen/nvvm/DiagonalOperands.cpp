@@ -62,17 +62,51 @@ Value atChunk(KernelContext &kernel, Emitter &e, tile::BufferType type, Value bu
   return e.offset(own, (panel + row) * swizzle);
 }
 
+int depthOf(mlir::Type element) { return element.getIntOrFloatBitWidth() >= 32 ? 8 : 16; }
+
+llvm::SmallVector<Value> operandRows(KernelContext &kernel, Emitter &e, tile::BufferType type, Value buffer, LanePattern pattern, int row,
+                                     int step) {
+  if (!type.getElementType().isF64())
+    return e.ldmatrix(atChunk(kernel, e, type, buffer, pattern, row, 2 * step), 4, /*transposed=*/false);
+  bool isRight = pattern == LanePattern::MatrixColumns || pattern == LanePattern::DiagonalColumns;
+  bool isOfWarp = pattern == LanePattern::MatrixRowsOfWarp;
+  auto pair = [&](int below) {
+    auto lanes = isOfWarp ? LanePattern::LongPairs : LanePattern::GroupRowLongPairs;
+    return e.loadDoubles(kernel.sharedPointer(e, type, buffer, lanes, row + below, 4 * step));
+  };
+  auto upper = pair(0), lower = pair(kTileColumns);
+  if (isRight)
+    return {upper[0], upper[1], lower[0], lower[1]};
+  return {upper[0], lower[0], upper[1], lower[1]};
+}
+
+/// Rows of f64 are plain: a warp's are `type`'s, so many bytes in front of the first warp's.
+static Value bufferOfWarp(const Diagonals &diagonals, Emitter &e) {
+  KernelContext &kernel = diagonals.kernel;
+  std::int64_t bytes = kSlabRows * (tile::byteOffset(diagonals.type, 1, 0) - tile::byteOffset(diagonals.type, 0, 0));
+  Value warp = kernel.warp();
+  Value before = kernel.atEntry(fmt::format("diagonal bytes {}", bytes), [&](Emitter &entry) { return entry.imul(warp, entry.i32(bytes)); });
+  return e.isub(diagonals.buffer, before);
+}
+
 Value Diagonals::pointer(Emitter &e, LanePattern pattern, int slab, int diagonal, int chunk) const {
   int first = rows - kSlabRows - kSlabRows * static_cast<int>(kernel.warps()) * slab;
+  if (type.getElementType().isF64())
+    return kernel.sharedPointer(e, type, bufferOfWarp(*this, e), pattern, first + diagonal, chunk);
   return atChunk(kernel, e, type, buffer, pattern, first + diagonal, chunk);
+}
+
+llvm::SmallVector<Value> Diagonals::operands(Emitter &e, LanePattern pattern, int slab, int diagonal, int step) const {
+  int first = rows - kSlabRows - kSlabRows * static_cast<int>(kernel.warps()) * slab;
+  return operandRows(kernel, e, type, type.getElementType().isF64() ? bufferOfWarp(*this, e) : buffer, pattern, first + diagonal, step);
 }
 
 std::optional<std::string> whyNotByDiagonals(KernelContext &kernel, const Fragment &tile, mlir::Type diagonals) {
   if (!mlir::isa<tile::BufferType>(diagonals))
     return "expects its diagonals in a buffer";
   mlir::Type element = mlir::cast<tile::BufferType>(diagonals).getElementType();
-  if (!isSmallFloat(element) && !element.isF32())
-    return "multiplies f16, bf16 and f32 only";
+  if (!isSmallFloat(element) && !element.isF32() && !element.isF64())
+    return "multiplies f16, bf16, f32 and f64 only";
   if (!tile.fillsAllWarps() || kernel.parts() != 1)
     return "expects each warp to have rows, and all columns of them";
   return std::nullopt;

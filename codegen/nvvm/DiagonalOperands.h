@@ -41,6 +41,14 @@ private:
 /// registers.
 mlir::Value atChunk(KernelContext &kernel, Emitter &e, tile::BufferType type, mlir::Value buffer, LanePattern pattern, int row, int chunk);
 
+/// How many columns of its operands a product takes, in two chunks of 16 bytes; f64: in four.
+int depthOf(mlir::Type element);
+
+/// 16 rows of a buffer as one left operand or two right ones (MatrixRowsOfWarp; MatrixRows; MatrixColumns), of step `step`: by
+/// ldmatrix, or of f64 in the order of DotDouble.cpp.
+llvm::SmallVector<mlir::Value> operandRows(KernelContext &kernel, Emitter &e, tile::BufferType type, mlir::Value buffer,
+                                           LanePattern pattern, int row, int step);
+
 /// Address of diagonal `diagonal` of the warp's slab `slab` in an operand with a row for each of the tile's `rows` + columns
 /// diagonals, as `pattern` takes it.
 struct Diagonals {
@@ -50,6 +58,8 @@ struct Diagonals {
   int rows;
 
   mlir::Value pointer(Emitter &e, LanePattern pattern, int slab, int diagonal, int chunk) const;
+  /// As `operandRows`, of DiagonalRows or DiagonalColumns.
+  llvm::SmallVector<mlir::Value> operands(Emitter &e, LanePattern pattern, int slab, int diagonal, int step) const;
 };
 
 /// Why a product with such diagonals cannot be lowered, or nothing.

@@ -1,4 +1,4 @@
-// Weights times the rows of their diagonals, by mma.sync.m16n8k16 (DiagonalOps.td): the inverse of DiagonalDot.cpp. Row r of a
+// Weights times the rows of their diagonals, by the products of DiagonalDot.cpp (DiagonalOps.td), whose inverse it is. Row r of a
 // warp's 16 moves 15 - r columns to the right, zeros come in, and the product takes the rows of the warp's diagonals. Where the
 // rows of all diagonals are one, a row's weights are summed first, by a product with ones.
 #include "codegen/nvvm/DiagonalOperands.h"
@@ -57,8 +57,11 @@ private:
                     llvm::SmallVectorImpl<Value> &sum) const {
     mlir::Type element = diagonals.type.getElementType();
     for (int slab = 0; slab < result.slabCount(); ++slab) {
-      if (element.isF32()) {
-        addFloats(e, diagonals, weights, result, slab, registers, sum);
+      if (element.isF32() || element.isF64()) {
+        if (element.isF64())
+          addDoubles(e, diagonals, weights, result, slab, registers, sum);
+        else
+          addFloats(e, diagonals, weights, result, slab, registers, sum);
         continue;
       }
       llvm::SmallVector<Value> moved = moveRows(e, weights, slab, registers);
@@ -112,7 +115,8 @@ private:
   /// f32: a k8 step takes the columns of a tile in the order 0 2 4 6 1 3 5 7 (DotTf32.cpp), and sums a block from 0.
   void addFloats(Emitter &e, const Diagonals &diagonals, const Fragment &weights, const Fragment &result, int slab, mlir::ValueRange registers,
                  llvm::SmallVectorImpl<Value> &sum) const {
-    auto lefts = moveFloats(e, weights, slab, registers);
+    llvm::SmallVector<llvm::SmallVector<Tf32Parts, 4>> lefts;
+    moveFloats(e, e.f32(0.0), weights, slab, registers, [&](llvm::ArrayRef<Value> words) { lefts.push_back(splitWords(kernel, e, words)); });
     for (int tile = 0; tile < result.columnTileCount(); ++tile) {
       llvm::SmallVector<Value> fresh(4, e.f32(0.0));
       for (auto [step, left] : llvm::enumerate(lefts)) {
@@ -131,15 +135,37 @@ private:
     }
   }
 
-  /// As moveRows, an element a register, split.
-  llvm::SmallVector<llvm::SmallVector<Tf32Parts, 4>> moveFloats(Emitter &e, const Fragment &weights, int slab, mlir::ValueRange registers) const {
+  /// f64: the same order (DotDouble.cpp), onto the sums.
+  void addDoubles(Emitter &e, const Diagonals &diagonals, const Fragment &weights, const Fragment &result, int slab, mlir::ValueRange registers,
+                  llvm::SmallVectorImpl<Value> &sum) const {
+    constexpr int kBytes = 8, kChunksOfTile = kTileColumns * kBytes / 16, kTilesAhead = 4;
+    int diagonal = 0;
+    moveFloats(e, e.f64(0.0), weights, slab, registers, [&](llvm::ArrayRef<Value> left) {
+      for (int tile = 0; tile < result.columnTileCount(); ++tile) {
+        if (tile % kTilesAhead == 0)
+          e.syncWarp(); // ptxas fetches no operands further ahead, for which it would spill
+        llvm::SmallVector<Value> right;
+        for (int row : {0, 1}) {
+          Value place = diagonals.pointer(e, LanePattern::EvenQuadRowsLong, slab, diagonal + row, kChunksOfTile * tile);
+          right.push_back(e.load(e.f64Type(), place, kBytes));
+        }
+        int first = result.registerOf(slab, tile, 0, 0);
+        auto product = e.mmaDouble(left, right, llvm::ArrayRef<Value>(sum).slice(first, 4), kernel.hasTallDoubleProducts());
+        std::copy(product.begin(), product.end(), sum.begin() + first);
+      }
+      diagonal += kTileColumns;
+    });
+  }
+
+  /// As moveRows, an element a register; a tile of 8 columns after the other goes to `take`.
+  void moveFloats(Emitter &e, Value zero, const Fragment &weights, int slab, mlir::ValueRange registers,
+                  llvm::function_ref<void(llvm::ArrayRef<Value>)> take) const {
     QuadMove move(kernel, /*from=*/1, /*direction=*/1);
     Value odd = move.isOdd();
     auto at = [&](int tile, int half, int column) {
       bool isThere = tile >= 0 && tile < weights.columnTileCount();
-      return isThere ? registers[weights.registerOf(slab, tile, half, column)] : e.f32(0.0);
+      return isThere ? registers[weights.registerOf(slab, tile, half, column)] : zero;
     };
-    llvm::SmallVector<llvm::SmallVector<Tf32Parts, 4>> tiles;
     for (int tile = 0; tile < weights.columnTileCount() + 2; ++tile) {
       llvm::SmallVector<Value> words;
       for (int column : {0, 1})
@@ -149,9 +175,8 @@ private:
           Value next = e.select(odd, at(source + 1, half, 1 - column), at(source + 1, half, column));
           words.push_back(move.fetch(e, column, own, next));
         }
-      tiles.push_back(splitWords(kernel, e, words));
+      take(words);
     }
-    return tiles;
   }
 
   /// Registers of a left operand of 16 columns more: column d of row r is column d - 15 + r of the weights, 0 beyond them. Counted

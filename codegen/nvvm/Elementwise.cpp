@@ -24,6 +24,14 @@ static Slot slotOf(const Fragment &fragment, int index, int part) {
   return {2 * slab + element / 2 % 2, 2 * columnTile + element % 2};
 }
 
+/// An f64 in f32: cut off, and the last bit set where anything was. Rounding that once more to at most 22 bits gives what rounding
+/// the f64 to them does (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd").
+static Value narrowToOdd(Emitter &e, Value number) {
+  Value nearest = e.narrow(number), size = e.fabs(number), rounded = e.fabs(e.widen(nearest)), bits = e.asInt(nearest), one = e.i32(1);
+  Value down = e.select(e.flt(rounded, size), e.ior(bits, one), bits); // NaN compares with nothing
+  return e.asFloat(e.select(e.flt(size, rounded), e.ior(e.isub(bits, one), one), down));
+}
+
 namespace {
 class SplatPattern : public TilePattern<tile::SplatOp> {
 public:
@@ -66,8 +74,9 @@ public:
     expander.lowerChecks(fragment);
     Value yielded = tile::yieldOf(op.getBody()).getValues().front();
     llvm::SmallVector<Value> registers;
-    for (int index = 0; index < fragment.registers(); ++index)
-      registers.push_back(resultRegister(e, expander, type, fragment, yielded, index));
+    registers.resize(fragment.registers());
+    for (int index : inOrder(expander, op, fragment))
+      registers[index] = resultRegister(e, expander, type, fragment, yielded, index);
     if (expander.failed())
       return mlir::failure();
     rewriter.replaceOpWithMultiple(op, {registers});
@@ -75,6 +84,25 @@ public:
   }
 
 private:
+  /// Whether it gives a number that takes an instruction: places and sums of places are immediates, comparisons with them free.
+  static bool isComputed(mlir::Operation *op) {
+    bool isPlace = mlir::isa<tile::RowOp, tile::ColOp, mlir::arith::AddIOp, mlir::arith::SubIOp, mlir::arith::MulIOp>(op);
+    return op->getNumResults() == 1 && !isPlace && !op->getResult(0).getType().isInteger(1) && !op->hasTrait<mlir::OpTrait::ConstantLike>();
+  }
+
+  /// Registers in the order in which they are computed: slab by slab, so that a row's numbers are needed one after the other;
+  /// where columns have numbers of their own, all slabs of a column after each other, for there are more columns.
+  static llvm::SmallVector<int> inOrder(ElementExpander &expander, tile::MapOp op, const Fragment &fragment) {
+    auto order = llvm::to_vector(llvm::seq(fragment.registers()));
+    bool hasNumbers = llvm::any_of(op.getBody().front(), [&](mlir::Operation &inner) {
+      return isComputed(&inner) && expander.domainOf(inner.getResult(0)) == ElementExpander::Column;
+    });
+    int ofSlab = fragment.registers() / fragment.slabCount();
+    if (hasNumbers)
+      llvm::stable_sort(order, [&](int a, int b) { return a % ofSlab < b % ofSlab; });
+    return order;
+  }
+
   static Value resultRegister(Emitter &e, ElementExpander &expander, tile::FragType type, const Fragment &fragment,
                               Value yielded, int index) {
     if (fragment.packing() == 1)
@@ -171,7 +199,7 @@ private:
     }
     if (isPair(tile::RowAttr(), tile::RowPartialAttr())) {
       Value first = e.ieq(kernel.quadLane(), e.i32(0));
-      if (kernel.parts() > 1)
+      if (tile::partsOf(to.getLayout()) > 1)
         first = e.land(first, e.ieq(kernel.part(), e.i32(0)));
       for (Value &value : registers)
         value = e.select(first, value, e.zero(value.getType()));
@@ -194,6 +222,11 @@ private:
       converted = llvm::map_to_vector(registers, [&](Value value) { return e.narrow(value); });
     } else if (source.isF32() && target.isF64()) {
       converted = llvm::map_to_vector(registers, [&](Value value) { return e.widen(value); });
+    } else if (source.isF64()) { // once, in effect
+      for (std::size_t i = 0; i < registers.size(); i += 2) {
+        Value first = narrowToOdd(e, registers[i]), second = narrowToOdd(e, registers[i + 1]);
+        converted.push_back(isFloat8(target) ? e.packFloat8(target, first, second) : e.pack(target, first, second));
+      }
     } else if (source.isF32() && isSmallFloat(target)) {
       for (std::size_t i = 0; i < registers.size(); i += 2)
         converted.push_back(e.pack(target, registers[i], registers[i + 1]));

@@ -12,6 +12,7 @@
 #include "codegen/nvvm/Patterns.h"
 
 #include "ir/attn/AttnDialect.h"
+#include "ir/tile/ColumnOps.h"
 #include "ir/tile/PlanAttributes.h"
 #include "support/GpuTarget.h"
 
@@ -205,6 +206,22 @@ private:
 };
 } // namespace
 
+/// Some columns of a tensor's rows are the same tensor from another place on.
+static void bindColumns(LLVM::LLVMFuncOp function) {
+  function.walk([](tile::ColumnsOp op) {
+    mlir::OpBuilder at(op);
+    TensorView view = TensorView::of(op.getTensor());
+    view.type = op.getType();
+    std::int64_t bytes = op.getFirst() * view.elementBits() / 8;
+    view.pointer = LLVM::GEPOp::create(at, op.getLoc(), view.pointer.getType(), at.getI8Type(), view.pointer,
+                                       llvm::ArrayRef<LLVM::GEPArg>{static_cast<std::int32_t>(bytes)});
+    auto columns = static_cast<int>(*view.type.getStaticSize(view.type.getRank() - 1));
+    view.sizes.back() = LLVM::ConstantOp::create(at, op.getLoc(), at.getI32Type(), at.getI32IntegerAttr(columns));
+    op.replaceAllUsesWith(TensorView::makeTensor(at, op.getLoc(), view));
+    op.erase();
+  });
+}
+
 /// Refuses what no pattern covers, at the operation, before anything is changed.
 static llvm::LogicalResult checkKernel(func::FuncOp kernel, const ArchLowering &arch) {
   if (!kernel.getBody().hasOneBlock())
@@ -241,6 +258,7 @@ static llvm::LogicalResult convertTile(LLVM::LLVMFuncOp function, KernelContext 
   populateElementwisePatterns(kernel, converter, patterns);
   populateReducePatterns(kernel, converter, patterns);
   populateScanPatterns(kernel, converter, patterns);
+  populateListPatterns(kernel, converter, patterns);
   populateKeepFinitePatterns(kernel, converter, patterns);
   populateWidenPatterns(kernel, converter, patterns);
   populateSoftmaxPatterns(kernel, converter, patterns);
@@ -290,6 +308,7 @@ llvm::LogicalResult lowerKernel(func::FuncOp kernel, const ArchLowering &arch) {
   bool convertsFloat8 = gpu && gpu->hasFp8 && gpu->ptxVersion >= kPtxOfFloat8;
   KernelFrame frame(kernel, blockWarps);
   frame.build();
+  bindColumns(frame.function);
   if (isChecked) // until tiles are converted
     frame.function->setAttr(tile::kCheckedAttr, mlir::UnitAttr::get(frame.function->getContext()));
   KernelContext context(frame.constantAnchor, frame.entryAnchor, frame.sharedBase, blockWarps);

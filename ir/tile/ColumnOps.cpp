@@ -1,4 +1,4 @@
-// See ColumnOps.h. Constraints of the operation, by the labels of its description.
+// See ColumnOps.h. Constraints of the operations, by the labels of their descriptions.
 #include "ir/tile/ColumnOps.h"
 
 #include "mlir/IR/Builders.h"
@@ -8,6 +8,20 @@ using namespace attn::tile;
 
 #define GET_OP_CLASSES
 #include "ir/tile/ColumnOps.cpp.inc"
+
+LogicalResult ColumnsOp::verify() {
+  TileTensorType whole = getTensor().getType(), part = getType();
+  unsigned last = whole.getRank() - 1;
+  std::optional<int64_t> length = whole.getStaticSize(last), columns = part.getRank() == whole.getRank() ? part.getStaticSize(last) : std::nullopt;
+  bool areAlike = length && columns && whole.getElementType() == part.getElementType() &&
+                  whole.getSizes().drop_back() == part.getSizes().drop_back();
+  if (!areAlike) // (C1)
+    return emitOpError("expects tensors whose last sizes alone differ, as numbers, but got ") << whole << " and " << part;
+  int64_t first = getFirst();
+  if (first % 8 != 0 || *columns % 8 != 0 || first + *columns > *length) // (C2)
+    return emitOpError("expects multiples of 8 columns within the row, but got ") << *columns << " from " << first << " on of " << whole;
+  return success();
+}
 
 LogicalResult StoreColumnsOp::verify() {
   FragType value = getValue().getType();

@@ -8,6 +8,24 @@ include "ir/tile/TileOpBase.td"
 // Memory: some columns of rows
 //===----------------------------------------------------------------------===//
 
+def Tile_ColumnsOp : Tile_Op<"columns", [Pure]> {
+  let summary = "Some columns of a tensor's rows, as a tensor";
+  let description = [{
+    The tensor whose rows are the channels from `first` on of another's, as many as its own rows have; nothing is copied. Threads
+    load and store it, no tensor map does.
+
+    Constraints: (C1) the types differ in the last size alone, which is a number in both. (C2) `first` and the result's channels
+    are multiples of 8, and lie within the row.
+    ```mlir
+    %v1 = tile.columns %v from 64 : !value -> !slice
+    ```
+  }];
+  let arguments = (ins Tile_Tensor:$tensor, I32Attr:$first);
+  let results = (outs Tile_Tensor:$result);
+  let assemblyFormat = "$tensor `from` $first attr-dict `:` type($tensor) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 def Tile_StoreColumnsOp : Tile_Op<"store_columns", [MemoryEffects<[MemWrite]>, AttrSizedOperandSegments]> {
   let summary = "Writes a fragment to some columns of a tensor's rows";
   let description = [{

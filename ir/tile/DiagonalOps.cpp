@@ -21,6 +21,8 @@ static Type elementOf(Type type) {
   return cast<FragType>(type).getElementType();
 }
 
+static bool isSumOf(Type sum, Type element) { return element.isF64() ? sum.isF64() : sum.isF32(); }
+
 using Effects = SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>;
 
 static void readsBuffers(ArrayRef<OpOperand *> operands, Effects &effects) {
@@ -59,8 +61,8 @@ LogicalResult DiagonalDotOp::verify() {
   if (operand[0] != (getColumns() ? columns : rows) || diagonals[0] != rows + columns || operand[1] != diagonals[1]) // (C1)
     return emitOpError("expects ") << (getColumns() ? "C" : "R") << " x K, (R + C) x K and R x C, but got "
                                    << getOperand().getType() << ", " << getDiagonals().getType() << " and " << result;
-  if (elementOf(getOperand().getType()) != elementOf(getDiagonals().getType()) || !result.getElementType().isF32()) // (C2)
-    return emitOpError("expects operands of one element type and an f32 result, but got ")
+  if (elementOf(getOperand().getType()) != elementOf(getDiagonals().getType()) || !isSumOf(result.getElementType(), elementOf(getOperand().getType()))) // (C2)
+    return emitOpError("expects operands of one element type and an f32 result (f64 of f64 operands), but got ")
            << getOperand().getType() << ", " << getDiagonals().getType() << " and " << result;
   if (rows % 16 != 0 || columns % 16 != 0 || operand[1] % 16 != 0) // (C3)
     return emitOpError("expects R, C and K multiples of 16, but got ") << rows << ", " << columns << " and " << operand[1];
@@ -89,8 +91,8 @@ LogicalResult DiagonalSumOp::verify() {
   if (diagonals[0] != rows + columns || diagonals[1] < acc.getColumns() || acc.getRows() != rows) // (C1)
     return emitOpError("expects R x C, (R + C) x N and R x N, but got ")
            << weights << ", " << getDiagonals().getType() << " and " << acc;
-  if (weights.getElementType() != elementOf(getDiagonals().getType()) || !acc.getElementType().isF32()) // (C2)
-    return emitOpError("expects weights and diagonals of one element type and an f32 accumulator, but got ")
+  if (weights.getElementType() != elementOf(getDiagonals().getType()) || !isSumOf(acc.getElementType(), weights.getElementType())) // (C2)
+    return emitOpError("expects weights and diagonals of one element type and an f32 accumulator (f64 of f64 operands), but got ")
            << weights << ", " << getDiagonals().getType() << " and " << acc;
   if (static_cast<bool>(getRow()) != static_cast<bool>(getAlike())) // (C4)
     return emitOpError("expects `row` where it has `alike`");

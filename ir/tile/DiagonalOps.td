@@ -43,7 +43,7 @@ def Tile_DiagonalDotOp : Tile_Op<"diagonal_dot", [AttrSizedOperandSegments, Decl
     it is one product a row, or column. Operands are fragments before AssignLayouts, then buffers.
 
     Constraints: (C1) the operand is R x K, with `columns` C x K; `diagonals` (R + C) x K; `row` 16 x K. (C2) all have one
-    element type, the result is f32. (C3) R, C and K are multiples of 16. (C4) `acc` has the result's type. (C5) `row` and
+    element type, the result is f32, or f64 as they are. (C3) R, C and K are multiples of 16. (C4) `acc` has the result's type. (C5) `row` and
     `alike` go together.
     ```mlir
     %x = tile.diagonal_dot %q, %rel : !tile.buffer<128x64xf16, #tile.smem<128>>, !tile.buffer<192x64xf16, #tile.smem<128>> -> !S
@@ -74,7 +74,7 @@ def Tile_DiagonalSumOp : Tile_Op<"diagonal_sum", [AllTypesMatch<["acc", "result"
     row. Operands are fragments before AssignLayouts; then `weights` is an `lhs` fragment, `diagonals` and `row` are buffers.
 
     Constraints: (C1) `diagonals` has R + C rows and at least acc's columns, `row` 16 rows of as many, acc R rows. (C2) weights,
-    diagonals and row have one element type, acc is f32. (C3) R and C are multiples of 16, acc's columns of 8. (C4) `row` and
+    diagonals and row have one element type, acc is f32, or f64 as they are. (C3) R and C are multiples of 16, acc's columns of 8. (C4) `row` and
     `alike` go together.
     ```mlir
     %o1 = tile.diagonal_sum %p, %rel, %o0 : !P, !tile.buffer<192x64xf16, #tile.smem<128>> -> !O

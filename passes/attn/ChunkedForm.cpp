@@ -1,6 +1,7 @@
 // See ChunkedForm.h.
 #include "passes/attn/ChunkedForm.h"
 
+#include "ir/attn/ProductTypes.h"
 #include "passes/LinearForm.h"
 #include "passes/Remarks.h"
 
@@ -11,7 +12,8 @@ using namespace mlir;
 
 namespace attn {
 
-static constexpr int64_t kLongestRow = 128; ///< of a state, whose rows and columns lie in the registers of 8 warps
+/// Of a state, whose rows and columns lie in the registers of 8 warps; f32 products have a second sum there.
+static constexpr int64_t kLongestRow = 256, kMostNumbers = 128 * 256, kMostOfFloats = 128 * 128;
 static constexpr int64_t kFewQueries = 64;
 
 static std::optional<LinearForm> linearForm(ir::AttentionOp op) {
@@ -37,17 +39,17 @@ std::string whyNotChunked(ir::AttentionOp op) {
   if (!form)
     return "the weight is no product of a vector of the query and one of the key";
   Type element = op.getQueryType().getElementType();
-  if ((!element.isF16() && !element.isBF16()) || op.getKeyType().getElementType() != element ||
-      op.getValueType().getElementType() != element || op.getProbsElementType() != element)
-    return "states are kept for one 16-bit type alone";
+  if ((!element.isF16() && !element.isBF16() && !element.isF32()) || ir::featureType(op) != element || ir::weightedType(op) != element)
+    return "states are kept where products of scores and of values are of one type, which is the query's: f16, bf16 or f32";
   if (!op.getWeight().empty())
     return "`probs` or `value` have a factor or a summand of each pair";
   if (!op.getValueRegion().empty())
     return "rows of `value` are transformed in the kernel";
   if (usesHead(op.getKeyRegion()))
     return "keys depend on the query head";
-  if (lengthOf(op, form->weight) > kLongestRow || (form->by && lengthOf(op, *form->by) > kLongestRow) || op.getStoredValueLength() > kLongestRow)
-    return llvm::formatv("a state of more than {0} by {0} numbers is not kept", kLongestRow).str();
+  int64_t rows = lengthOf(op, form->weight), columns = op.getStoredValueLength(), most = element.isF32() ? kMostOfFloats : kMostNumbers;
+  if (std::max({rows, columns, form->by ? lengthOf(op, *form->by) : 0}) > kLongestRow || rows * columns > most)
+    return llvm::formatv("a state of more than {0} numbers, or of rows of more than {1}, is not kept, but one has {2} by {3}", most, kLongestRow, rows, columns).str();
   bool isInSequence = !op.getRagged().empty() || !op.getPaged().empty();
   if (auto queries = op.getQueryType().getConstantSize(1); !isInSequence && queries && *queries <= kFewQueries)
     return "one tile has all queries, and meets each key once either way";
@@ -61,10 +63,11 @@ int64_t stateBytes(ir::AttentionOp op, const ir::Schedule &schedule) {
   if (!schedule.chunked || !form)
     return 0;
   auto padded = [](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 32)); };
-  return padded(lengthOf(op, form->weight)) * padded(op.getStoredValueLength()) * op.getValueType().getElementType().getIntOrFloatBitWidth() / 8;
+  int64_t between = ir::weightedType(op).isF32() ? 4 : 0; // plain rows, a chunk apart
+  return padded(lengthOf(op, form->weight)) * (padded(op.getStoredValueLength()) + between) * ir::weightedType(op).getIntOrFloatBitWidth() / 8;
 }
 
-void remarkLinearForm(ir::AttentionOp op, const ir::Schedule &schedule) {
+void remarkLinearForm(ir::AttentionOp op, const ir::Schedule &schedule, bool isAskedFor) {
   if (!isLinearAttention(op))
     return;
   if (schedule.chunked)
@@ -73,7 +76,7 @@ void remarkLinearForm(ir::AttentionOp op, const ir::Schedule &schedule) {
                                 "and not with q_len times kv_len", schedule.blockN).str());
   std::string reason = whyNotChunked(op);
   remark(op, RemarkCategory::Schedule,
-         "linear attention is computed in its quadratic form: " + (reason.empty() ? "as asked for" : reason));
+         "linear attention is computed in its quadratic form: " + (!reason.empty() ? reason : isAskedFor ? "as asked for" : "beside the tiles there is no room for a state in shared memory"));
 }
 
 } // namespace attn

@@ -17,6 +17,6 @@ std::string whyNotChunked(ir::AttentionOp op);
 int64_t stateBytes(ir::AttentionOp op, const ir::Schedule &schedule);
 
 /// Says which form was chosen; nothing for other attentions.
-void remarkLinearForm(ir::AttentionOp op, const ir::Schedule &schedule);
+void remarkLinearForm(ir::AttentionOp op, const ir::Schedule &schedule, bool isAskedFor);
 
 } // namespace attn

@@ -21,7 +21,8 @@
 // as it is multiplied; and beside sums of 256 channels no registers are left to change a block of rows. They stay if that
 // depends on the query head, makes several vectors, or rows that are no multiple of 8. A transform with another user stays as
 // it is. Of rows with more than 256 channels no region stays in the kernel (WideHeads.h), unless it makes a value the first
-// channels of its key: no row is computed then. Guarantees: the same when run again.
+// channels of its key: no row is computed then. Several vectors of such a row, or of queries of f64, are made one behind the
+// other, and read as slices of that. Guarantees: the same when run again.
 #include "ir/attn/AttnDialect.h"
 #include "ir/attn/ProductTypes.h"
 #include "passes/Passes.h"
@@ -31,11 +32,14 @@
 #include "passes/attn/RowNumbers.h"
 #include "passes/attn/WideHeads.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
+
+#include <memory>
 
 using namespace mlir;
 
@@ -63,7 +67,7 @@ static void prepend(ir::AttentionOp op, Region &region, ir::TransformOp transfor
 /// Fuses the transform that makes `operand`, if there is one that only this attention reads.
 static bool fuse(ir::AttentionOp op, OpOperand &operand, Region &region, ir::RowSide side, StringRef name) {
   auto transform = operand.get().getDefiningOp<ir::TransformOp>();
-  if (!transform || transform.getOver() != side)
+  if (!transform || transform.getOver() != side || (isWide(op) && givesSlices(region))) // of what that makes: see `joinVectors`
     return false;
   if (!transform->hasOneUse()) {
     remark(op, RemarkCategory::Fusion, "`" + name + "` is read from memory, for its transform has other users");
@@ -122,6 +126,36 @@ static bool fillsRegisters(ir::AttentionOp op) {
 /// Registers for 16 keys as they are changed beside the sums of 16 queries.
 static constexpr int64_t kRegistersOfRows = 200;
 
+/// Makes of a wide row's region that gives several vectors one that gives them all in one row, and a second, which it returns: the
+/// slices of that row, which a kernel copies as they lie.
+static std::unique_ptr<Region> joinVectors(Region &region) {
+  Operation *yield = region.front().getTerminator();
+  Location location = yield->getLoc();
+  OpBuilder builder(yield);
+  int64_t length = 0;
+  for (Type type : yield->getOperandTypes())
+    length += cast<VectorType>(type).getNumElements();
+  auto type = VectorType::get({length}, cast<VectorType>(yield->getOperand(0).getType()).getElementType());
+  Value row = arith::ConstantOp::create(builder, location, builder.getZeroAttr(type));
+  auto slices = std::make_unique<Region>();
+  Block &block = slices->emplaceBlock();
+  Value whole = block.addArgument(type, location);
+  OpBuilder inner(location.getContext()); // the region has no place yet
+  inner.setInsertionPointToEnd(&block);
+  SmallVector<Value> yielded;
+  int64_t first = 0;
+  for (Value vector : yield->getOperands()) {
+    int64_t channels = cast<VectorType>(vector.getType()).getNumElements();
+    row = vector::InsertStridedSliceOp::create(builder, location, vector, row, ArrayRef<int64_t>{first}, ArrayRef<int64_t>{1});
+    yielded.push_back(vector::ExtractStridedSliceOp::create(inner, location, whole, ArrayRef<int64_t>{first}, ArrayRef<int64_t>{channels},
+                                                            ArrayRef<int64_t>{1}));
+    first += channels;
+  }
+  ir::YieldOp::create(inner, location, yielded);
+  yield->setOperands(row);
+  return slices;
+}
+
 /// Makes a row region a kernel of its own, where that is cheaper or needed.
 static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, StringRef name, ir::RowSide side = ir::RowSide::key) {
   int64_t registers = (op.getHeadDim() + op.getValueRowLength()) / 2 * (hasDoubleRows(op) ? 2 : 1);
@@ -132,13 +166,19 @@ static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, Str
     remark(op, RemarkCategory::Fusion, ("`" + name + "` has no kernel of its own: " + why).str());
   };
   Operation *yield = region.front().getTerminator();
-  if (yield->getNumOperands() != 1)
+  if (isWide(op) && yield->getNumOperands() != 1 && givesSlices(region)) // which are copied as they lie
+    return;
+  bool joins = isWide(op) || (fillsRegisters(op) && side == ir::RowSide::query);
+  if (yield->getNumOperands() != 1 && !joins)
     return stays("it gives several vectors");
-  int64_t length = cast<VectorType>(yield->getOperand(0).getType()).getNumElements();
   if (side == ir::RowSide::key && dependsOnQueryHead(region))
     return stays("it depends on the query head");
+  int64_t length = 0;
+  for (Type type : yield->getOperandTypes())
+    length += cast<VectorType>(type).getNumElements();
   if (length % 8 != 0)
     return stays("its rows are no multiple of 8 channels");
+  std::unique_ptr<Region> slices = yield->getNumOperands() != 1 ? joinVectors(region) : nullptr;
   OpBuilder builder(op);
   auto stored = cast<ir::AttnTensorType>(operand.get().getType());
   SmallVector<Attribute> sizes(stored.getSizes());
@@ -155,7 +195,9 @@ static void splitOff(ir::AttentionOp op, OpOperand &operand, Region &region, Str
   auto transform = ir::TransformOp::create(builder, yield->getLoc(), type, operand.get(), side);
   transform.getRow().takeBody(region);
   operand.set(transform.getResult());
-  bool isLong = areWide(stored.getConstantSize(stored.getRank() - 1).value_or(0), length);
+  if (slices)
+    region.takeBody(*slices);
+  bool isLong = areWide(stored.getConstantSize(stored.getRank() - 1).value_or(0), length, ir::computeType(op));
   remark(op, RemarkCategory::Fusion, ("rows of `" + name + "` are transformed once for all tiles, by a kernel before this one" +
                                       (isLong ? ", some channels at a time" : "")).str());
 }

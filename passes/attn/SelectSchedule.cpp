@@ -7,7 +7,6 @@
 #include "ir/attn/AttnDialect.h"
 #include "ir/attn/ProductTypes.h"
 #include "ir/attn/Schedule.h"
-#include "passes/Distances.h"
 #include "passes/Float8Products.h"
 #include "passes/IndexUses.h"
 #include "passes/Lookups.h"
@@ -19,9 +18,12 @@
 #include "passes/attn/HeldNumbers.h"
 #include "passes/attn/DoubleRows.h"
 #include "passes/attn/BalanceUnits.h"
+#include "passes/attn/ListedBlocks.h"
 #include "passes/attn/LookupBudget.h"
+#include "passes/attn/PointBudget.h"
 #include "passes/attn/RawEntries.h"
 #include "passes/attn/RowNumbers.h"
+#include "passes/attn/SharedBudget.h"
 #include "passes/attn/SplitForm.h"
 #include "passes/attn/WeightBudget.h"
 #include "passes/attn/WideHeads.h"
@@ -36,6 +38,7 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <limits>
 #include <numeric>
 
 using namespace mlir;
@@ -65,6 +68,8 @@ static constexpr ir::Schedule inParts(ir::Schedule schedule, int64_t parts) {
   return schedule;
 }
 
+static constexpr int64_t kLongestRow = std::numeric_limits<int64_t>::max(); ///< slices: WideHeads.h knows
+
 static constexpr TableRow kTable[] = {
 #define ATTN_SCHEDULE(family, max_head_dim, max_head_dim_v, mask, block_m, block_n, stages, warps, reason)             \
   {MmaFamily::family, max_head_dim, max_head_dim_v, MaskClass::mask, {block_m, block_n, stages, warps}, reason},
@@ -78,7 +83,10 @@ static constexpr TableRow kTable[] = {
 #define ATTN_SCHEDULE_WIDE_F32(max_head_dim, max_head_dim_v, values, block_m, block_n, stages, warps, parts, reason)   \
   {MmaFamily::MmaSync, max_head_dim, max_head_dim_v, MaskClass::Any, inParts({block_m, block_n, stages, warps}, parts), reason, \
    32, true, ValuePlace::values},
+#define ATTN_SCHEDULE_SLICES(bits, block_m, block_n, stages, warps, reason)                                            \
+  {MmaFamily::MmaSync, kLongestRow, kLongestRow, MaskClass::Any, {block_m, block_n, stages, warps}, reason, bits, true},
 #include "passes/attn/ScheduleTable.def"
+#undef ATTN_SCHEDULE_SLICES
 #undef ATTN_SCHEDULE_WIDE_F32
 #undef ATTN_SCHEDULE_WIDE
 #undef ATTN_SCHEDULE_F64
@@ -123,113 +131,13 @@ static int64_t producerRegisters(ir::AttentionOp op, MmaFamily family, const ir:
   return family == MmaFamily::Wgmma && looksUp && schedule.warps > 4 ? 8 : 0;
 }
 
-/// Products of f32 and f64 operands, and those with a row a diagonal, are mma.sync's on every target (passes/tile/LoopFacts.h).
+/// Products of f32 and f64 operands, those with a row a diagonal, and with slices of values are mma.sync's on every target
+/// (passes/tile/LoopFacts.h).
 static MmaFamily familyFor(ir::AttentionOp op, const GpuTarget &target) {
-  return plainBits(op) > 0 || (hasRelativeRows(op) && !areDiagonalsBesideRoles(op)) ? MmaFamily::MmaSync : target.mmaFamily;
-}
-
-static bool isFunction(Operation *op) { return isa<math::MathDialect>(op->getDialect()) && !isa<math::AbsFOp, math::AbsIOp>(op); }
-
-/// With 160 registers a thread (three warpgroups): those of elements on the way, where the score is more than a scaled
-/// product. With 240 they are there.
-static int64_t scoreRegisters(ir::AttentionOp op) {
-  int64_t steps = 0;
-  bool hasFunction = false;
-  for (Operation *inner : op.getScore().empty() ? SmallVector<Operation *>() : operationsBehind(ir::yieldedBy(op.getScore())[0])) {
-    bool onProduct = !isa<ir::DotOp>(inner) &&
-                     llvm::any_of(operationsBehind(inner->getResult(0)), [](Operation *each) { return isa<ir::DotOp>(each); });
-    steps += onProduct;
-    hasFunction |= onProduct && isFunction(inner);
-  }
-  return hasFunction ? 32 : steps > 1 ? 8 : 0;
+  return plainBits(op) > 0 || needsSlices(op) || (hasRelativeRows(op) && !areDiagonalsBesideRoles(op)) ? MmaFamily::MmaSync : target.mmaFamily;
 }
 
 static unsigned queryFeatures(ir::AttentionOp op) { return static_cast<unsigned>(op.getQueryFeatureTypes().size()); }
-
-/// Whether all that is added to a product of tiles is a function of the distance, with which the product then begins (BuildStrips).
-static bool beginsWithDistance(ir::AttentionOp op, Distances &distances) {
-  if (op.getScore().empty())
-    return false;
-  auto scaled = ir::yieldedBy(op.getScore())[0].getDefiningOp<arith::MulFOp>();
-  auto sum = scaled ? scaled.getLhs().getDefiningOp<arith::AddFOp>() : arith::AddFOp();
-  return sum && sum.getLhs().getDefiningOp<ir::DotOp>() && distances.kindOf(sum.getRhs()) == PointKind::Distance;
-}
-
-/// Whether a score has tangents (LogisticScores) and more: what is added to them waits in registers for their reciprocals.
-static bool addsToReciprocals(ir::AttentionOp op) {
-  if (op.getScore().empty())
-    return false;
-  Value root = ir::yieldedBy(op.getScore())[0];
-  bool has = llvm::any_of(operationsBehind(root), [](Operation *each) {
-    auto division = dyn_cast<arith::DivFOp>(each);
-    return division && bitEnumContainsAll(division.getFastmath(), arith::FastMathFlags::arcp);
-  });
-  auto shifted = root.getDefiningOp<arith::AddFOp>();
-  auto scaled = shifted ? shifted.getLhs().getDefiningOp<arith::MulFOp>() : arith::MulFOp();
-  return has && !(scaled && scaled.getLhs().getDefiningOp<arith::DivFOp>());
-}
-
-/// Whether the mask is evaluated for every tile that is visited.
-static bool isMaskOfAllTiles(ir::AttentionOp op) {
-  return !op.getRanges().empty() && cast<ir::YieldRangesOp>(op.getRanges().front().getTerminator()).getFull().empty();
-}
-
-/// Registers for 16 rows of queries that the mathematics of a point takes beside its scores: addresses and words of tables
-/// in flight, and what divisions and comparisons of numbers keep. From what ptxas 13.0 was seen to spill with
-/// tests/conformance/Cases.def.
-static int64_t pointRegisters(ir::AttentionOp op, MmaFamily family, const ir::Schedule &schedule) {
-  int64_t registers = 0;
-  bool isBesideProducts = family == MmaFamily::Wgmma, hasStrip = false;
-  constexpr int64_t kFewShared = 48;
-  int64_t shared = 0;
-  bool factorOfLaunch = false; // a number of the tile, computed from what is known at launch, kept through the loop
-  Distances distances(op.getScore(), [](Operation *inner) -> std::optional<PointSteps> {
-    auto index = dyn_cast<ir::IndexOp>(inner);
-    if (!index || (index.getKind() != ir::IndexKind::q_idx && index.getKind() != ir::IndexKind::kv_idx))
-      return std::nullopt;
-    return index.getKind() == ir::IndexKind::q_idx ? PointSteps{1, 0} : PointSteps{0, 1};
-  });
-  auto add = [&](Operation *inner) {
-    if (inner->getNumResults() != 1 || isOfLookup(op, inner) || (isa<ir::LoadOp>(inner) && findRelativeRow(inner->getResult(0))))
-      return;
-    bool onKey = dependsOnIndex(inner->getResult(0), ir::IndexKind::kv_idx);
-    bool onQuery = dependsOnIndex(inner->getResult(0), ir::IndexKind::q_idx);
-    // What depends on the distance alone will be read from a strip (BuildStrips), where rows are consecutive queries.
-    bool onDistance = schedule.pack == 1 && inner->getParentRegion() == &op.getScore() &&
-                      distances.kindOf(inner->getResult(0)) == PointKind::Distance;
-    bool isDivision = isa<arith::DivSIOp, arith::FloorDivSIOp, arith::RemSIOp, arith::DivUIOp, arith::RemUIOp>(inner);
-    factorOfLaunch |= isFunction(inner) && inner->getParentRegion() == &op.getScore() &&
-                      distances.kindOf(inner->getResult(0)) == PointKind::Shared &&
-                      llvm::any_of(operationsBehind(inner->getResult(0)), [](Operation *each) { return isa<ir::SizeOp, ir::LoadOp>(each); });
-    if (onDistance)
-      hasStrip |= isBesideProducts ? inner->getResult(0).getType().isF32() : isDivision || isa<ir::LoadOp>(inner) || isFunction(inner);
-    else if (onKey && isa<ir::LoadOp>(inner)) // without a branch around the mask the words of the next keys are on their way
-      registers += onQuery ? 40 : !isBesideProducts && inner->getParentRegion() == &op.getMask() && isMaskOfAllTiles(op) ? 34 : 12;
-    else if (onKey && (isDivision || isa<arith::CmpFOp>(inner) || (isBesideProducts && isFunction(inner))))
-      registers += 12;
-    else if (onQuery && (isDivision || isa<ir::LoadOp>(inner) || (isBesideProducts && isFunction(inner))))
-      registers += 2; // held through the loop
-    else if (!onDistance && isBesideProducts && isa<ir::LoadOp>(inner))
-      ++shared;
-  };
-  for (Region *region : {&op.getScore(), &op.getMask(), &op.getWeight()})
-    region->walk(add);
-  registers += weightRegisters(op);
-  if (shared > kFewShared) // words that all points share, as the layers of a small network: as many as there is room for
-    registers += 40;
-  if (isBesideProducts && registers > 0) // what is kept from key to key, once there is any
-    registers += 20;
-  bool begins = beginsWithDistance(op, distances);
-  if (hasStrip && isBesideProducts && schedule.warps == 8) // the producer builds it with registers of the consumers
-    registers += 12;
-  else if (hasStrip && (isBesideProducts || !begins))
-    registers += 8;
-  if (!isBesideProducts && factorOfLaunch && !begins)
-    registers += 4;
-  if (!isBesideProducts && addsToReciprocals(op))
-    registers += 8;
-  return registers;
-}
 
 /// Whether a value is computed from what is known at launch only: a scalar parameter or an element of a tensor.
 static bool dependsOnLaunch(Value value) {
@@ -312,11 +220,12 @@ static bool areValuesFloat8(ir::AttentionOp op, const ir::Schedule &schedule, Mm
 static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule, MmaFamily family) {
   int64_t rowSlots = schedule.slabs(), width = hasDoubleRows(op) ? 2 : 1; // registers of a number
   auto half = [&](int64_t length) { return static_cast<int64_t>(llvm::alignTo(length, 16)) / 2 * width; };
-  int64_t loop = isWide(op) ? wideLoopRegisters(op, schedule)
-                            : schedule.blockN / 2 + schedule.blockN / 4 + half(op.getValueRowLength());
+  bool isInParts = isWide(op) && !hasSlices(op, schedule);
+  int64_t loop = isInParts ? wideLoopRegisters(op, schedule, family)
+                           : schedule.blockN / 2 + schedule.blockN / 4 + half(sumChannels(op, schedule));
   loop += diagonalRegisters(op, schedule, family == MmaFamily::Wgmma) + lookupRegisters(op, schedule, family == MmaFamily::Wgmma);
   if (hasDoubleRows(op))
-    loop = doubleLoopRegisters(op, schedule);
+    loop = doubleLoopRegisters(op, schedule, sumChannels(op, schedule));
   if (areValuesFloat8(op, schedule, family))
     loop += registersOfFloat8Values(weightedProductsOf(op), schedule);
   if (isFloat32(op)) // probs as two numbers each, a block's sums and operands for some columns of values
@@ -329,10 +238,10 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
   loop += storeRegisters(op, family);
   if (family == MmaFamily::MmaSync)
     loop += outputSumRegisters(op) + schedule.chunked; // where a tile's state lies
-  int64_t before = op.getQueryRegion().empty() ? 0 : half(op.getHeadDim()) * fragmentsOfRow(op.getQueryRegion()) +
+  int64_t before = op.getQueryRegion().empty() || isWide(op) ? 0 : half(op.getHeadDim()) * fragmentsOfRow(op.getQueryRegion()) +
                                                           std::max(rowRegisters(op.getQueryRegion()), angleRegisters(op.getQueryRegion()));
   for (Type feature : op.getQueryFeatureTypes())
-    before = std::max(before, op.getQueryRegion().empty() ? 0 : half(cast<VectorType>(feature).getNumElements()));
+    before = std::max(before, op.getQueryRegion().empty() || isWide(op) ? 0 : half(cast<VectorType>(feature).getNumElements()));
   int64_t diagonals = diagonalOperandRegisters(op, family == MmaFamily::Wgmma) + (family == MmaFamily::Wgmma ? keyNumberRegisters(op) : 0);
   int64_t keys = changedRowRegisters(op, op.getKeyRegion(), op.getHeadDim(), schedule);
   if (family == MmaFamily::Wgmma && keys > 0) // beside the probs of the block before, and numbers that are read for the rows
@@ -342,27 +251,8 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
                    changedRowRegisters(op, op.getValueRegion(), op.getValueRowLength(), schedule) + rowSlots * schedule.blockN / 4});
 }
 
-/// Bytes of shared memory that query, keys and values take, rows padded to the panels of the swizzle.
-static int64_t predictShared(const ir::Schedule &schedule, int64_t headDim, int64_t valueLength, int64_t elementBytes) {
-  auto padded = [&](int64_t length) { // f32: whole k16 steps and a chunk between rows
-    return static_cast<int64_t>(elementBytes == 4   ? llvm::alignTo(length, 16) + 4
-                                : elementBytes == 8 ? llvm::alignTo(length, 16) + 8
-                                                    : llvm::alignTo(length, 32));
-  };
-  return elementBytes * (schedule.blockM * padded(headDim) +
-                         schedule.stages * schedule.blockN * (padded(headDim) + padded(valueLength)));
-}
-
 static int64_t predictShared(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target) {
-  if (isWide(op))
-    return wideSharedBytes(op, schedule, target, familyFor(op, target));
-  int64_t elementBytes = ir::featureType(op).getIntOrFloatBitWidth() / 8;
-  auto [query, keys, values] = rawEntryBytes(op, schedule);
-  return predictShared(schedule, op.getHeadDim(), op.getStoredValueLength(), elementBytes) +
-         lookupBytes(op, schedule) +
-         schedule.stages * relativeRowBytes(op, schedule.blockM, schedule.blockN) + stateBytes(op, schedule) + query + keys + values -
-         bytesSavedByFloat8Scores(scoreProductsOf(op), schedule, target) -
-         (areValuesFloat8(op, schedule, familyFor(op, target)) ? bytesSavedByFloat8Values(weightedProductsOf(op), schedule) : 0);
+  return predictedSharedBytes(op, schedule, target, familyFor(op, target));
 }
 
 /// Applies `block_m=64,warps=4` to `schedule`.
@@ -374,9 +264,9 @@ static LogicalResult applyOverride(ir::AttentionOp op, StringRef text, ir::Sched
     int64_t *entry = schedule.entry(name.trim().str());
     if (!entry)
       return op.emitError() << "schedule: `" << name.trim()
-                            << "` is none of `block_m`, `block_n`, `stages`, `warps`, `pack`, `chunked`, `split`";
+                            << "` is none of `block_m`, `block_n`, `stages`, `warps`, `pack`, `chunked`, `split`, `listed`";
     int64_t value = 0;
-    bool isSwitch = entry == &schedule.chunked || entry == &schedule.split;
+    bool isSwitch = entry == &schedule.chunked || entry == &schedule.split || entry == &schedule.listed;
     if (isSwitch && (number.trim().getAsInteger(10, value) || value < 0 || value > 1))
       return op.emitError() << "schedule: `" << name.trim() << "` is `" << number.trim() << "`, but must be 0 or 1";
     if (!isSwitch && (number.trim().getAsInteger(10, value) || value < 1 || value > 1024))
@@ -462,12 +352,6 @@ static bool fitRows(ir::AttentionOp op, ir::Schedule &schedule) {
 // Choice
 //===----------------------------------------------------------------------===//
 
-/// Keys of a block come in steps of 16. The probabilities of a part are whole panels of 64 bytes where matrix units read
-/// them from shared memory by themselves.
-static int64_t granuleOfKeys(const ir::Schedule &schedule, bool hasRoles) {
-  return schedule.parts == 1 ? 16 : schedule.parts * (hasRoles ? 32 : 8);
-}
-
 static LogicalResult check(ir::AttentionOp op, const ir::Schedule &schedule, const GpuTarget &target) {
   bool hasRoles = familyFor(op, target) == MmaFamily::Wgmma;
   bool isKnown = hasRoles ? llvm::is_contained({4, 8, 12}, schedule.warps) : llvm::is_contained({1, 2, 4, 8, 16}, schedule.warps);
@@ -482,7 +366,7 @@ static LogicalResult check(ir::AttentionOp op, const ir::Schedule &schedule, con
   if (schedule.blockM % rows != 0)
     return op.emitError() << "schedule: `block_m` is " << schedule.blockM << ", but must be a multiple of "
                           << rows << ", 16 rows a warp";
-  int64_t keys = granuleOfKeys(schedule, hasRoles);
+  int64_t keys = schedule.parts == 1 ? 16 : granuleOfWideKeys(op, schedule, familyFor(op, target));
   if (schedule.blockN % keys != 0 || schedule.blockN > 256)
     return op.emitError() << "schedule: `block_n` is " << schedule.blockN
                           << ", but must be a multiple of " << keys << " up to 256";
@@ -497,6 +381,8 @@ static LogicalResult check(ir::AttentionOp op, const ir::Schedule &schedule, con
   }
   if (schedule.chunked != 0 && !whyNotChunked(op).empty())
     return op.emitError() << "schedule: `chunked` is " << schedule.chunked << ", but " << whyNotChunked(op);
+  if (schedule.listed != 0 && !whyNotListed(op, schedule).empty())
+    return op.emitOpError() << "schedule: `listed` is " << schedule.listed << ", but " << whyNotListed(op, schedule);
   int64_t bytes = predictShared(op, schedule, target);
   if (bytes > target.sharedBytesPerBlock)
     return op.emitError() << "schedule: query, key and value tiles take " << bytes << " bytes of shared memory, but "
@@ -529,7 +415,7 @@ static std::string pageRemark(ir::AttentionOp op, const ir::Schedule &schedule, 
 static constexpr int64_t kKeysInFlight = 256; ///< of blocks in 8 bits, which are copied in less time than latency takes
 
 /// The first row that fits, of those in which values are multiplied in 8 bits where that is asked for; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
-static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack, int64_t chunked, bool isForFewRows = false) {
+static std::optional<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack, int64_t chunked, bool isForFewRows = false) {
   std::optional<TableRow> leanest, cutting, widening;
   bool isFloat8 = familyFor(op, target) == MmaFamily::Wgmma && areFloat8(weightedProductsOf(op)) &&
                   whyWidenedValues(weightedProductsOf(op), scoreProductsOf(op)).empty();
@@ -549,8 +435,9 @@ static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, i
     bool fits = predictShared(op, row.schedule, target) <= left;
     bool isFor = row.family == familyFor(op, target) && row.plainBits == plainBits(op) && op.getHeadDim() <= row.maxHeadDim && op.getValueRowLength() <= row.maxHeadDimV &&
                  (row.mask == MaskClass::Any || op.getMask().empty()) && row.isWide == isWide(op) &&
-                 (row.values == ValuePlace::Own || isValueInKey(op));
-    if (!isFor || !fits)
+                 (row.values == ValuePlace::Own || isValueInKey(op)) && (hasSlices(op, row.schedule) ? fitsSlices(op) : !needsSlices(op));
+    bool isForPartsElse = hasSlices(op, row.schedule) && !needsSlices(op); // where nothing in parts fits
+    if (!isFor || !fits || (isForPartsElse && (isForFewRows || leanest || cutting)))
       continue;
     if (cutsPages(op, row)) {
       cutting = cutting.value_or(row);
@@ -568,23 +455,29 @@ static FailureOr<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, i
   }
   if (widening)
     return *widening;
-  if (leanest || cutting)
-    return leanest ? *leanest : *cutting;
+  return leanest ? leanest : cutting;
+}
+
+static LogicalResult refuseSchedule(ir::AttentionOp op, const GpuTarget &target) {
   return op.emitOpError() << "no schedule for head_dim " << op.getHeadDim() << " and head_dim_v "
                         << op.getValueRowLength() << " on " << StringRef(target.name);
 }
 
 /// Adds the schedule of the kernel for few rows, where one is asked for.
 static LogicalResult addFewRows(ir::AttentionOp op, const GpuTarget &target, const ir::Schedule &whole) {
-  if (std::string reason = whyNotSplit(op, whole); !reason.empty()) {
-    remarkUnsplit(op, reason);
+  std::string reason = hasSlices(op, whole) ? "a kernel after the other has some channels of values" : whyNotSplit(op);
+  if (!reason.empty()) {
+    warnUnsplit(op, reason);
     return success();
   }
   bool isPacked = queryHeadsPerKeyHead(op) > 0 && whyNotPacked(op).empty();
-  FailureOr<TableRow> row = lookUp(op, target, isPacked ? queryHeadsPerKeyHead(op) : 1, 0, /*isForFewRows=*/true);
-  if (failed(row) || failed(check(op, row->schedule, target)))
+  std::optional<TableRow> row = lookUp(op, target, isPacked ? queryHeadsPerKeyHead(op) : 1, 0, /*isForFewRows=*/true);
+  if (!row)
+    return refuseSchedule(op, target);
+  if (failed(check(op, row->schedule, target)))
     return failure();
-  op.setScheduleAttr(withFewRows(op.getScheduleAttr(), row->schedule));
+  keepQueryChannels(op, row->family, predictRegisters(op, row->schedule, row->family), row->schedule);
+  op.setScheduleAttr(withFewRows(op, whole, row->schedule));
   remarkSplit(op, row->schedule);
   return success();
 }
@@ -599,12 +492,17 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
   asked.chunked = isLinearAttention(op) && whyNotChunked(op).empty();
   if (failed(applyOverride(op, overrides, asked)))
     return failure();
-  FailureOr<TableRow> row = lookUp(op, target, asked.pack, asked.chunked);
-  if (failed(row))
-    return failure();
+  std::optional<TableRow> row = lookUp(op, target, asked.pack, asked.chunked);
+  bool asksForChunks = overrides.contains("chunked");
+  if (!row && asked.chunked && !asksForChunks) // a state takes shared memory
+    row = lookUp(op, target, asked.pack, 0);
+  if (!row)
+    return refuseSchedule(op, target);
   ir::Schedule schedule = row->schedule;
   if (failed(applyOverride(op, overrides, schedule)) || failed(check(op, schedule, target)))
     return failure();
+  if (!overrides.contains("listed"))
+    schedule.listed = !whyListed(op, schedule).empty();
   balanceUnits(op, familyFor(op, target), schedule);
   keepQueryChannels(op, familyFor(op, target), predictRegisters(op, schedule, familyFor(op, target)), schedule);
   op.setScheduleAttr(schedule.toAttr(op.getContext()));
@@ -631,19 +529,17 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
     remark(op, RemarkCategory::Schedule,
            llvm::formatv("{0}{1} query heads of a key head share tiles, {2} queries each: keys and values are read once for them",
                          schedule.pack == queryHeadsPerKeyHead(op) ? "the " : "", schedule.pack, schedule.queries()).str());
-  remarkLinearForm(op, schedule);
+  remarkLinearForm(op, schedule, asksForChunks);
+  remarkListed(op, schedule);
   if (schedule.split && failed(addFewRows(op, target, schedule)))
     return failure();
   if (!op.getPaged().empty())
     remark(op, RemarkCategory::Schedule, pageRemark(op, schedule, familyFor(op, target)));
-  if (schedule.parts > 1)
+  if (hasSlices(op, schedule))
     remark(op, RemarkCategory::Schedule,
-           llvm::formatv("scores and sums are cut by column into {0} parts, each of which {1} warps hold", schedule.parts,
-                         schedule.warps / schedule.parts).str());
-  if (schedule.kept > 0)
-    remark(op, RemarkCategory::Schedule,
-           llvm::formatv("{0} of {1} channels of the query are in registers through the loop: matrix units do not read them for each block",
-                         schedule.kept, op.getHeadDim()).str());
+           llvm::formatv("{0} of {1} channels of values at a time, by kernels one after the other, each of which computes all scores",
+                         sumChannels(op, schedule), op.getValueRowLength()).str());
+  remarkParts(op, schedule, familyFor(op, target));
   return success();
 }
 

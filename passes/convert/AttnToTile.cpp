@@ -1,7 +1,7 @@
 // The conversion from what is computed to in which blocks: a plan becomes kernels over `!tile.tensor`s, with the plan's
 // arguments first and its results as further arguments behind them; names and promises stay on the arguments. Each
-// `attn.transform` is a kernel in front of the attention's, as are the states of linear attention in chunks; what they give
-// is workspace. Where the schedule has one for few rows, two kernels follow: for those rows and shares of their keys, and to merge
+// `attn.transform` is a kernel in front of the attention's, as are the states of linear attention in chunks and those that list
+// blocks (BlockLists.h); what they give is workspace. Where the schedule has one for few rows, two kernels follow: for those rows and shares of their keys, and to merge
 // the shares (SplitKeys.h).
 //
 //   %s0 = attn.identity                          func.func @causal(%query, %key, %value, %out, %lse)
@@ -17,9 +17,12 @@
 #include "passes/Passes.h"
 #include "passes/Remarks.h"
 #include "passes/convert/AttentionKernel.h"
+#include "passes/convert/BlockLists.h"
+#include "passes/convert/DistanceTable.h"
 #include "passes/convert/LinearStates.h"
 #include "passes/convert/MergeKernel.h"
 #include "passes/convert/TransformKernel.h"
+#include "passes/convert/ValueSlice.h"
 #include "support/GpuTarget.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -50,6 +53,7 @@ struct PlanOps {
   ir::FinalizeOp finalize;
   std::optional<LinearStates> states;
   std::optional<SplitPlan> split;
+  std::optional<BlockLists> lists;
 };
 
 /// Writes the kernels of one plan. All have the same arguments: the plan's, its results, then workspace; a launch passes
@@ -69,15 +73,22 @@ private:
   void addExtents(func::FuncOp kernel);
   void promisePaddedKeys(func::FuncOp kernel);
   ValueRange statesOf(func::FuncOp kernel);
+  ValueRange sharesOf(func::FuncOp kernel);
+  std::string workspaceName(unsigned number) const;
   SmallVector<std::pair<Value, Value>> transformedRows(func::FuncOp kernel);
   LogicalResult convertStates();
   LogicalResult convertSplit();
-  void noteUse(func::FuncOp kernel, StringRef use, std::optional<ir::Schedule> schedule = {});
-  void notePrecision(func::FuncOp kernel);
+  FailureOr<func::FuncOp> convertWhole(const ValueSlice *slice);
+  LogicalResult convertLists();
+  LogicalResult convertDistances();
+  void noteUse(func::FuncOp kernel, StringRef use) { kernel->setAttr(tile::kUseAttr, builder.getStringAttr(use)); }
+  void noteTiles(func::FuncOp kernel, const ir::Schedule &schedule, DictionaryAttr attr);
+  void notePrecision();
 
   func::FuncOp plan;
   PlanOps &ops;
   bool checked, tf32;
+  bool hasDistances = false;   ///< a kernel in front makes a table of them
   OpBuilder builder;
 };
 
@@ -102,11 +113,12 @@ static FailureOr<PlanOps> findOps(func::FuncOp plan) {
     return plan.emitOpError("expects one online attention and its finalize");
   found.states = LinearStates::of(found.online);
   found.split = SplitPlan::of(found.online);
+  found.lists = BlockLists::of(found.online);
   return found;
 }
 
 /// What a transform's result is called: no name of the language, so that no parameter has it.
-static std::string workspaceName(ir::TransformOp transform, unsigned number) {
+static std::string rowsName(ir::TransformOp transform, unsigned number) {
   return (Twine(transform.getOver() == ir::RowSide::query ? "query" : "key") + "_rows." + Twine(number)).str();
 }
 
@@ -123,6 +135,8 @@ func::FuncOp PlanConversion::openKernel(const Twine &name) {
     llvm::append_range(types, ops.states->workspaceTypes());
   if (ops.split)
     llvm::append_range(types, ops.split->workspaceTypes());
+  if (ops.lists)
+    llvm::append_range(types, ops.lists->workspaceTypes());
   auto kernel = func::FuncOp::create(builder, plan.getLoc(), name.str(), builder.getFunctionType(types, {}));
   kernel->setAttr(tile::kKernelAttr, builder.getUnitAttr());
   if (checked)
@@ -141,12 +155,12 @@ func::FuncOp PlanConversion::openKernel(const Twine &name) {
     kernel.setArgAttr(position, tile::kOutputAttr, builder.getUnitAttr());
   }
   for (auto [number, transform] : llvm::enumerate(ops.transforms)) {
-    std::string tensor = workspaceName(transform, static_cast<unsigned>(number));
+    std::string tensor = rowsName(transform, static_cast<unsigned>(number));
     kernel.setArgAttr(position, ir::AttnDialect::kName, builder.getStringAttr(tensor));
     kernel.setArgAttr(position++, tile::kWorkspaceAttr, builder.getUnitAttr());
   }
   for (unsigned first = position; position < types.size(); ++position) {
-    kernel.setArgAttr(position, ir::AttnDialect::kName, builder.getStringAttr(ops.split ? ops.split->workspaceName(position - first) : LinearStates::workspaceName(position - first).str()));
+    kernel.setArgAttr(position, ir::AttnDialect::kName, builder.getStringAttr(workspaceName(position - first)));
     kernel.setArgAttr(position, tile::kWorkspaceAttr, builder.getUnitAttr());
   }
   for (auto [operand, tensor] : {std::pair<Value, StringRef>{ops.online.getQuery(), "query"},
@@ -199,9 +213,9 @@ void PlanConversion::addExtents(func::FuncOp kernel) {
     promisePaddedKeys(kernel);
 }
 
-/// Where an earlier kernel changes keys or values, or sums them, its grid and what it makes have room for `kv_len` rows of each request.
+/// Where an earlier kernel changes keys or values, sums them, lists their blocks, or goes through their distances, its grid and what it makes have room for `kv_len` rows of each request.
 void PlanConversion::promisePaddedKeys(func::FuncOp kernel) {
-  if (!ops.states && llvm::none_of(ops.transforms, [](ir::TransformOp transform) { return transform.getOver() == ir::RowSide::key; }))
+  if (!ops.states && !ops.lists && !hasDistances && llvm::none_of(ops.transforms, [](ir::TransformOp transform) { return transform.getOver() == ir::RowSide::key; }))
     return;
   bool isPaged = !ops.online.getPaged().empty();
   auto lengths = dyn_cast<BlockArgument>(isPaged ? ops.online.getPaged()[2] : ops.online.getRagged()[1]);
@@ -246,9 +260,19 @@ LogicalResult PlanConversion::nameOutputs(func::FuncOp kernel, llvm::StringMap<V
   return success();
 }
 
-/// The states of linear attention, or what shares of keys leave, among the kernel's arguments.
+/// The states of linear attention, and behind them what shares of keys leave, among the kernel's arguments.
 ValueRange PlanConversion::statesOf(func::FuncOp kernel) {
   return kernel.getArguments().drop_front(plan.getNumArguments() + plan.getNumResults() + ops.transforms.size());
+}
+ValueRange PlanConversion::sharesOf(func::FuncOp kernel) { return statesOf(kernel).drop_front(ops.states ? ops.states->workspaceTypes().size() : 0); }
+
+/// Of the tensors behind the transforms'.
+std::string PlanConversion::workspaceName(unsigned number) const {
+  auto states = static_cast<unsigned>(ops.states ? ops.states->workspaceTypes().size() : 0);
+  auto shares = static_cast<unsigned>(ops.split ? ops.split->workspaceTypes().size() : 0);
+  if (number >= states + shares)
+    return BlockLists::workspaceName(number - states - shares).str();
+  return number < states ? LinearStates::workspaceName(number).str() : ops.split->workspaceName(number - states);
 }
 
 /// Arguments for what transforms have made.
@@ -266,54 +290,130 @@ LogicalResult PlanConversion::convertStates() {
       failed(ops.states->writeKernel(plan, kernel, statesOf(kernel), transformedRows(kernel))))
     return failure();
   closeKernel(kernel);
+  if (ops.split) // few rows need none
+    noteUse(kernel, "whole");
+  return success();
+}
+
+/// The kernels that list the blocks of keys which tiles visit.
+LogicalResult PlanConversion::convertLists() {
+  for (bool marks : {true, false}) {
+    func::FuncOp kernel = openKernel(plan.getName() + (marks ? "_marks" : "_lists"));
+    llvm::StringMap<Value> outputs;
+    ValueRange workspace = sharesOf(kernel).drop_front(ops.split ? ops.split->workspaceTypes().size() : 0);
+    if (failed(nameOutputs(kernel, outputs)) ||
+        failed(marks ? ops.lists->writeMarks(plan, kernel, workspace) : ops.lists->writeLists(plan, kernel, workspace)))
+      return failure();
+    closeKernel(kernel);
+    if (ops.split) // few rows go by ranges
+      noteUse(kernel, "whole");
+  }
+  return success();
+}
+
+/// The kernel that computes a costly number of the distance, which the score reads from then on: its table is one more argument.
+LogicalResult PlanConversion::convertDistances() {
+  auto table = DistanceTable::of(ops.online);
+  if (!table)
+    return success();
+  hasDistances = true;
+  unsigned position = plan.getNumArguments();
+  NamedAttribute attributes[] = {builder.getNamedAttr(ir::AttnDialect::kName, builder.getStringAttr(DistanceTable::workspaceName())),
+                                 builder.getNamedAttr(tile::kWorkspaceAttr, builder.getUnitAttr())};
+  if (failed(plan.insertArgument(position, table->type(), builder.getDictionaryAttr(attributes), plan.getLoc())))
+    return failure();
+  func::FuncOp kernel = openKernel(plan.getName() + "_distances");
+  llvm::StringMap<Value> outputs;
+  if (failed(nameOutputs(kernel, outputs)) || failed(table->writeKernel(plan, kernel, kernel.getArgument(position))))
+    return failure();
+  closeKernel(kernel);
+  table->readIn(plan.getArgument(position));
+  table->remark();
   return success();
 }
 
 /// What a product of f32 operands is made of is never silent.
-void PlanConversion::notePrecision(func::FuncOp kernel) {
-  if (tf32)
-    kernel->setAttr(tile::kTf32Attr, builder.getUnitAttr());
+void PlanConversion::notePrecision() {
   remark(ops.online, RemarkCategory::Schedule,
          tf32 ? "operands of matrix products are rounded from f32 to tf32, 11 significant bits, as was asked for"
               : "matrix products of f32 are three of tf32 each: of each product less than 2^-21 is left out");
-  auto target = kernel->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
+  auto target = plan->getParentOp()->getAttrOfType<tile::TargetAttr>(tile::kTargetAttr);
   const GpuTarget *gpu = target ? findGpuTarget(target.getName().str()) : nullptr;
   if (gpu && gpu->mmaFamily == MmaFamily::Wgmma)
     remark(ops.online, RemarkCategory::Schedule, "matrix products of f32 are mma.sync's: wgmma takes tf32 values only transposed");
 }
 
-void PlanConversion::noteUse(func::FuncOp kernel, StringRef use, std::optional<ir::Schedule> schedule) {
-  kernel->setAttr(tile::kUseAttr, builder.getStringAttr(use));
-  if (schedule)
-    kernel->setAttr(tile::kTileAttr, builder.getDenseI64ArrayAttr({schedule->blockM, schedule->blockN}));
+/// How a kernel cuts attention up, for the launch's choice; `attr` is its schedule as it came.
+void PlanConversion::noteTiles(func::FuncOp kernel, const ir::Schedule &schedule, DictionaryAttr attr) {
+  kernel->setAttr(tile::kTileAttr, builder.getDenseI64ArrayAttr({schedule.blockM, schedule.blockN}));
+  if (Attribute visible = attr.get(tile::kVisibleKeys))
+    kernel->setAttr(tile::kVisibleAttr, visible);
 }
 
-/// The kernel for few rows and the one that merges its shares, behind the kernel for all.
+/// The kernel for few rows, the one ahead of it if scores look along keys, and the one that merges its shares, behind the kernel for
+/// all.
 LogicalResult PlanConversion::convertSplit() {
   const SplitPlan &split = *ops.split;
   llvm::StringMap<Value> outputs;
+  if (split.carryCount() > 0) {
+    func::FuncOp ahead = openKernel(plan.getName() + "_carries");
+    SplitKeys keys(split, SplitArguments::of(split, ahead, sharesOf(ahead)), /*ahead=*/true);
+    if (failed(nameOutputs(ahead, outputs)) ||
+        failed(writeAttentionKernel(plan, ahead, ops.online, ops.finalize, outputs, transformedRows(ahead), {}, &keys)))
+      return failure();
+    if (tf32)
+      ahead->setAttr(tile::kTf32Attr, builder.getUnitAttr());
+    closeKernel(ahead);
+    noteUse(ahead, "ahead");
+    outputs.clear();
+  }
   func::FuncOp few = openKernel(plan.getName() + "_few_rows");
-  SplitKeys keys(split, SplitArguments::of(split, few, statesOf(few)));
+  SplitKeys keys(split, SplitArguments::of(split, few, sharesOf(few)));
   if (failed(nameOutputs(few, outputs)) ||
       failed(writeAttentionKernel(plan, few, ops.online, ops.finalize, outputs, transformedRows(few), {}, &keys)))
     return failure();
   if (tf32)
     few->setAttr(tile::kTf32Attr, builder.getUnitAttr());
   closeKernel(few);
-  noteUse(few, "few_rows", split.schedule());
+  noteUse(few, "few_rows");
+  noteTiles(few, split.schedule(), ops.online.getScheduleAttr().getAs<DictionaryAttr>(ir::kFewRows));
   few->setAttr(tile::kKeysAttr, builder.getStringAttr(split.keys()));
+  few->setAttr(tile::kBytesAttr, builder.getDenseI64ArrayAttr({split.blockBytes(), split.sumBytes()}));
   func::FuncOp merge = openKernel(plan.getName() + "_merge");
   outputs.clear();
   if (failed(nameOutputs(merge, outputs)) ||
-      failed(writeMergeKernel(plan, merge, ops.online, ops.finalize, outputs, transformedRows(merge), split, SplitArguments::of(split, merge, statesOf(merge)))))
+      failed(writeMergeKernel(plan, merge, ops.online, ops.finalize, outputs, transformedRows(merge), split, SplitArguments::of(split, merge, sharesOf(merge)))))
     return failure();
   closeKernel(merge);
   noteUse(merge, "merge");
   return success();
 }
 
+/// The kernel for all rows; of wide rows that which has some channels of the values. The first one writes numbers of rows.
+FailureOr<func::FuncOp> PlanConversion::convertWhole(const ValueSlice *slice) {
+  bool isFirst = !slice || slice->first == 0;
+  func::FuncOp kernel = openKernel(isFirst ? plan.getName().str() : (plan.getName() + "_channels_" + Twine(slice->first)).str());
+  llvm::StringMap<Value> outputs;
+  if (failed(nameOutputs(kernel, outputs)))
+    return failure();
+  OpBuilder entry = OpBuilder::atBlockEnd(&kernel.front());
+  if (Value out = outputs.lookup("out"); out && slice)
+    outputs["out"] = columnsOf(entry, out, *slice);
+  if (!isFirst)
+    for (StringRef name : {"lse", "max_score"})
+      outputs.erase(name);
+  if (failed(writeAttentionKernel(plan, kernel, ops.online, ops.finalize, outputs, transformedRows(kernel), statesOf(kernel), nullptr, slice)))
+    return failure();
+  if (tf32 && ir::featureType(ops.online).isF32())
+    kernel->setAttr(tile::kTf32Attr, builder.getUnitAttr());
+  closeKernel(kernel);
+  return kernel;
+}
+
 LogicalResult PlanConversion::convert() {
   llvm::StringMap<Value> outputs;
+  if (failed(convertDistances()))
+    return failure();
   for (auto [number, transform] : llvm::enumerate(ops.transforms)) {
     bool ofQuery = transform.getOver() == ir::RowSide::query;
     func::FuncOp kernel = openKernel(plan.getName() + (ofQuery ? "_query_rows_" : "_key_rows_") + Twine(number));
@@ -324,21 +424,27 @@ LogicalResult PlanConversion::convert() {
   }
   if (ops.states && failed(convertStates()))
     return failure();
-  func::FuncOp kernel = openKernel(plan.getName());
-  outputs.clear();
-  if (failed(nameOutputs(kernel, outputs)) ||
-      failed(writeAttentionKernel(plan, kernel, ops.online, ops.finalize, outputs, transformedRows(kernel), statesOf(kernel))))
+  if (ops.lists && failed(convertLists()))
+    return failure();
+  auto schedule = ir::Schedule::fromAttr(ops.online.getScheduleAttr(), [&] { return ops.online.emitOpError(); });
+  if (failed(schedule))
+    return failure();
+  SmallVector<ValueSlice> slices = valueSlices(ops.online, *schedule);
+  auto kernel = convertWhole(slices.empty() ? nullptr : slices.begin());
+  for (unsigned i = 1; succeeded(kernel) && i < slices.size(); ++i)
+    if (failed(convertWhole(&slices[i])))
+      return failure();
+  if (failed(kernel))
     return failure();
   if (ir::featureType(ops.online).isF32())
-    notePrecision(kernel);
+    notePrecision();
   else if (ir::featureType(ops.online).isF64())
     remark(ops.online, RemarkCategory::Schedule, "matrix products of f64 are mma.sync's, without warp roles; they round as f64 does");
-  closeKernel(kernel);
   if (ops.split) {
-    auto whole = ir::Schedule::fromAttr(ops.online.getScheduleAttr(), [&] { return ops.online.emitOpError(); });
-    if (failed(whole) || failed(convertSplit()))
+    if (failed(convertSplit()))
       return failure();
-    noteUse(kernel, "whole", *whole);
+    noteUse(*kernel, "whole");
+    noteTiles(*kernel, *schedule, ops.online.getScheduleAttr());
   }
   plan.erase();
   return success();

@@ -48,14 +48,18 @@ static Value tableRow(KernelScope &kernel, ElementScope &place, const RelativeRo
   return arith::SelectOp::create(place.body(), load.getLoc(), holds, index, kernel.constant(-1));
 }
 
-static Value gather(KernelScope &kernel, OpBuilder &builder, const RelativeRow &row, const Frame &point, tile::FragType type) {
+static Value gather(KernelScope &kernel, OpBuilder &builder, const RelativeRow &row, const Frame &point, tile::FragType type,
+                    const ValueSlice *slice) {
   ir::LoadOp load = row.load;
   Location location = load.getLoc();
+  Value table = kernel.tensor(load.getTensor());
+  if (slice)
+    table = columnsOf(kernel.entry, table, *slice);
   SmallVector<Value> places;
   for (auto [dim, planIndex] : llvm::enumerate(load.getIndices()))
     if (!places.emplace_back(dim == row.dim ? kernel.constant(0) : kernel.uniform(planIndex)))
       return {};
-  auto rows = tile::LoadOp::create(builder, location, type, kernel.tensor(load.getTensor()), places,
+  auto rows = tile::LoadOp::create(builder, location, type, table, places,
                                    builder.getI32IntegerAttr(static_cast<int32_t>(row.dim)), Value(), IntegerAttr());
   Block *block = &rows.getRows().emplaceBlock();
   block->addArgument(builder.getI32Type(), location);
@@ -68,17 +72,18 @@ static Value gather(KernelScope &kernel, OpBuilder &builder, const RelativeRow &
   return rows.getResult();
 }
 
-static Value compute(KernelScope &kernel, OpBuilder &builder, const RelativeRow &row, const Frame &point, tile::FragType type) {
+static Value compute(KernelScope &kernel, OpBuilder &builder, const RelativeRow &row, const Frame &point, tile::FragType type,
+                     const ValueSlice *slice) {
   Location location = row.row.getLoc();
   auto table = tile::TabulateOp::create(builder, location, type);
   Block *block = &table.getBody().emplaceBlock();
   block->addArguments({builder.getI32Type(), builder.getI32Type()}, {location, location});
   FragmentMap none;
   ElementScope place = onDiagonal(kernel, point, none, block, block->getArgument(1));
-  Value element = place.element(row.row, 0);
+  Value element = place.element(row.row, slice ? -slice->first : 0);
   if (!element)
     return {};
-  int64_t channels = cast<VectorType>(row.row.getType()).getNumElements();
+  int64_t channels = slice ? slice->channels : cast<VectorType>(row.row.getType()).getNumElements();
   if (channels < type.getColumns()) {
     Value inside = arith::CmpIOp::create(place.body(), location, arith::CmpIPredicate::slt, block->getArgument(1),
                                          kernel.constant(static_cast<int32_t>(channels)));
@@ -88,24 +93,26 @@ static Value compute(KernelScope &kernel, OpBuilder &builder, const RelativeRow 
   return table.getResult();
 }
 
-Value diagonalRows(KernelScope &kernel, OpBuilder &builder, const RelativeRow &row, const Frame &point, int64_t columns, Type element) {
+Value diagonalRows(KernelScope &kernel, OpBuilder &builder, const RelativeRow &row, const Frame &point, int64_t columns, Type element,
+                   const ValueSlice *slice) {
   auto type = tile::FragType::get(builder.getContext(), {point.rows + point.columns, columns}, element, {});
-  return isCopied(row, element) ? gather(kernel, builder, row, point, type) : compute(kernel, builder, row, point, type);
+  return isCopied(row, element) ? gather(kernel, builder, row, point, type, slice) : compute(kernel, builder, row, point, type, slice);
 }
 
 bool hasRowForAll(KernelScope &kernel, const RelativeRow &row, Type element) {
-  bool isShort = cast<VectorType>(row.row.getType()).getNumElements() <= kMostChannelsForAll;
+  bool isShort = cast<VectorType>(row.row.getType()).getNumElements() <= kMostChannelsForAll && element.getIntOrFloatBitWidth() < 64;
   return isShort && isCopied(row, element) && mayBeAlike(kernel, row);
 }
 
-RowForAll rowForAll(KernelScope &kernel, OpBuilder &builder, const RelativeRow &row, const Frame &point, int64_t columns, Type element) {
+RowForAll rowForAll(KernelScope &kernel, OpBuilder &builder, const RelativeRow &row, const Frame &point, int64_t columns, Type element,
+                    const ValueSlice *slice) {
   auto last = [&](Value first, int64_t count) {
     return arith::AddIOp::create(builder, row.row.getLoc(), first, kernel.constant(static_cast<int32_t>(count - 1))).getResult();
   };
   BlockCorners corners{point.rowBase, last(point.rowBase, point.rows), point.columnBase, last(point.columnBase, point.columns)};
   Value alike = areRowsAlike(kernel, builder, row, corners);
   auto type = tile::FragType::get(builder.getContext(), {kRowsForAll, columns}, element, {});
-  Value rows = alike ? gather(kernel, builder, row, point, type) : Value();
+  Value rows = alike ? gather(kernel, builder, row, point, type, slice) : Value();
   return rows ? RowForAll{rows, alike} : RowForAll{};
 }
 

@@ -4,13 +4,14 @@
 
 #include "passes/RelativeRows.h"
 #include "passes/convert/ElementScope.h"
+#include "passes/convert/ValueSlice.h"
 
 namespace attn {
 
 /// For the tile of `point`, at the builder's place; elements of `element`, `columns` of them a row, 0 beyond the channels and
-/// where an index is out of range. Null after a message.
+/// where an index is out of range. `slice`: the row's channels that are wanted, or null. Null after a message.
 mlir::Value diagonalRows(KernelScope &kernel, mlir::OpBuilder &builder, const RelativeRow &row, const Frame &point,
-                         int64_t columns, mlir::Type element);
+                         int64_t columns, mlir::Type element, const ValueSlice *slice = nullptr);
 
 /// What stands for the rows of a block in which all are one (AlikeRows.h).
 struct RowForAll {
@@ -23,6 +24,6 @@ inline constexpr int64_t kRowsForAll = 16;
 bool hasRowForAll(KernelScope &kernel, const RelativeRow &row, mlir::Type element);
 /// Null after a message.
 RowForAll rowForAll(KernelScope &kernel, mlir::OpBuilder &builder, const RelativeRow &row, const Frame &point, int64_t columns,
-                    mlir::Type element);
+                    mlir::Type element, const ValueSlice *slice = nullptr);
 
 } // namespace attn

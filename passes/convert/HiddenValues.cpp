@@ -62,7 +62,7 @@ Value HiddenValues::element(ElementScope &place, Value key, Value exists) const 
   OpBuilder &body = place.body();
   Location location = key.getLoc();
   if (row) {
-    Value number = place.element(row, 0);
+    Value number = place.element(row, -firstChannel);
     if (!number)
       return {};
     if (rowElement.getIntOrFloatBitWidth() < 32) {
@@ -78,7 +78,7 @@ Value HiddenValues::addRow(OpBuilder &builder, Value sums, Value seen, Value key
   Location location = sums.getLoc();
   auto type = cast<tile::FragType>(sums.getType());
   auto stored = cast<tile::TileTensorType>(tensor.getType());
-  int64_t channels = row ? cast<VectorType>(row.getType()).getNumElements() : *stored.getStaticSize(stored.getRank() - 1);
+  int64_t channels = row ? cast<VectorType>(row.getType()).getNumElements() - firstChannel : *stored.getStaticSize(stored.getRank() - 1);
   auto map = tile::MapOp::create(builder, location, type, ValueRange{sums, seen});
   Block *block = &map.getBody().emplaceBlock();
   Value sum = block->addArgument(scope.realType(), location), sees = block->addArgument(scope.realType(), location);

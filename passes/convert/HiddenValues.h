@@ -26,7 +26,8 @@ struct HiddenValues {
   int64_t rows;
   bool weightsArePositive;       ///< then an infinity stays one of its sign, else it becomes NaN
   mlir::Value row = {};          ///< of the plan, at a point: what is restored instead of the value,
-  mlir::Type rowElement = {};    ///< rounded to this
+  mlir::Type rowElement = {};    ///< rounded to this,
+  int64_t firstChannel = 0;      ///< from that channel on
 
   /// No key: behind all.
   mlir::Value none() const;

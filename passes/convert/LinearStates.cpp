@@ -6,6 +6,7 @@
 // runs at least once; what it adds for nothing (the last block above, the first one of less than BN keys here) is not used.
 #include "passes/convert/LinearStates.h"
 
+#include "ir/attn/ProductTypes.h"
 #include "ir/attn/Schedule.h"
 #include "ir/tile/PlanAttributes.h"
 #include "ir/tile/TransposeOps.h"
@@ -40,14 +41,14 @@ int64_t LinearStates::featureLength(const BilinearTerm &term) const {
 
 SmallVector<tile::TileTensorType, 2> LinearStates::workspaceTypes() const {
   MLIRContext *context = op.getContext();
-  ir::AttnTensorType key = op.getKeyType(), value = op.getValueType();
+  ir::AttnTensorType key = op.getKeyType();
   auto number = [&](int64_t size) { return ir::sizeAttr(context, SizeExpr::number(size)); };
   auto each = SizeExpr::binary(SizeExpr::Kind::FloorDiv, SizeExpr::name("kv_len"), SizeExpr::number(blockN));
   Attribute states = isOne ? number(1) : ir::sizeAttr(context, SizeExpr::binary(SizeExpr::Kind::Add, each, SizeExpr::number(1)));
   bool isInSequence = !op.getRagged().empty() || !op.getPaged().empty();
   Attribute batch = isInSequence ? ir::sizeAttr(context, SizeExpr::name("batch")) : key.getSizes()[0];
   SmallVector<Attribute> sizes{batch, headsOf(key), states, number(featureLength(form.weight)), number(op.getStoredValueLength())};
-  SmallVector<tile::TileTensorType, 2> types{tile::TileTensorType::get(context, sizes, value.getElementType(), false)};
+  SmallVector<tile::TileTensorType, 2> types{tile::TileTensorType::get(context, sizes, ir::weightedType(op), false)};
   if (form.by) {
     sizes.pop_back();
     sizes.back() = number(featureLength(*form.by));
@@ -104,7 +105,7 @@ Value StatesKernel::load(Value tensor, Value firstKey, tile::FragType type) {
 Value StatesKernel::feature(unsigned number, Value firstKey) {
   auto tensor = cast<tile::TileTensorType>(keys.getType());
   int64_t stored = scope.paddedColumns(*tensor.getStaticSize(tensor.getRank() - 1));
-  Type element = op.getKeyType().getElementType();
+  Type element = ir::featureType(op);
   Frame frame{blockN, stored, ir::IndexKind::kv_idx, firstKey, {}};
   Region &region = op.getKeyRegion();
   if (region.empty())
@@ -137,7 +138,7 @@ LogicalResult StatesKernel::absorb(Value block, Value &state, Value &sum) {
   if (!rows)
     return failure();
   int64_t columns = scope.paddedColumns(op.getStoredValueLength());
-  auto type = tile::FragType::get(builder.getContext(), {blockN, columns}, op.getValueType().getElementType(), {});
+  auto type = tile::FragType::get(builder.getContext(), {blockN, columns}, ir::weightedType(op), {});
   Value weighted = load(values, firstKey, type);
   state = tile::DotOp::create(builder, location, state.getType(), rows, weighted, state, /*trans=*/false);
   if (!sum)
@@ -163,7 +164,7 @@ void StatesKernel::store(Value blocks, Value state, Value sum) {
   OpBuilder inner = OpBuilder::atBlockEnd(body);
   Value product = arith::MulFOp::create(inner, location, body->addArgument(f32, location), factor);
   tile::YieldOp::create(inner, location, product);
-  Value rounded = convert(mean, op.getValueType().getElementType());
+  Value rounded = convert(mean, ir::weightedType(op));
   tile::StoreOp::create(builder, location, rounded, workspace[0], place, alongRows, Value(), IntegerAttr(), StringAttr());
   if (sum)
     tile::StoreOp::create(builder, location, sum, workspace[1], place, alongRows, Value(), IntegerAttr(), StringAttr());
@@ -289,7 +290,7 @@ Value LinearStates::startOfAcc(KernelScope &scope, OpBuilder &builder, Value sta
   Value query = queryOperands[form.weight.queryFeature];
   SmallVector<Value> place{scope.index(ir::IndexKind::b), scope.index(ir::IndexKind::kv_head), entry(scope, blocks), scope.constant(0)};
   auto type = tile::FragType::get(builder.getContext(), {cast<tile::FragType>(query.getType()).getColumns(), scope.paddedColumns(op.getStoredValueLength())},
-                                  op.getValueType().getElementType(), {});
+                                  ir::weightedType(op), {});
   Value state = tile::LoadOp::create(builder, location, type, states, place, builder.getI32IntegerAttr(3), Value(), IntegerAttr(), Value());
   Value mean = tile::DotOp::create(builder, location, zero.getType(), query, state, zero, /*trans=*/false);
   Value number = arith::MulIOp::create(scope.work, location, blocks, scope.constant(static_cast<int32_t>(blockN)));

@@ -22,7 +22,8 @@ Value RowOutputs::outRow(OpBuilder &builder, Value fragment) {
     finalize.emitOpError("changes the length of rows in region `out`, which is not supported yet");
     return {};
   }
-  return RowRegion(scope, frame, builder, argument, fragment, nullptr).row(vector);
+  RowRegion rows(scope, frame, builder, argument, fragment, nullptr);
+  return firstChannel > 0 ? rows.rowFrom(vector, firstChannel) : rows.row(vector);
 }
 
 Value RowOutputs::maxScore(OpBuilder &builder, const RowState &state) {

@@ -18,9 +18,9 @@ public:
   using ChangeEnd = llvm::function_ref<mlir::Value(mlir::Value end)>;
 
   /// `tensors` gives the argument of `out`, `lse`, `max_score`, as far as they are asked for; `frame` the rows, and the columns
-  /// of their sums.
-  RowOutputs(KernelScope &scope, ir::FinalizeOp finalize, const llvm::StringMap<mlir::Value> &tensors, const Frame &frame)
-      : scope(scope), finalize(finalize), tensors(tensors), frame(frame) {}
+  /// of their sums, which are those of channel `firstChannel` and the next ones.
+  RowOutputs(KernelScope &scope, ir::FinalizeOp finalize, const llvm::StringMap<mlir::Value> &tensors, const Frame &frame, int64_t firstChannel = 0)
+      : scope(scope), finalize(finalize), tensors(tensors), frame(frame), firstChannel(firstChannel) {}
 
   mlir::LogicalResult write(mlir::OpBuilder &builder, const RowState &state, ChangeEnd changeEnd = nullptr);
 
@@ -32,6 +32,7 @@ private:
   ir::FinalizeOp finalize;
   const llvm::StringMap<mlir::Value> &tensors;
   Frame frame;
+  int64_t firstChannel;
 };
 
 } // namespace attn

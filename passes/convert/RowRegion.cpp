@@ -72,6 +72,11 @@ Value RowRegion::row(Value vector) {
   return mapOf(vector, 0);
 }
 
+Value RowRegion::rowFrom(Value vector, int64_t channel) {
+  fragments[regionArgument].offset = -channel;
+  return prepare(vector) ? mapOf(vector, -channel) : Value();
+}
+
 Value RowRegion::dot(Value a, Value b, Location location) {
   if (!prepare(a) || !prepare(b))
     return {};

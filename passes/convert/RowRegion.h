@@ -20,6 +20,8 @@ public:
 
   /// The fragment of a vector of the region, channel 0 in column 0, columns beyond it 0; null after a message.
   mlir::Value row(mlir::Value vector);
+  /// The same where columns are channel `channel` of vector and row and the next ones, of what is made channel by channel.
+  mlir::Value rowFrom(mlir::Value vector, int64_t channel);
   /// The 1-D fragment of Σ over channels of a · b.
   mlir::Value dot(mlir::Value a, mlir::Value b, mlir::Location location);
 

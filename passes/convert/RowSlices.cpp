@@ -26,6 +26,10 @@ namespace attn {
 static constexpr int64_t kMostOfSlice = 128, kMostOfHalf = 64, kMostOfRotation = 256, kGranule = 8;
 
 static int64_t lengthOf(Value vector) { return cast<VectorType>(vector.getType()).getNumElements(); }
+/// Of f64 half as many, for a number takes two registers.
+static int64_t most(int64_t channels, Value vector) {
+  return cast<VectorType>(vector.getType()).getElementType().isF64() ? channels / 2 : channels;
+}
 static VectorType withLength(Value vector, int64_t length) {
   return VectorType::get({length}, cast<VectorType>(vector.getType()).getElementType());
 }
@@ -81,7 +85,7 @@ void RowSlices::cutRotation(ir::RotateOp op, int64_t at, int64_t begin, int64_t 
   cuts.add(at, begin, end);
   cuts.add(behind, begin, end);
   cut(op.getRow(), at, std::max(begin, behind), end, cuts);
-  if (begin <= at && behind <= end && 2 * half <= kMostOfRotation) {
+  if (begin <= at && behind <= end && 2 * half <= most(kMostOfRotation, op.getRow())) {
     cuts.whole.insert({at, behind});
     return;
   }
@@ -113,9 +117,9 @@ SmallVector<RowSlices::Range> RowSlices::ranges(Value vector, int64_t alignment)
       return {};
     auto halves = llvm::find_if(cuts.halves, [&](auto each) { return each.first <= begin && end <= each.first + 2 * each.second; });
     bool isInHalf = halves != cuts.halves.end();
-    int64_t most = isInHalf ? kMostOfHalf : cuts.whole.contains({begin, end}) ? end - begin : kMostOfSlice;
-    for (; begin < end; begin += std::min(most, end - begin)) {
-      Range range{begin, std::min(most, end - begin)};
+    int64_t longest = isInHalf ? most(kMostOfHalf, vector) : cuts.whole.contains({begin, end}) ? end - begin : most(kMostOfSlice, vector);
+    for (; begin < end; begin += std::min(longest, end - begin)) {
+      Range range{begin, std::min(longest, end - begin)};
       if (isInHalf && begin >= halves->first + halves->second) // with the first half
         continue;
       if (isInHalf)

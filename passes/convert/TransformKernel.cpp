@@ -49,7 +49,8 @@ static bool leavesPages(Value source, Value result) {
 /// Whether no thread has the registers for all channels of a row.
 static bool isWide(ir::TransformOp op) {
   auto vector = [](Value value) { return cast<VectorType>(value.getType()).getNumElements(); };
-  return areWide(vector(op.getRow().getArgument(0)), vector(ir::yieldedBy(op.getRow())[0]));
+  Value row = op.getRow().getArgument(0);
+  return areWide(vector(row), vector(ir::yieldedBy(op.getRow())[0]), cast<VectorType>(row.getType()).getElementType());
 }
 
 /// The rows' channels slice by slice.

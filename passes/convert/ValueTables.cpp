@@ -32,12 +32,12 @@ Value ValueTables::add(KernelScope &kernel, OpBuilder &builder, const Frame &poi
   Type element = cast<tile::FragType>(weights.getType()).getElementType();
   for (auto [table, note] : llvm::zip_equal(tables, notes)) {
     Location location = table.row.getLoc();
-    int64_t columns = kernel.paddedColumns(cast<VectorType>(table.row.getType()).getNumElements());
+    int64_t columns = kernel.paddedColumns(slice ? slice->channels : cast<VectorType>(table.row.getType()).getNumElements());
     RowForAll forAll; // first: whether it holds says which rows are copied
     bool mayBeOne = element.getIntOrFloatBitWidth() < 32 && hasRowForAll(kernel, table, element);
     if (mayBeOne)
-      forAll = rowForAll(kernel, builder, table, point, columns, element);
-    Value rows = diagonalRows(kernel, builder, table, point, columns, element);
+      forAll = rowForAll(kernel, builder, table, point, columns, element, slice);
+    Value rows = diagonalRows(kernel, builder, table, point, columns, element, slice);
     if (!rows || (mayBeOne && !forAll.rows))
       return {};
     std::tie(rows, note) = values.keepFinite(builder, rows, point.columnBase, /*isFull=*/forAll.isAlike, note); // what is not read is not looked at
@@ -56,6 +56,7 @@ Value ValueTables::restore(OpBuilder &builder, Value sums, const HiddenValues &v
     HiddenValues ofTable = values;
     ofTable.row = table.row;
     ofTable.rowElement = element;
+    ofTable.firstChannel = slice ? slice->first : 0;
     sums = ofTable.restore(builder, sums, note);
     if (!sums)
       return {};

@@ -7,6 +7,7 @@
 
 #include "passes/RelativeRows.h"
 #include "passes/convert/HiddenValues.h"
+#include "passes/convert/ValueSlice.h"
 
 namespace attn {
 
@@ -14,6 +15,8 @@ class ValueTables {
 public:
   /// Finds them in region `weight`; fails with a message at rows that the distance of key and query does not choose.
   mlir::LogicalResult analyse(mlir::Region &weight);
+  /// To the channels that the kernel has; null: all.
+  void restrictTo(const ValueSlice *channels) { slice = channels; }
   size_t size() const { return tables.size(); }
   /// What they are read from.
   llvm::SmallVector<ir::LoadOp> reads() const;
@@ -27,6 +30,7 @@ public:
 
 private:
   llvm::SmallVector<RelativeRow> tables;
+  const ValueSlice *slice = nullptr;
 };
 
 } // namespace attn

@@ -61,3 +61,30 @@ func.func @past_the_fragment(%x: !x, %rows: !kv, %b: i32) {
   tile.store_columns %x columns 32 count 64, %rows[%b, %b, %b] along 1 from 0 : !x, !kv
   return
 }
+
+// -----
+!kv = !tile.tensor<[batch, kv_len, 2, 576], f16>   !some = !tile.tensor<[batch, kv_len, 2, 64], f16>
+// CHECK-LABEL: func.func @as_a_tensor
+func.func @as_a_tensor(%rows: !kv) {
+  // CHECK: tile.columns %{{.*}} from 512 : !tensor -> !tensor{{.*}}
+  %last = tile.columns %rows from 512 : !kv -> !some
+  return
+}
+
+// -----
+// columns (C1)
+!kv = !tile.tensor<[batch, kv_len, 2, 576], f16>   !some = !tile.tensor<[batch, kv_len, 4, 64], f16>
+func.func @other_heads(%rows: !kv) {
+  // expected-error @below {{expects tensors whose last sizes alone differ, as numbers}}
+  %last = tile.columns %rows from 0 : !kv -> !some
+  return
+}
+
+// -----
+// columns (C2)
+!kv = !tile.tensor<[batch, kv_len, 2, 576], f16>   !some = !tile.tensor<[batch, kv_len, 2, 64], f16>
+func.func @past_the_row_of_a_tensor(%rows: !kv) {
+  // expected-error @below {{expects multiples of 8 columns within the row, but got 64 from 520 on}}
+  %last = tile.columns %rows from 520 : !kv -> !some
+  return
+}

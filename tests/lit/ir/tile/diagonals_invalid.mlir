@@ -46,7 +46,7 @@ func.func @too_few_diagonals(%q: !tile.frag<128x64xf16>, %d: !tile.frag<128x64xf
 // -----
 // diagonal_dot (C2)
 func.func @two_types(%q: !tile.frag<128x64xf16>, %d: !tile.frag<192x64xbf16>) {
-  // expected-error @below {{expects operands of one element type and an f32 result}}
+  // expected-error @below {{expects operands of one element type and an f32 result (f64 of f64 operands)}}
   %x = tile.diagonal_dot %q, %d : !tile.frag<128x64xf16>, !tile.frag<192x64xbf16> -> !tile.frag<128x64xf32>
   return
 }
