@@ -143,12 +143,12 @@ AttnStatus attnPlanArgument(const AttnPlan *plan, size_t index, AttnArgumentInfo
   });
 }
 
-AttnStatus attnPlanWorkspaceBytes(const AttnPlan *plan, const AttnArgument *given, size_t count, size_t *bytes) {
+AttnStatus attnPlanWorkspaceBytes(const AttnPlan *plan, const AttnArgument *given, size_t count, uint32_t splits, size_t *bytes) {
   return guarded([&]() -> Status {
     if (!plan || (!given && count) || !bytes)
       return missing("attnPlanWorkspaceBytes", !plan ? "plan" : !bytes ? "bytes" : "arguments");
     return withArguments(given, count, [&](std::span<const Argument> arguments) {
-      Result<std::size_t> needed = plan->plan.workspaceBytes(arguments);
+      Result<std::size_t> needed = plan->plan.workspaceBytes(arguments, splits);
       if (needed)
         *bytes = *needed;
       return needed.status();
@@ -163,7 +163,7 @@ AttnStatus attnPlanLaunch(const AttnPlan *plan, void *stream, const AttnArgument
       return missing("attnPlanLaunch", plan ? "arguments" : "plan");
     LaunchOptions launch;
     if (options)
-      launch = {options->workspace, options->workspace_bytes, !options->skip_value_checks};
+      launch = {options->workspace, options->workspace_bytes, !options->skip_value_checks, options->splits};
     return withArguments(given, count, [&](std::span<const Argument> arguments) {
       return plan->plan.launch(Stream::wrap(plan->device, stream), arguments, launch);
     });

@@ -5,7 +5,7 @@ Handles close with their Python objects. A failed call raises AttnError with the
 import ctypes
 from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 
-INTERFACE = 1
+INTERFACE = 2
 TYPES = ("f64", "f32", "bf16", "f16", "e4m3", "e5m2", "i32", "i16", "i8", "bool", "bit")
 BYTES = {"f64": 8, "f32": 4, "bf16": 2, "f16": 2, "e4m3": 1, "e5m2": 1, "i32": 4, "i16": 2, "i8": 1, "bool": 1}
 ROLES = ("input", "output", "scalar")
@@ -38,7 +38,8 @@ class Argument(ctypes.Structure):
 
 
 class LaunchOptions(ctypes.Structure):
-    _fields_ = [("workspace", c_uint64), ("workspace_bytes", c_size_t), ("skip_value_checks", c_int32)]
+    _fields_ = [("workspace", c_uint64), ("workspace_bytes", c_size_t), ("skip_value_checks", c_int32),
+                ("splits", c_uint32)]
 
 
 _FUNCTIONS = {
@@ -68,7 +69,7 @@ _FUNCTIONS = {
     "attnPlanTarget": (c_char_p, c_void_p),
     "attnPlanArgumentCount": (c_size_t, c_void_p),
     "attnPlanArgument": (c_int32, c_void_p, c_size_t, POINTER(ArgumentInfo)),
-    "attnPlanWorkspaceBytes": (c_int32, c_void_p, POINTER(Argument), c_size_t, POINTER(c_size_t)),
+    "attnPlanWorkspaceBytes": (c_int32, c_void_p, POINTER(Argument), c_size_t, c_uint32, POINTER(c_size_t)),
     "attnPlanLaunch": (c_int32, c_void_p, c_void_p, POINTER(Argument), c_size_t, POINTER(LaunchOptions)),
 }
 
@@ -242,7 +243,7 @@ class BoundArguments:
 
     def workspace_bytes(self):
         count = c_size_t()
-        self.plan.library.call("attnPlanWorkspaceBytes", self.plan.handle, self.items, len(self.items), byref(count))
+        self.plan.library.call("attnPlanWorkspaceBytes", self.plan.handle, self.items, len(self.items), self.options.splits, byref(count))
         return count.value
 
     def set_workspace(self, address, count):

@@ -26,7 +26,7 @@ extern "C" {
 #define ATTN_C_FUNCTION __attribute__((visibility("default")))
 
 /* Grows when a function or a structure here changes so that callers must be compiled again. */
-#define ATTN_C_INTERFACE 1
+#define ATTN_C_INTERFACE 2
 
 /* As attn::StatusCode. */
 typedef enum AttnStatus {
@@ -131,7 +131,7 @@ typedef struct AttnCompileOptions {
   const char *file_name;      /* for messages and relative imports */
   const char *attention;      /* which one of the text */
   const char *target;         /* what suits the device */
-  const char *schedule;       /* "block_m=128" */
+  const char *schedule;       /* "block_m=128"; "split=1": kernels for few rows too, whose keys may be split */
   const char *const *defines; /* "name=value" each */
   size_t define_count;
   int32_t checked;
@@ -183,11 +183,14 @@ typedef struct AttnLaunchOptions {
   uint64_t workspace; /* attnPlanWorkspaceBytes of the caller's memory, aligned to 256, used until the launch is done */
   size_t workspace_bytes;
   int32_t skip_value_checks; /* of `in` and `ascending`, which are checked where the host sees the memory */
+  /* Of plans whose keys may be split among blocks (compiled with schedule "split=1"): into how many shares, 1 to 1024. 0: as
+   * the lengths and the device suggest. Other plans run as they are. */
+  uint32_t splits;
 } AttnLaunchOptions;
 
-/* Tensors count by their shapes; addresses may be 0. */
+/* Tensors count by their shapes; addresses may be 0. `splits` as in AttnLaunchOptions. */
 ATTN_C_FUNCTION AttnStatus attnPlanWorkspaceBytes(const AttnPlan *plan, const AttnArgument *arguments, size_t count,
-                                                  size_t *bytes);
+                                                  uint32_t splits, size_t *bytes);
 /* Checks every argument, then queues the plan's kernels on `stream`. Neither allocates device memory nor waits, so it
  * may be captured into a CUDA graph. `options` may be null. */
 ATTN_C_FUNCTION AttnStatus attnPlanLaunch(const AttnPlan *plan, void *stream, const AttnArgument *arguments,

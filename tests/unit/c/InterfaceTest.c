@@ -90,7 +90,7 @@ static void testLaunch(const Fixture *own, int runs) {
                                number("group", ATTN_INTEGER, 1, 0)};
   arguments[2].strides = strides;
   size_t bytes = 0;
-  EXPECT(attnPlanWorkspaceBytes(own->plan, arguments, 7, &bytes) == ATTN_OK);
+  EXPECT(attnPlanWorkspaceBytes(own->plan, arguments, 7, 0, &bytes) == ATTN_OK);
   EXPECT(bytes > 0 && bytes <= 256);
   EXPECT_FAILURE(attnPlanLaunch(own->plan, NULL, arguments, 7, NULL), ATTN_INVALID_ARGUMENT, "workspace: the plan needs");
 
