@@ -128,7 +128,13 @@ static Status chooseKernels(const PlanManifest &manifest, const DeviceInfo &devi
     return refuse(fmt::format("splits: {} is more than {}", asked, runtime::kMostAskedSplits));
   if (!manifest.keys)
     return {};
-  auto choice = runtime::chooseSplit(manifest, bound.lookup(), device.multiprocessors, asked);
+  auto number = [&](std::string_view name) -> std::optional<std::int64_t> {
+    for (std::size_t i = 0; i < manifest.scalars.size(); ++i)
+      if (manifest.scalars[i].name == name && manifest.scalars[i].type == ElementType::I32)
+        return static_cast<std::int64_t>(bound.scalars[i]);
+    return bound.extent(name);
+  };
+  auto choice = runtime::chooseSplit(manifest, number, device.multiprocessors, asked);
   if (!choice)
     return refuse(fmt::format("the size `{}`, by which keys are split, has no value here", manifest.keys->text()));
   bound.isForFewRows = choice->isForFewRows;
@@ -142,6 +148,7 @@ static bool isLaunched(KernelUse use, const BoundArguments &bound) {
   case KernelUse::Always: return true;
   case KernelUse::Whole: return !bound.isForFewRows;
   case KernelUse::FewRows: return bound.isForFewRows;
+  case KernelUse::Ahead:
   case KernelUse::Merge: return bound.isForFewRows && bound.splits > 1;
   }
   return true;

@@ -1,4 +1,5 @@
-// See SplitChoice.h. The numbers are those of FlashAttention-3's heuristic (hopper/heuristics.h), which packs heads likewise.
+// See SplitChoice.h. The numbers are those of FlashAttention-3's heuristic (hopper/heuristics.h), which packs heads likewise; it counts
+// how well places are used, where here the time is counted, for sums of wide rows are more bytes than many keys are.
 #include "runtime/core/SplitChoice.h"
 
 #include <algorithm>
@@ -12,9 +13,18 @@ static std::int64_t ceilDiv(std::int64_t a, std::int64_t b) { return (a + b - 1)
 
 std::int64_t WorkSize::waves(std::int64_t splits) const { return ceilDiv(tiles * splits, places); }
 
+double WorkSize::merge(std::int64_t splits) const {
+  if (splits <= 1)
+    return 0;
+  constexpr double kRowsOfMerge = 16; // passes/convert/MergeKernel.cpp
+  double merges = static_cast<double>(tiles * rows) / kRowsOfMerge, ofMerge = sums * kRowsOfMerge / static_cast<double>(rows);
+  return static_cast<double>(waves(splits)) * sums + static_cast<double>(splits) * ofMerge * std::max(1.0, merges / static_cast<double>(places));
+}
+
 double WorkSize::time(std::int64_t splits) const {
   std::int64_t blocks = ceilDiv(std::max<std::int64_t>(keyBlocks, 1), splits);
-  return static_cast<double>(waves(splits)) * static_cast<double>((blocks + 1) * keys * rows);
+  double walked = static_cast<double>(waves(splits) * (blocks + 1));
+  return (walked + merge(splits)) * static_cast<double>(keys * rows);
 }
 
 std::int64_t chooseSplits(const WorkSize &work) {
@@ -24,15 +34,12 @@ std::int64_t chooseSplits(const WorkSize &work) {
   auto brings = [&](std::int64_t splits) { // a larger share is one block smaller at least
     return splits == 1 || ceilDiv(work.keyBlocks, splits) != ceilDiv(work.keyBlocks, splits - 1);
   };
-  auto efficiency = [&](std::int64_t splits) {
-    return static_cast<double>(work.tiles * splits) / static_cast<double>(work.places * work.waves(splits));
-  };
-  double best = 0;
-  for (std::int64_t splits = 1; splits <= most; ++splits)
+  double best = work.time(1);
+  for (std::int64_t splits = 2; splits <= most; ++splits)
     if (brings(splits))
-      best = std::max(best, efficiency(splits));
+      best = std::min(best, work.time(splits));
   for (std::int64_t splits = 1; splits <= most; ++splits)
-    if (brings(splits) && efficiency(splits) >= kNearBest * best)
+    if (brings(splits) && kNearBest * work.time(splits) <= best)
       return splits;
   return 1;
 }
@@ -43,7 +50,11 @@ static std::optional<WorkSize> sizeOf(const KernelManifest &kernel, std::int64_t
   auto tiles = work.tiles.evaluate(extents);
   if (!tiles)
     return std::nullopt;
-  return WorkSize{*tiles, ceilDiv(keys, work.keys), std::int64_t{work.perMultiprocessor} * std::max(multiprocessors, 1u), work.rows, work.keys};
+  std::int64_t blocks = ceilDiv(keys, work.keys);
+  if (auto visible = work.visible ? work.visible->evaluate(extents) : std::nullopt) // so many keys may begin anywhere in a block
+    blocks = std::min(blocks, ceilDiv(std::max<std::int64_t>(*visible, 1) - 1, work.keys) + 1);
+  return WorkSize{*tiles, blocks, std::int64_t{work.perMultiprocessor} * std::max(multiprocessors, 1u), work.rows, work.keys,
+                  work.blockBytes > 0 ? static_cast<double>(work.sumBytes) / static_cast<double>(work.blockBytes) : 0};
 }
 
 std::optional<SplitChoice> chooseSplit(const PlanManifest &manifest, const SizeExpr::Lookup &extents, std::uint32_t multiprocessors,

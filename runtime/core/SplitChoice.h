@@ -3,8 +3,9 @@
 //
 // Blocks run in waves, one for each place that the device has. A wave takes as long as one block: its keys times the rows of its
 // tile. So a kernel takes waves · (key blocks of a share + 1) · keys · rows of a tile; the one stands for what a block does
-// before its first key and after its last. The kernel for few rows is taken where that is less than seven tenths of the other's:
-// its tiles overlap less, and there may be a merge.
+// before its first key and after its last. Several shares cost as much as the keys of so many bytes: each writes its sums, and a block
+// of the merge reads those of 16 rows of all shares. The kernel for few rows is taken where that is less than seven tenths of the
+// other's: its tiles overlap less.
 #pragma once
 
 #include "runtime/manifest/KernelManifest.h"
@@ -24,15 +25,18 @@ struct WorkSize {
   std::int64_t keyBlocks = 0;   ///< that a tile may visit
   std::int64_t places = 1;      ///< blocks that the device runs at a time
   std::int64_t rows = 0, keys = 0;   ///< of a tile
+  double sums = 0;              ///< of a tile in one share, in blocks of keys: bytes by bytes
 
   /// Waves of blocks, each with that part of the keys.
   std::int64_t waves(std::int64_t splits) const;
+  /// What sums cost, in blocks of keys.
+  double merge(std::int64_t splits) const;
   /// In keys times rows that a place does one after the other.
   double time(std::int64_t splits) const;
 };
 
 /// Into how many shares to split keys: 1 where tiles fill four fifths of the places, or have four blocks of keys or fewer; else
-/// the fewest shares whose last wave is so full that places are used at least 0.85 times as well as by any other number.
+/// the fewest shares that are at least 0.85 times as fast as any other number.
 std::int64_t chooseSplits(const WorkSize &work);
 
 struct SplitChoice {
@@ -41,8 +45,9 @@ struct SplitChoice {
   WorkSize whole, fewRows;
 };
 
-/// The choice for a plan with `keys`. `asked`: a number of shares that the caller wants, 0 for none. Nothing when a size has
-/// no value.
+/// The choice for a plan with `keys`. `extents` gives whole-numbered scalars, too, by which a mask may bound what tiles see.
+/// `asked`: a number of shares that the caller wants, 0 for none. Nothing when a size has no value; without that of a bound all keys
+/// count.
 std::optional<SplitChoice> chooseSplit(const PlanManifest &manifest, const SizeExpr::Lookup &extents, std::uint32_t multiprocessors,
                                        std::uint32_t asked);
 

@@ -10,8 +10,11 @@ const TensorArgument *PlanManifest::tensor(std::string_view name) const {
 }
 
 const KernelManifest *PlanManifest::kernel(KernelUse use) const {
-  auto found = std::find_if(kernels.begin(), kernels.end(), [&](const KernelManifest &each) { return each.use == use; });
-  return found == kernels.end() ? nullptr : &*found;
+  const KernelManifest *first = nullptr;
+  for (const KernelManifest &each : kernels)
+    if (each.use == use && (!first || (each.work && !first->work)))
+      first = &each;
+  return first;
 }
 
 } // namespace attn

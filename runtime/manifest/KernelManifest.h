@@ -79,9 +79,10 @@ struct KernelParam {
 /// each launch takes one, and a merge.
 enum class KernelUse : std::uint8_t {
   Always,
-  Whole,    ///< the kernel for all rows
+  Whole,    ///< the kernel for all rows, and kernels that prepare for it
   FewRows,  ///< the kernel for few rows: each tile's keys are dealt to as many blocks as extent `splits` says
   Merge,    ///< after the kernel for few rows, where there is more than one share
+  Ahead,    ///< before it, there: what shares pass to each other
 };
 
 /// How a kernel cuts attention up, for the choice between two of them.
@@ -89,6 +90,10 @@ struct TileWork {
   std::uint32_t rows = 0, keys = 0;   ///< of a tile
   SizeExpr tiles = SizeExpr::number(1); ///< of rows, over all heads and requests
   std::uint32_t perMultiprocessor = 1;  ///< blocks that run at a time
+  /// How many keys the mask lets a tile see at most, over extents and scalars; nothing where it bounds none.
+  std::optional<SizeExpr> visible = {};
+  /// Of the kernel for few rows: bytes of a block of keys and their values, and of a tile's sums in one share. 0 where it is not said.
+  std::uint32_t blockBytes = 0, sumBytes = 0;
 };
 
 /// One launch.
@@ -102,7 +107,7 @@ struct KernelManifest {
   /// as many blocks as tiles, but at most this many for each multiprocessor.
   std::uint32_t blocksPerMultiprocessor = 0;
   KernelUse use = KernelUse::Always;
-  std::optional<TileWork> work = {}; ///< of the kernels for all and for few rows
+  std::optional<TileWork> work = {}; ///< of the kernels that attend to all and to few rows
 };
 
 /// A condition on extents that must hold at launch, e.g. `q_heads % kv_heads` must be 0.
@@ -128,7 +133,7 @@ struct PlanManifest {
   bool float8Probs = false;          ///< and so are probs and value, with probs rounded to 8 bits
 
   const TensorArgument *tensor(std::string_view name) const;
-  /// The first kernel of that use; null if there is none.
+  /// The kernel of that use, of several the one that attends; null if there is none.
   const KernelManifest *kernel(KernelUse use) const;
 };
 

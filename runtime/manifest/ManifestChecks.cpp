@@ -143,18 +143,22 @@ static std::string checkKernel(const PlanManifest &plan, const KernelManifest &k
   return {};
 }
 
-/// A plan whose keys may be split has one kernel of each use, and two of them say how they cut attention up.
+/// A plan whose keys may be split has one kernel of each use, and two of them say how they cut attention up; others of the first use
+/// prepare for it.
 static std::string checkUses(const PlanManifest &plan) {
-  std::size_t counts[4] = {};
+  std::size_t counts[5] = {};
   for (std::size_t i = 0; i < plan.kernels.size(); ++i) {
     const KernelManifest &kernel = plan.kernels[i];
-    ++counts[static_cast<std::size_t>(kernel.use)];
+    counts[static_cast<std::size_t>(kernel.use)] += kernel.use != KernelUse::Whole || kernel.work || !plan.keys;
+    bool mayPrepare = kernel.use == KernelUse::Whole && plan.keys;
     bool attends = kernel.use == KernelUse::Whole || kernel.use == KernelUse::FewRows;
-    if (kernel.work.has_value() != attends)
+    if (kernel.work.has_value() != attends && !(mayPrepare && !kernel.work))
       return fmt::format("/kernels/{}/work: stands with the kernels for all and for few rows", i);
     if (kernel.work && (kernel.work->rows == 0 || kernel.work->keys == 0 || kernel.work->perMultiprocessor == 0))
       return fmt::format("/kernels/{}/work: a tile has rows and keys, and a multiprocessor a block", i);
   }
+  if (std::size_t count = counts[static_cast<std::size_t>(KernelUse::Ahead)]; count > (plan.keys ? 1 : 0))
+    return fmt::format("/kernels: expects {} of use `ahead`, but got {}", plan.keys ? "at most one" : "none, without `keys`,", count);
   for (KernelUse use : {KernelUse::Whole, KernelUse::FewRows, KernelUse::Merge})
     if (std::size_t count = counts[static_cast<std::size_t>(use)]; count != (plan.keys ? 1 : 0))
       return fmt::format("/kernels: expects {} of use `{}`, but got {}", plan.keys ? "one" : "none, without `keys`,", wordFor(kUses, use), count);

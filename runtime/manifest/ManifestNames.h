@@ -21,10 +21,11 @@ inline constexpr std::array<std::pair<std::string_view, KernelParam::Kind>, 5> k
      {"scalar", KernelParam::Kind::Scalar},
      {"tensor_map", KernelParam::Kind::TensorMap}}};
 
-inline constexpr std::array<std::pair<std::string_view, KernelUse>, 4> kUses = {{{"always", KernelUse::Always},
+inline constexpr std::array<std::pair<std::string_view, KernelUse>, 5> kUses = {{{"always", KernelUse::Always},
                                                                                  {"whole", KernelUse::Whole},
                                                                                  {"few_rows", KernelUse::FewRows},
-                                                                                 {"merge", KernelUse::Merge}}};
+                                                                                 {"merge", KernelUse::Merge},
+                                                                                 {"ahead", KernelUse::Ahead}}};
 
 /// The word for `value` in one of the tables above.
 template <typename Table, typename Value> constexpr std::string_view wordFor(const Table &table, Value value) {

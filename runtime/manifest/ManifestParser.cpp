@@ -186,9 +186,16 @@ static KernelParam readParam(const Place &entry) {
 }
 
 static TileWork readWork(const Place &place) {
-  place.expectObject({"rows", "keys", "tiles", "perMultiprocessor"});
-  return {place.field("rows").natural(), place.field("keys").natural(), place.field("tiles").size(),
-          place.field("perMultiprocessor").natural()};
+  place.expectObject({"rows", "keys", "tiles", "perMultiprocessor", "visible", "blockBytes", "sumBytes"});
+  TileWork work{place.field("rows").natural(), place.field("keys").natural(), place.field("tiles").size(),
+                place.field("perMultiprocessor").natural()};
+  if (place.has("visible"))
+    work.visible = place.field("visible").size();
+  if (place.has("blockBytes")) {
+    work.blockBytes = place.field("blockBytes").natural();
+    work.sumBytes = place.field("sumBytes").natural();
+  }
+  return work;
 }
 
 static KernelManifest readKernel(const Place &place) {

@@ -81,6 +81,10 @@ static Json kernelJson(const KernelManifest &kernel) {
                    {"keys", kernel.work->keys},
                    {"tiles", kernel.work->tiles.text()},
                    {"perMultiprocessor", kernel.work->perMultiprocessor}};
+  if (kernel.work && kernel.work->visible)
+    out["work"]["visible"] = kernel.work->visible->text();
+  if (kernel.work && kernel.work->blockBytes > 0)
+    out["work"].update({{"blockBytes", kernel.work->blockBytes}, {"sumBytes", kernel.work->sumBytes}});
   out["threads"] = kernel.threads;
   out["sharedBytes"] = kernel.sharedBytes;
   out["params"] = std::move(params);

@@ -59,6 +59,26 @@ TEST(SplitChoice, TimeCountsWavesOfShares) {
   EXPECT_EQ(size.time(16), (4.0 + 1) * 128 * 64);
 }
 
+TEST(SplitChoice, SumsOfManyBytesMakeFewerShares) {
+  // Latent attention of 128 heads in two tiles: 64 rows of 512 sums are the bytes of 3.6 blocks of 32 keys of 576 channels, and a block of
+  // the merge reads a quarter of that from each share.
+  WorkSize latent = work(2, 1024);
+  EXPECT_EQ(chooseSplits(latent), 54);
+  latent.sums = 131072.0 / 36864;
+  EXPECT_NEAR(latent.merge(20), 131072.0 / 36864 * (1 + 20 / 4.0), 1e-9);
+  EXPECT_EQ(latent.merge(1), 0);
+  std::int64_t splits = chooseSplits(latent);
+  EXPECT_EQ(splits, 19);
+  for (std::int64_t other = 1; other <= 66; ++other)
+    EXPECT_LE(0.85 * latent.time(splits), latent.time(other)) << other;
+}
+
+TEST(SplitChoice, MergesThatFillTheDeviceTakeTurns) {
+  WorkSize many = work(100, 1024);
+  many.sums = 1;
+  EXPECT_NEAR(many.merge(2), 2 + 2 / 4.0 * (400 / 132.0), 1e-9); // two waves write; 400 blocks merge on 132 places
+}
+
 //===----------------------------------------------------------------------===//
 // Plans
 //===----------------------------------------------------------------------===//
@@ -118,6 +138,46 @@ TEST(SplitChoice, WhatTheCallerAsksForIsDone) {
   }
 }
 
+//===----------------------------------------------------------------------===//
+// What the mask lets tiles see
+//===----------------------------------------------------------------------===//
+
+/// The plan above with a window whose width is given at launch.
+static PlanManifest windowedPlan() {
+  PlanManifest plan = splitPlan();
+  plan.scalars = {{.name = "width", .type = ElementType::I32, .defaultValue = {}, .range = {}}};
+  plan.kernels[0].work->visible = size("min(kv_len, width + 127)");
+  plan.kernels[1].work->visible = size("min(kv_len, width + 7)");
+  plan.kernels[1].work->blockBytes = 65536;
+  plan.kernels[1].work->sumBytes = 32768;
+  return plan;
+}
+
+static runtime::SplitChoice choiceInWindow(std::int64_t batch, std::int64_t queries, std::int64_t keys, std::optional<std::int64_t> width) {
+  auto numbers = [&](std::string_view name) -> std::optional<std::int64_t> {
+    return name == "batch" ? batch : name == "q_len" ? queries : name == "kv_len" ? keys : name == "width" ? width : std::nullopt;
+  };
+  auto chosen = chooseSplit(windowedPlan(), numbers, 132, 0);
+  EXPECT_TRUE(chosen);
+  return chosen.value_or(runtime::SplitChoice());
+}
+
+TEST(SplitChoice, BlocksThatTheMaskHidesDoNotCount) {
+  EXPECT_EQ(choiceInWindow(1, 1, 32768, 1024).fewRows.keyBlocks, 10);   // 1031 keys that begin anywhere in a block of 128
+  EXPECT_EQ(choiceInWindow(1, 1, 32768, 1024).splits, 5);
+  EXPECT_EQ(choiceInWindow(1, 1, 32768, 32768).fewRows.keyBlocks, 256); // all
+  EXPECT_EQ(choiceInWindow(1, 1, 32768, 32768).splits, 14);
+}
+
+TEST(SplitChoice, AShortWindowIsNotSplit) { EXPECT_EQ(choiceInWindow(1, 1, 1 << 20, 256).splits, 1); }
+
+TEST(SplitChoice, AWindowThatHidesAllHasABlock) {
+  EXPECT_EQ(choiceInWindow(1, 1, 32768, -100).fewRows.keyBlocks, 1);
+  EXPECT_EQ(choiceInWindow(1, 1, 32768, -100).splits, 1);
+}
+
+TEST(SplitChoice, ABoundWithoutAValueBoundsNothing) { EXPECT_EQ(choiceInWindow(1, 1, 32768, std::nullopt).fewRows.keyBlocks, 256); }
+
 TEST(SplitChoice, WithoutASizeThereIsNone) {
   EXPECT_FALSE(chooseSplit(splitPlan(), [](std::string_view) { return std::nullopt; }, 132, 0));
 }
@@ -139,6 +199,32 @@ TEST(SplitManifest, RoundTrips) {
   EXPECT_EQ(plan->kernel(KernelUse::Always), nullptr);
 }
 
+TEST(SplitManifest, KeepsWhatTheMaskLetsTilesSee) {
+  const std::string json = toJson(windowedPlan());
+  std::string error;
+  auto plan = parseManifest(json, &error);
+  ASSERT_TRUE(plan) << error;
+  EXPECT_EQ(toJson(*plan), json);
+  EXPECT_EQ(plan->kernels[1].work->visible, size("min(kv_len, width + 7)"));
+  EXPECT_EQ(plan->kernels[1].work->blockBytes, 65536U);
+  EXPECT_EQ(plan->kernels[1].work->sumBytes, 32768U);
+}
+
+TEST(SplitManifest, KernelsMayPrepareForTheOneForAllRowsAndForTheOneForFew) {
+  PlanManifest given = splitPlan();
+  KernelManifest states{"decode_states", {size("1"), size("1"), size("1")}, 32, 1024, {}}, carries = states;
+  states.use = KernelUse::Whole;
+  carries.name = "decode_carries";
+  carries.use = KernelUse::Ahead;
+  given.kernels.insert(given.kernels.begin(), states);
+  given.kernels.insert(given.kernels.begin() + 2, carries);
+  std::string error;
+  auto plan = parseManifest(toJson(given), &error);
+  ASSERT_TRUE(plan) << error;
+  EXPECT_EQ(plan->kernel(KernelUse::Whole)->name, "decode"); // the one that attends
+  EXPECT_EQ(plan->kernel(KernelUse::Ahead)->name, "decode_carries");
+}
+
 static std::string errorOf(const PlanManifest &plan) {
   std::string error;
   EXPECT_FALSE(parseManifest(toJson(plan), &error));
@@ -155,6 +241,11 @@ TEST(SplitManifest, RefusesPlansWithoutAKernelOfEachUse) {
   plan = splitPlan();
   plan.keys.reset();
   EXPECT_EQ(errorOf(plan), "manifest: /kernels: expects none, without `keys`, of use `whole`, but got 1");
+  plan = splitPlan();
+  plan.kernels.push_back(plan.kernels[2]);
+  plan.kernels.back().use = KernelUse::Ahead;
+  plan.kernels.push_back(plan.kernels.back());
+  EXPECT_EQ(errorOf(plan), "manifest: /kernels: expects at most one of use `ahead`, but got 2");
 }
 
 TEST(SplitManifest, RefusesKernelsThatDoNotSayHowTheyCut) {
