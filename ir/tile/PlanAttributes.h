@@ -29,8 +29,13 @@ inline constexpr llvm::StringLiteral kKeptAttr = "tile.kept";
 inline constexpr llvm::StringLiteral kUseAttr = "tile.use";
 /// On the kernels of such a plan that attend: rows and keys of a tile, in two numbers.
 inline constexpr llvm::StringLiteral kTileAttr = "tile.tile";
+/// On its kernel for few rows: bytes of a block of keys and values, and of a tile's sums in one share, in two numbers.
+inline constexpr llvm::StringLiteral kBytesAttr = "tile.bytes";
 /// On its kernel for few rows: how many keys a request has, the text of a size over extents.
 inline constexpr llvm::StringLiteral kKeysAttr = "tile.keys";
+/// On the kernels of such a plan that attend, and, as entry `kVisibleKeys`, in the schedules that they are made by: how many keys the
+/// mask lets a tile see at most, the text of a size over extents and numbers given at launch. Absent where it bounds nothing.
+inline constexpr llvm::StringLiteral kVisibleAttr = "tile.visible", kVisibleKeys = "visible";
 /// The extent that says into how many shares keys are split, which the launch chooses.
 inline constexpr llvm::StringLiteral kSplitsExtent = "splits";
 

@@ -1,9 +1,10 @@
 // See SplitForm.h.
 #include "passes/attn/SplitForm.h"
 
-#include "ir/attn/ProductTypes.h"
 #include "ir/tile/PlanAttributes.h"
+#include "passes/IndexUses.h"
 #include "passes/Remarks.h"
+#include "passes/attn/VisibleKeys.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -18,7 +19,6 @@ namespace attn {
 
 static constexpr int64_t kFewRowsOfTile = 64;
 static constexpr int64_t kWarpsOfTile = 4;
-static constexpr int64_t kLongestDoubleRow = 64;
 
 /// Whether a tensor or a number of the plan, or a size of a tensor, is called as the extent that says how many shares there are.
 static bool usesName(func::FuncOp plan, StringRef name) {
@@ -34,16 +34,14 @@ static bool usesName(func::FuncOp plan, StringRef name) {
   return false;
 }
 
-std::string whyNotSplit(ir::AttentionOp op, const ir::Schedule &schedule) {
-  bool hasSuffixSum = op.getScore().walk([](ir::SuffixSumOp) { return WalkResult::interrupt(); }).wasInterrupted();
-  if (hasSuffixSum)
-    return "a sum over later keys is carried from each key to the one before it";
-  if (schedule.chunked)
-    return "linear attention in chunks meets few keys of each tile one by one";
-  if (ir::computeType(op).isF64() && op.getValueRowLength() > kLongestDoubleRow)
-    return llvm::formatv("sums of f64 of more than {0} channels do not fit the registers that merge them", kLongestDoubleRow).str();
-  if (schedule.parts > 1)
-    return "sums of rows of more than 256 channels are cut by column";
+std::string whyNotSplit(ir::AttentionOp op) {
+  bool isNested = op.getScore().walk([](ir::SuffixSumOp sum) {
+                                return llvm::any_of(operationsBehind(sum.getValue()), [](Operation *behind) { return isa<ir::SuffixSumOp>(behind); })
+                                           ? WalkResult::interrupt()
+                                           : WalkResult::advance();
+                              }).wasInterrupted();
+  if (isNested) // of what a share adds to the outer sum all later keys' inner sums are a part
+    return "a sum over later keys is made of another one";
   if (usesName(op->getParentOfType<func::FuncOp>(), tile::kSplitsExtent))
     return llvm::formatv("the specification has a `{0}` of its own", StringRef(tile::kSplitsExtent)).str();
   return {};
@@ -58,10 +56,20 @@ void shrinkToFewRows(ir::Schedule &schedule) {
   schedule.warps = kWarpsOfTile;
 }
 
-DictionaryAttr withFewRows(DictionaryAttr schedule, const ir::Schedule &few) {
-  MLIRContext *context = schedule.getContext();
-  NamedAttrList entries(schedule);
-  entries.set(ir::kFewRows, few.toAttr(context));
+/// With what a launch needs to know of the mask, where that bounds what a tile sees.
+static DictionaryAttr withVisibleKeys(DictionaryAttr attr, ir::AttentionOp op, const ir::Schedule &schedule) {
+  std::optional<SizeExpr> visible = mostVisibleKeys(op, schedule.queries());
+  if (!visible)
+    return attr;
+  NamedAttrList entries(attr);
+  entries.set(tile::kVisibleKeys, StringAttr::get(attr.getContext(), visible->text()));
+  return entries.getDictionary(attr.getContext());
+}
+
+DictionaryAttr withFewRows(ir::AttentionOp op, const ir::Schedule &whole, const ir::Schedule &few) {
+  MLIRContext *context = op.getContext();
+  NamedAttrList entries(withVisibleKeys(op.getScheduleAttr(), op, whole));
+  entries.set(ir::kFewRows, withVisibleKeys(few.toAttr(context), op, few));
   return entries.getDictionary(context);
 }
 
@@ -73,8 +81,6 @@ void remarkSplit(ir::AttentionOp op, const ir::Schedule &few) {
                        few.blockM, heads, few.blockN, few.stages, few.warps).str());
 }
 
-void remarkUnsplit(ir::AttentionOp op, StringRef reason) {
-  remark(op, RemarkCategory::Schedule, ("keys are not split among blocks: " + reason).str());
-}
+void warnUnsplit(ir::AttentionOp op, StringRef reason) { op.emitWarning() << "keys are not split among blocks, as was asked for: " << reason; }
 
 } // namespace attn

@@ -8,7 +8,7 @@
 namespace attn {
 
 /// Why keys cannot be split; empty if they can.
-std::string whyNotSplit(ir::AttentionOp op, const ir::Schedule &schedule);
+std::string whyNotSplit(ir::AttentionOp op);
 
 /// How many query heads of a key head share tiles of few rows, of `group` that may: a tile's rows are whole queries.
 int64_t packOfFewRows(int64_t group, int64_t blockM);
@@ -16,11 +16,11 @@ int64_t packOfFewRows(int64_t group, int64_t blockM);
 /// Makes a row of the table one for few rows: the smallest tile that all targets have.
 void shrinkToFewRows(ir::Schedule &schedule);
 
-/// `schedule` as an attribute, with the one for few rows in it.
-mlir::DictionaryAttr withFewRows(mlir::DictionaryAttr schedule, const ir::Schedule &few);
+/// The schedule of `op`, which is `whole`, with the one for few rows in it.
+mlir::DictionaryAttr withFewRows(ir::AttentionOp op, const ir::Schedule &whole, const ir::Schedule &few);
 
 /// Says what was chosen, or why nothing was.
 void remarkSplit(ir::AttentionOp op, const ir::Schedule &few);
-void remarkUnsplit(ir::AttentionOp op, llvm::StringRef reason);
+void warnUnsplit(ir::AttentionOp op, llvm::StringRef reason);
 
 } // namespace attn

@@ -18,6 +18,8 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
+#include "llvm/Support/MathExtras.h"
+
 #include <algorithm>
 #include <limits>
 
@@ -26,8 +28,8 @@ using namespace mlir;
 namespace attn {
 
 static constexpr int64_t kRows = 16;            ///< of a warp
-static constexpr int64_t kColumnsOfWarp = 128;  ///< of sums: twice 64 registers a thread
-static constexpr int32_t kStages = 4;
+static constexpr int64_t kBytesOfWarp = 512;    ///< of a row of sums: twice 64 registers a thread
+static constexpr int64_t kBytesInFlight = 1 << 16, kMostStages = 4;
 static constexpr int64_t kAhead = 3;            ///< shares
 
 namespace {
@@ -80,12 +82,12 @@ Value MergeKernel::splat(tile::FragType type, float value) {
 
 LogicalResult MergeKernel::write() {
   const ir::Schedule &few = split.schedule();
-  int64_t columns = op.getValueRowLength(), parts = 1;
-  while (columns > kColumnsOfWarp * parts)
-    parts *= 2;
+  int64_t columns = op.getValueRowLength(), bytesOfNumber = real.getIntOrFloatBitWidth() / 8;
+  auto parts = static_cast<int64_t>(llvm::divideCeil(columns * bytesOfNumber, kBytesOfWarp));
   columns = parts > 1 ? wideSumColumns(columns, parts) : scope.sumColumns(columns);
   kernel->setAttr(tile::kWarpsAttr, builder.getI32IntegerAttr(static_cast<int32_t>(parts)));
-  kernel->setAttr(tile::kStagesAttr, builder.getI32IntegerAttr(kStages));
+  int64_t stages = std::clamp<int64_t>(kBytesInFlight / (kRows * columns * bytesOfNumber), 1, kMostStages);
+  kernel->setAttr(tile::kStagesAttr, builder.getI32IntegerAttr(static_cast<int32_t>(stages)));
   if (parts > 1)
     kernel->setAttr(tile::kPartsAttr, builder.getI32IntegerAttr(static_cast<int32_t>(parts)));
   sumsType = tile::FragType::get(builder.getContext(), {kRows, columns}, real, {});

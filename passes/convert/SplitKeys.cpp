@@ -3,8 +3,10 @@
 
 #include "ir/attn/ProductTypes.h"
 #include "ir/tile/PlanAttributes.h"
+#include "passes/WideRows.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 #include <limits>
 
@@ -27,6 +29,7 @@ std::optional<SplitPlan> SplitPlan::of(ir::OnlineAttentionOp op) {
   SplitPlan plan(op, *few);
   plan.isSoftmax = op.getWeights() == ir::Weights::softmax;
   plan.isNormalized = op.getNormalize();
+  op.getScore().walk([&](ir::SuffixSumOp) { ++plan.suffixSums; });
   return plan;
 }
 
@@ -58,18 +61,29 @@ SmallVector<tile::TileTensorType, 4> SplitPlan::workspaceTypes() const {
   SmallVector<tile::TileTensorType, 4> types{tensor({kept, SizeExpr::number(op.getValueRowLength())})};
   types.append(hasMaxima() + hasTotals(), tensor({kept}));
   types.push_back(tensor({counted}));
+  types.append(suffixSums, tensor({kept}));
   return types;
 }
 
 std::string SplitPlan::workspaceName(unsigned number) const {
-  SmallVector<StringRef> names{"sums"};
+  SmallVector<std::string> names{"sums"};
   if (hasMaxima())
     names.push_back("maxima");
   if (hasTotals())
     names.push_back("totals");
   names.push_back("counts");
-  return (names[number] + ".split").str();
+  for (unsigned sum = 0; sum < suffixSums; ++sum)
+    names.push_back("carries." + std::to_string(sum));
+  return names[number] + ".split";
 }
+
+int64_t SplitPlan::blockBytes() const {
+  auto bytesOf = [](ir::AttnTensorType type, int64_t length) { return length * type.getElementType().getIntOrFloatBitWidth() / 8; };
+  bool isValueInKey = valueInKey(op.getKey(), op.getKeyRegion(), op.getValue(), op.getValueRegion()).has_value();
+  return few.blockN * (bytesOf(op.getKeyType(), op.getHeadDim()) + (isValueInKey ? 0 : bytesOf(op.getValueType(), op.getValueRowLength())));
+}
+
+int64_t SplitPlan::sumBytes() const { return few.blockM * op.getValueRowLength() * ir::computeType(op).getIntOrFloatBitWidth() / 8; }
 
 std::string SplitPlan::keys() const {
   using K = SizeExpr::Kind;
@@ -92,7 +106,8 @@ SplitArguments SplitArguments::of(const SplitPlan &plan, func::FuncOp kernel, Va
     arguments.maxima = workspace[next++];
   if (plan.hasTotals())
     arguments.totals = workspace[next++];
-  arguments.counts = workspace[next];
+  arguments.counts = workspace[next++];
+  arguments.carries = workspace.slice(next, plan.carryCount());
   for (BlockArgument argument : kernel.getArguments())
     if (auto name = kernel.getArgAttrOfType<StringAttr>(argument.getArgNumber(), ir::AttnDialect::kName);
         name && name.getValue() == tile::kSplitsExtent && kernel.getArgAttr(argument.getArgNumber(), tile::kExtentAttr))
@@ -166,15 +181,48 @@ static Value inLog2(OpBuilder &builder, Location location, const RowState &state
   return map;
 }
 
+SplitKeys::RowsOfShare SplitKeys::rowsOf(OpBuilder &at, KernelScope &scope, Location location, Value share, Value rows) const {
+  Value all = arith::MulIOp::create(at, location, arith::MulIOp::create(at, location, extents.batch, extents.groups), extents.tiles);
+  Value before = arith::MulIOp::create(at, location, share, all);
+  const ir::Schedule &schedule = plan.schedule();
+  Value first = arith::MulIOp::create(at, location, arith::AddIOp::create(at, location, before, place),
+                                      scope.constant(static_cast<int32_t>(schedule.blockM)));
+  Value last = arith::AddIOp::create(at, location, first,
+                                     arith::MulIOp::create(at, location, rows, scope.constant(static_cast<int32_t>(schedule.pack))));
+  return {first, last};
+}
+
+void SplitKeys::storeCarries(KernelScope &scope, OpBuilder &builder, Location location, ValueRange carries, Value rows) const {
+  auto [first, end] = rowsOf(scope.work, scope, location, share, rows);
+  for (auto [carry, tensor] : llvm::zip_equal(carries, arguments.carries))
+    tile::StoreOp::create(builder, location, carry, tensor, ValueRange{first}, builder.getI32IntegerAttr(0), end, IntegerAttr(), StringAttr());
+}
+
+/// Of the shares before, from the first, in this order always: one share has none.
+SmallVector<Value> SplitKeys::carries(KernelScope &scope, OpBuilder &builder, Location location, Value zero, Value rows) const {
+  SmallVector<Value> start(arguments.carries.size(), zero);
+  auto loop = scf::ForOp::create(builder, location, scope.constant(0), share, scope.constant(1), start);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(loop.getBody());
+  auto [first, end] = rowsOf(builder, scope, location, loop.getInductionVar(), rows);
+  SmallVector<Value> sums;
+  for (auto [carry, tensor] : llvm::zip_equal(loop.getRegionIterArgs(), arguments.carries)) {
+    Value own = tile::LoadOp::create(builder, location, zero.getType(), tensor, ValueRange{first}, builder.getI32IntegerAttr(0), end, IntegerAttr());
+    auto map = tile::MapOp::create(builder, location, cast<tile::FragType>(zero.getType()), ValueRange{carry, own});
+    Block *body = &map.getBody().emplaceBlock();
+    Type real = cast<tile::FragType>(zero.getType()).getElementType();
+    Value a = body->addArgument(real, location), b = body->addArgument(real, location);
+    OpBuilder inner = OpBuilder::atBlockEnd(body);
+    tile::YieldOp::create(inner, location, arith::AddFOp::create(inner, location, a, b).getResult());
+    sums.push_back(map);
+  }
+  scf::YieldOp::create(builder, location, sums);
+  return SmallVector<Value>(loop.getResults());
+}
+
 void SplitKeys::store(KernelScope &scope, OpBuilder &builder, Location location, const RowState &state, Value rows) const {
   OpBuilder &work = scope.work;
-  Value all = arith::MulIOp::create(work, location, arith::MulIOp::create(work, location, extents.batch, extents.groups), extents.tiles);
-  Value before = arith::MulIOp::create(work, location, share, all);
-  const ir::Schedule &schedule = plan.schedule();
-  Value first = arith::MulIOp::create(work, location, arith::AddIOp::create(work, location, before, place),
-                                      scope.constant(static_cast<int32_t>(schedule.blockM)));
-  Value last = arith::AddIOp::create(work, location, first,
-                                     arith::MulIOp::create(work, location, rows, scope.constant(static_cast<int32_t>(schedule.pack))));
+  auto [first, last] = rowsOf(work, scope, location, share, rows);
   Value none = scope.constant(0), end = arith::SelectOp::create(work, location, isMerged, last, none);
   auto store = [&](Value fragment, Value tensor, Value row, Value limit) {
     tile::StoreOp::create(builder, location, fragment, tensor, ValueRange{row}, builder.getI32IntegerAttr(0), limit, IntegerAttr(), StringAttr());
