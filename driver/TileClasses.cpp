@@ -1,5 +1,6 @@
 // Classifies the tiles for concrete extents, scalars and tensors, by evaluating region `ranges` as the kernel does.
 #include "driver/Compiler.h"
+#include "driver/ListedBlocks.h"
 #include "driver/Session.h"
 #include "support/HostTensor.h"
 
@@ -193,6 +194,9 @@ Result<TileClasses> classifyTiles(const CompileRequest &request, const std::map<
 
   Region &ranges = lowered.attention.getRanges();
   findDependence(ranges, classes);
+  const bool isListed = scheduleEntry(schedule, "listed") != 0;
+  if (isListed)
+    findDependence(lowered.attention.getMask(), classes);
   classes.dependsOnRequest |= lowered.hasOwnLengths();
   // Query heads that share tiles are counted once.
   std::int64_t pack = std::max<std::int64_t>(1, scheduleEntry(schedule, "pack"));
@@ -203,6 +207,12 @@ Result<TileClasses> classifyTiles(const CompileRequest &request, const std::map<
     Result<std::vector<TileRanges>> tiles = classifyHead(ranges, lowered.inputs, classes.schedule.blockM / pack);
     if (!tiles)
       return tiles.status();
+    for (TileRanges &tile : *tiles) {
+      if (!isListed)
+        break;
+      if (Status status = listBlocks(lowered.attention.getMask(), lowered.inputs, classes.schedule.blockN, tile); !status)
+        return status;
+    }
     if (lowered.inputs.b == 0 && lowered.inputs.h == 0)
       classes.tiles = std::move(*tiles);
     else

@@ -138,6 +138,8 @@ public:
   Value shuffleFrom(Value a, Value lane);
   /// Whether the condition holds in any lane of the warp, all of which are here.
   Value anyInWarp(Value condition);
+  /// A bit a lane, likewise.
+  Value ballot(Value condition);
   void barrier(), syncWarp();
   void trap();
   void trapUnless(Value condition);

@@ -165,6 +165,11 @@ Value Emitter::anyInWarp(Value condition) {
                                   NVVM::VoteSyncKindAttr::get(builder.getContext(), NVVM::VoteSyncKind::any));
 }
 
+Value Emitter::ballot(Value condition) {
+  return NVVM::VoteSyncOp::create(builder, location, i32Type(), i32(-1), condition,
+                                  NVVM::VoteSyncKindAttr::get(builder.getContext(), NVVM::VoteSyncKind::ballot));
+}
+
 void Emitter::stmatrix(Value pointer, llvm::ArrayRef<Value> matrices) {
   auto shape = NVVM::LdStMatrixShapeAttr::get(builder.getContext(), 8, 8);
   NVVM::StMatrixOp::create(builder, location, pointer, matrices, NVVM::MMALayout::row, shape, NVVM::LdStMatrixEltType::B16);

@@ -43,6 +43,8 @@ void populateWidenPatterns(KernelContext &kernel, const mlir::TypeConverter &con
 void populateReducePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// suffix_sum.
 void populateScanPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// list_marked.
+void populateListPatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// keep_finite.
 void populateKeepFinitePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 /// softmax_step.

@@ -12,6 +12,7 @@ static constexpr StringRef kNames[] = {"block_m", "block_n", "stages", "warps"};
 static constexpr StringRef kPack = "pack", kParts = "parts"; ///< left out where they are 1
 static constexpr StringRef kEmulate = "emulate";             ///< left out where it is 0
 static constexpr StringRef kChunked = "chunked";               ///< left out where it is 0
+static constexpr StringRef kListed = "listed";                 ///< left out where it is 0
 static constexpr StringRef kKept = "kept";                     ///< left out where it is 0
 static constexpr StringRef kSplit = "split";                   ///< only asked for: the attribute has `kFewRows`
 
@@ -22,6 +23,8 @@ int64_t *Schedule::entry(std::string_view name) {
     return &chunked;
   if (StringRef(name) == kSplit)
     return &split;
+  if (StringRef(name) == kListed)
+    return &listed;
   if (StringRef(name) == kKept)
     return &kept;
   int64_t *entries[] = {&blockM, &blockN, &stages, &warps};
@@ -45,6 +48,8 @@ DictionaryAttr Schedule::toAttr(MLIRContext *context) const {
     entries.push_back(builder.getNamedAttr(kParts, builder.getI64IntegerAttr(parts)));
   if (chunked != 0)
     entries.push_back(builder.getNamedAttr(kChunked, builder.getI64IntegerAttr(chunked)));
+  if (listed != 0)
+    entries.push_back(builder.getNamedAttr(kListed, builder.getI64IntegerAttr(listed)));
   if (kept != 0)
     entries.push_back(builder.getNamedAttr(kKept, builder.getI64IntegerAttr(kept)));
   return builder.getDictionaryAttr(entries);
@@ -68,6 +73,8 @@ FailureOr<Schedule> Schedule::fromAttr(DictionaryAttr attr, function_ref<InFligh
     schedule.chunked = number.getInt();
   if (auto number = attr.getAs<IntegerAttr>(kEmulate))
     schedule.emulate = number.getInt();
+  if (auto number = attr.getAs<IntegerAttr>(kListed))
+    schedule.listed = number.getInt();
   if (auto number = attr.getAs<IntegerAttr>(kKept))
     schedule.kept = number.getInt();
   if (auto number = attr.getAs<IntegerAttr>(kParts))

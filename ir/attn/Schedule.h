@@ -25,6 +25,8 @@ struct Schedule {
 
   int64_t split = 0;    ///< 1: the plan has a kernel for few rows too, whose keys may be split (`kFewRows`)
 
+  int64_t listed = 0;   ///< 1: kernels in front look at each point and list the blocks that a tile visits (passes/attn/ListedBlocks.h)
+
   int64_t kept = 0;     ///< channels of the query that warps hold in registers, where matrix units read the others from shared memory
 
   /// Queries of a tile.
@@ -32,7 +34,7 @@ struct Schedule {
   /// 16-row slabs of a warp.
   int64_t slabs() const { return blockM * parts / warps / 16; }
 
-  /// The entry of that name (`block_m`, `block_n`, `stages`, `warps`, `pack`, `chunked`, `split`, `kept`), or null.
+  /// The entry of that name (`block_m`, `block_n`, `stages`, `warps`, `pack`, `chunked`, `split`, `listed`, `kept`), or null.
   int64_t *entry(std::string_view name);
 
   mlir::DictionaryAttr toAttr(mlir::MLIRContext *context) const;

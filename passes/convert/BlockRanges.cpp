@@ -6,6 +6,8 @@
 // network of selects, and each is cut where the ones before it end, for a block visited twice would count twice.
 #include "passes/convert/BlockRanges.h"
 
+#include "ir/tile/TileDialect.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
 
@@ -94,7 +96,25 @@ void BlockRanges::visitSorted(OpBuilder &work, MutableArrayRef<Range> ranges) {
   }
 }
 
+void BlockRanges::visitListed(OpBuilder &work, Value tensor, ValueRange place, Value count) {
+  list = tensor;
+  listed = count;
+  placeOfList.assign(place.begin(), place.end());
+  shown = binary<arith::MaxSIOp>(work, location, count, number(work, 1));
+}
+
+/// An entry holds a block and whether it is full, in the lowest bit.
+Value BlockRanges::listedBlock(OpBuilder &builder, Value i) const {
+  SmallVector<Value> place(placeOfList);
+  place.push_back(i);
+  Value exists = compare(builder, location, arith::CmpIPredicate::slt, i, listed);
+  Value entry = tile::ParamOp::create(builder, location, builder.getI32Type(), list, place, exists);
+  return arith::ShRUIOp::create(builder, location, entry, number(builder, 1));
+}
+
 Value BlockRanges::block(OpBuilder &builder, Value i) const {
+  if (list)
+    return listedBlock(builder, i);
   if (firstShown)
     i = binary<arith::AddIOp>(builder, location, i, firstShown);
   Value next = binary<arith::AddIOp>(builder, location, i, number(builder, 1));
@@ -118,6 +138,10 @@ Value BlockRanges::block(OpBuilder &builder, Value i) const {
 }
 
 Value BlockRanges::isFull(OpBuilder &builder, Value block) const {
+  if (list) {
+    Value entry = block.getDefiningOp<arith::ShRUIOp>().getLhs(), one = number(builder, 1);
+    return compare(builder, location, arith::CmpIPredicate::eq, arith::AndIOp::create(builder, location, entry, one), one);
+  }
   Value any;
   for (const Range &range : fulls) {
     Value holds = compare(builder, location, arith::CmpIPredicate::slt, block, range.hi);

@@ -17,6 +17,9 @@ public:
   mlir::Value count() const { return shown ? shown : total; }
   /// From here on only `count` blocks are visited, those of iterations from `first` on so far.
   void visitOnly(mlir::Value first, mlir::Value count) { firstShown = first, shown = count; }
+  /// From here on visits the `count` blocks of a tile's list (BlockLists.h), whose row of `list` stands at `place`; of an empty
+  /// one block 0, as a partial one.
+  void visitListed(mlir::OpBuilder &work, mlir::Value list, mlir::ValueRange place, mlir::Value count);
   /// The first key that no visited range reaches.
   mlir::Value end() const { return lastKey; }
   /// The block of iteration `i`: the last one first.
@@ -29,6 +32,7 @@ private:
     mlir::Value lo, hi;   ///< blocks, half-open
   };
   void visitBlocks(mlir::OpBuilder &work, mlir::ValueRange keys);
+  mlir::Value listedBlock(mlir::OpBuilder &builder, mlir::Value i) const;
   void visitSorted(mlir::OpBuilder &work, llvm::MutableArrayRef<Range> ranges);
   mlir::Value number(mlir::OpBuilder &builder, int64_t value) const;
 
@@ -37,6 +41,8 @@ private:
   llvm::SmallVector<Range> visited, fulls;
   mlir::Value total, lastKey;
   mlir::Value firstShown, shown;   ///< null: all are
+  mlir::Value list, listed;        ///< null: as ranges say
+  llvm::SmallVector<mlir::Value> placeOfList;
 };
 
 } // namespace attn
