@@ -4,10 +4,12 @@
 #include "tools/attnc/BenchCounts.h"
 #include "tools/attnc/Command.h"
 #include "tools/attnc/ExplainInputs.h"
+#include "tools/attnc/ExplainPage.h"
 #include "tools/attnc/Inputs.h"
 #include "tools/attnc/Ptxas.h"
 #include "tools/attnc/SassReport.h"
 #include "tools/attnc/SpecModule.h"
+#include "tools/attnc/TensorFile.h"
 #include "tools/attnc/TileCount.h"
 
 #include <CLI/CLI.hpp>
@@ -22,6 +24,7 @@ struct ExplainOptions {
   InputOption inputs;
   std::uint64_t seed = 1;
   bool counters = false, sass = false, json = false;
+  std::string html;   ///< a path, empty for none
 };
 } // namespace
 
@@ -154,7 +157,8 @@ static Status explainSass(const driver::CompileRequest &request, const driver::T
 }
 
 /// On the virtual GPU, with random inputs of the shape; tensors of --input as they are.
-static Status explainCounters(const ExplainOptions &options, const std::map<std::string, double> &shape, nlohmann::ordered_json *json) {
+static Status explainCounters(const ExplainOptions &options, const std::map<std::string, double> &shape, nlohmann::ordered_json *json,
+                              std::optional<Roofline> &roofline) {
   const GpuMachine *machine = machineOfTarget(options.spec.target);
   if (!machine)
     return Status(StatusCode::Unsupported, fmt::format("--counters: no rates are known for {}", options.spec.target));
@@ -171,6 +175,7 @@ static Status explainCounters(const ExplainOptions &options, const std::map<std:
   Result<CountedRun> run = countRun(*work);
   if (!run)
     return run.status();
+  roofline = tileRoofline(*work, *run, *machine);
   if (json) {
     (*json)["counters"] = countsJson(*work, *run, *machine);
     return {};
@@ -188,6 +193,9 @@ static Status explain(const ExplainOptions &options) {
   if (!given)
     return given.status();
   const std::map<std::string, double> shape = *given;
+  if (!options.html.empty())
+    if (Status status = checkWritable(options.html); !status)
+      return status;
   request->wantRemarks = true;
   Result<driver::CompiledPlan> plan = driver::compileSpec(*request);
   if (!plan)
@@ -218,9 +226,23 @@ static Status explain(const ExplainOptions &options) {
   if (options.sass)
     if (Status status = explainSass(*request, *classes, *assembly, target); !status)
       return status;
+  std::optional<Roofline> counted;
   if (options.counters)
-    if (Status status = explainCounters(options, shape, target); !status)
+    if (Status status = explainCounters(options, shape, target, counted); !status)
       return status;
+  if (!options.html.empty()) {
+    Status written = writeFile(options.html, htmlOf({.plan = *plan,
+                                                     .classes = *classes,
+                                                     .shape = inputs->values(),
+                                                     .origins = inputs->origins(),
+                                                     .launch = launchText(*plan, *inputs, request->target, options.spec.splitCount()),
+                                                     .assembly = *assembly,
+                                                     .machine = machineOfTarget(request->target),
+                                                     .tileMacs = tileMacs(*request, classes->schedule),
+                                                     .counted = counted}));
+    if (!written)
+      return written;
+  }
   if (options.json)
     fmt::print("{}\n", json.dump(2));
   return {};
@@ -236,6 +258,7 @@ void addExplainCommand(CLI::App &app, int &exitCode) {
   command->add_flag("--sass", options->sass, "count the instructions of the main loops; needs ptxas and nvdisasm");
   command->add_flag("--counters", options->counters, "run once on the virtual GPU and count what is executed, a visible tile");
   command->add_flag("--json", options->json, "for machines");
+  command->add_option("--html", options->html, "write all of it to this file, a page with a picture of the tiles");
   command->callback([options, &exitCode] {
     if (Status status = explain(*options); !status)
       exitCode = fail(status);
