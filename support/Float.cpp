@@ -1,6 +1,7 @@
 // One rounding routine serves all four formats; a format is its bit counts and what its largest exponent means.
 #include "attn/Float.h"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <cmath>
@@ -39,23 +40,26 @@ static std::uint32_t narrow(const FloatFormat &format, double value) {
   if (std::isnan(value))
     return format.saturates ? format.quietNan() : sign | format.quietNan();
   double magnitude = std::fabs(value);
+  if (magnitude == 0)
+    return sign;
   std::uint32_t overflow = format.saturates ? format.largest() : format.infinity();
   if (std::isinf(magnitude))
     return sign | overflow;
-  if (magnitude == 0)
-    return sign;
+  // The value is `fraction` * 2^(exponent - 52); a subnormal f64 rounds to 0 in all formats whatever its exponent.
+  constexpr int kFractionBits = 52;
+  auto pattern = std::bit_cast<std::uint64_t>(magnitude);
+  int exponent = static_cast<int>(pattern >> kFractionBits) - 1023;
+  std::uint64_t fraction = (pattern & ((std::uint64_t(1) << kFractionBits) - 1)) | std::uint64_t(1) << kFractionBits;
   // Units of the last place in the binade of the value, or of the subnormals below the smallest normal number.
-  int exponent = std::ilogb(magnitude);
   int smallest = 1 - format.bias();
   int binade = exponent < smallest ? smallest : exponent;
   if (binade > format.bias() + 1)
     return sign | overflow;
-  // Scaling by a power of two is exact here; what is left of the point is the rounded significand. A value below
-  // half of the smallest subnormal may underflow to zero in scaling, which is also what it rounds to.
-  double scaled = std::ldexp(magnitude, format.mantissaBits - binade);
-  auto significand = static_cast<std::uint32_t>(scaled);
-  double rest = scaled - significand;
-  significand += rest > 0.5 || (rest == 0.5 && (significand & 1)) ? 1 : 0;
+  // Bits below the units; from two more than there are on, what is dropped is less than half a unit.
+  int dropped = std::min(kFractionBits - format.mantissaBits + binade - exponent, kFractionBits + 2);
+  auto significand = static_cast<std::uint32_t>(fraction >> dropped);
+  std::uint64_t rest = fraction & ((std::uint64_t(1) << dropped) - 1), half = std::uint64_t(1) << (dropped - 1);
+  significand += rest > half || (rest == half && (significand & 1)) ? 1 : 0;
   // Adding instead of joining the fields lets a carry out of the significand raise the exponent.
   std::uint32_t bits = (static_cast<std::uint32_t>(binade - smallest) << format.mantissaBits) + significand;
   return sign | (bits > format.largest() ? overflow : bits);
@@ -70,9 +74,10 @@ static double widen(const FloatFormat &format, std::uint32_t bits) {
     return sign * HUGE_VAL;
   std::uint32_t field = magnitude >> format.mantissaBits;
   std::uint32_t fraction = magnitude & ((1u << format.mantissaBits) - 1);
-  int exponent = field ? static_cast<int>(field) - format.bias() : 1 - format.bias();
-  std::uint32_t significand = field ? fraction | 1u << format.mantissaBits : fraction;
-  return sign * std::ldexp(static_cast<double>(significand), exponent - format.mantissaBits);
+  if (field == 0)
+    return sign * std::ldexp(static_cast<double>(fraction), 1 - format.bias() - format.mantissaBits);
+  auto exponent = static_cast<std::uint64_t>(static_cast<int>(field) - format.bias() + 1023);
+  return sign * std::bit_cast<double>(exponent << 52 | static_cast<std::uint64_t>(fraction) << (52 - format.mantissaBits));
 }
 
 std::uint16_t roundToF16(double value) { return static_cast<std::uint16_t>(narrow(kF16, value)); }

@@ -1,11 +1,12 @@
-// Every example and the kernels of Cases.def through ptxas, at the default schedules: each assembles, and none spills for
-// sm_90a, nor for sm_80 where head_dim is at most 128. Those that do today stand in Spills.def with their bytes, which none
-// may exceed; a row whose kernel no longer spills fails, so that the list can only shrink. Without ptxas all of it is skipped.
+// Every example through ptxas, also for later targets than it was compiled for; and, when asked for by name, every kernel of
+// Cases.def, which conformance_test assembles as it runs it. Each assembles, and none spills for sm_90a, nor for sm_80 where
+// head_dim is at most 128. Those that do today stand in Spills.def with their bytes, which none may exceed; a row whose kernel
+// no longer spills fails, so that the list can only shrink. Without ptxas all of it is skipped.
+#include "tests/conformance/Assembly.h"
 #include "tests/conformance/Case.h"
 
 #include "driver/Compiler.h"
 #include "dsl/TypedSpec.h"
-#include "tools/attnc/Ptxas.h"
 #include "tools/attnc/TensorFile.h"
 
 #include <fmt/format.h>
@@ -13,16 +14,8 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 
 namespace attn::conformance {
-
-/// Bytes of spill stores and loads that are known of a test, by its name.
-static const std::map<std::string, unsigned> kKnownSpills = {
-#define SPILL(test, bytes) {test, bytes},
-#include "tests/conformance/Spills.def"
-#undef SPILL
-};
 
 namespace {
 class AssemblerTest : public testing::Test {
@@ -36,40 +29,21 @@ private:
   std::string name;
   driver::CompileRequest request;
   std::string target;
-
-  void checkSpills(const tools::AssemblerReport &report, std::int64_t longestRow) const;
 };
 } // namespace
 
 void AssemblerTest::TestBody() {
-  if (!tools::findPtxas())
+  if (!canAssemble())
     GTEST_SKIP() << "ptxas is not installed";
   Result<std::unique_ptr<dsl::TypedSpec>> spec = driver::analyzeSpec(request);
   ASSERT_TRUE(spec) << spec.status().message();
   Result<driver::CompiledPlan> compiled = driver::compileSpec(request);
   ASSERT_TRUE(compiled) << compiled.status().message();
-  Result<tools::AssemblerReport> report = tools::assemble(compiled->ptx, target);
-  ASSERT_TRUE(report) << report.status().message();
-  ASSERT_FALSE(report->kernels.empty()) << report->text;
-  EXPECT_EQ(report->text.find("(C75"), std::string::npos) << "products are serialised:\n" << report->text;
-  checkSpills(*report, std::max((*spec)->properties.headDim, (*spec)->properties.headDimV));
-}
-
-void AssemblerTest::checkSpills(const tools::AssemblerReport &report, std::int64_t longestRow) const {
-  unsigned spills = 0;
-  for (const tools::KernelResources &kernel : report.kernels) {
-    EXPECT_GT(kernel.registers, 0U) << report.text;
-    spills += kernel.spillBytes;
-  }
-  RecordProperty("spill_bytes", static_cast<int>(spills));
-  if ((longestRow > 128 && target != "sm_90a") || target != request.target)
-    return;
-  auto known = kKnownSpills.find(name);
-  unsigned limit = known == kKnownSpills.end() ? 0 : known->second;
-  EXPECT_LE(spills, limit) << name << " spills " << spills << " bytes:\n" << report.text;
-  if (limit > 0) {
-    EXPECT_GT(spills, 0U) << name << " no longer spills: take it out of Spills.def";
-  }
+  checkAssembly(compiled->ptx, {.name = name,
+                                .kernel = compiled->manifest.name,
+                                .compiledFor = request.target,
+                                .assembledFor = target,
+                                .longestRow = std::max((*spec)->properties.headDim, (*spec)->properties.headDimV)});
 }
 
 /// `suite.name` is also the name in Spills.def.
