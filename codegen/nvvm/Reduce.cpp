@@ -4,6 +4,7 @@
 
 #include "codegen/nvvm/MathAlgorithms.h"
 #include "codegen/nvvm/Patterns.h"
+#include "ir/tile/PartOps.h"
 #include "ir/tile/TileLayouts.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -112,6 +113,73 @@ private:
   }
 };
 
+/// A thread's registers in two halves, of which its part finishes one:
+///
+///     store the half that the other finishes;  meet;  load the other's summands of mine, add, store the sums there;  meet;  load
+///
+/// Part p's row of the scratch has the half that part p does not finish: 16 bytes a thread, one after another. It is the thread
+/// with these places in the other part that reads and writes them in between.
+class AddPartsPattern : public TilePattern<tile::AddPartsOp> {
+public:
+  using TilePattern::TilePattern;
+
+  mlir::LogicalResult matchAndRewrite(tile::AddPartsOp op, Adaptor adaptor, Rewriter &rewriter) const override {
+    mlir::ValueRange input = adaptor.getInput();
+    std::size_t half = input.size() / 2;
+    if (kernel.parts() != 2 || !kernel.hasRoles() || half % kWords != 0 || !fragmentOf(op.getInput().getType()).fillsAllWarps())
+      return op.emitOpError("expects a multiple of 64 rows and 16 columns of two parts in a role, but got ") << op.getInput().getType();
+    Emitter e = emitter(rewriter, op);
+    Value isFirst = isOfFirstPart(e), offset = adaptor.getScratch().front();
+    Value own = place(e, op, offset, kernel.part()), others = place(e, op, offset, e.isub(e.i32(1), kernel.part()));
+    llvm::SmallVector<Value> given, sums;
+    for (std::size_t i = 0; i < half; ++i)
+      given.push_back(e.select(isFirst, input[i], input[half + i]));
+    store(e, given, own);
+    meet(e);
+    for (auto [i, summand] : llvm::enumerate(load(e, half, others)))
+      sums.push_back(e.fadd(e.select(isFirst, input[half + i], input[i]), summand));
+    store(e, sums, others);
+    meet(e);
+    llvm::SmallVector<Value> finished = load(e, half, own), results(input.size());
+    for (std::size_t i = 0; i < half; ++i) {
+      results[i] = e.select(isFirst, finished[i], sums[i]);
+      results[half + i] = e.select(isFirst, sums[i], finished[i]);
+    }
+    rewriter.replaceOpWithMultiple(op, {results});
+    return mlir::success();
+  }
+
+private:
+  static constexpr int kWords = 4; ///< of an access
+
+  Value isOfFirstPart(Emitter &) const {
+    Value part = kernel.part();
+    return kernel.atEntry("is of first part", [&](Emitter &entry) { return entry.ieq(part, entry.i32(0)); });
+  }
+  std::int64_t stride() const { return 4 * kWords * static_cast<std::int64_t>(kernel.threads()) / 2; } ///< bytes between a thread's accesses
+  Value place(Emitter &e, tile::AddPartsOp op, Value offset, Value part) const {
+    std::int64_t bytes = 4 * op.getScratch().getType().getShape()[1], threads = kernel.threads() / 2;
+    Value thread = e.urem(kernel.thread(), e.i32(threads));
+    return kernel.sharedPointer(e, e.iadd(e.iadd(e.imul(part, e.i32(bytes)), e.imul(thread, e.i32(4 * kWords))), offset));
+  }
+  void store(Emitter &e, llvm::ArrayRef<Value> numbers, Value pointer) const {
+    for (std::size_t i = 0; i < numbers.size(); i += kWords) {
+      llvm::SmallVector<Value> words;
+      for (Value number : numbers.slice(i, kWords))
+        words.push_back(e.asInt(number));
+      e.storeWords(words, e.offset(pointer, static_cast<std::int64_t>(i / kWords) * stride()));
+    }
+  }
+  llvm::SmallVector<Value> load(Emitter &e, std::size_t count, Value pointer) const {
+    llvm::SmallVector<Value> numbers;
+    for (std::size_t i = 0; i < count; i += kWords)
+      for (Value word : e.loadWords(e.offset(pointer, static_cast<std::int64_t>(i / kWords) * stride()), kWords))
+        numbers.push_back(e.asFloat(word));
+    return numbers;
+  }
+  void meet(Emitter &e) const { e.syncNamedBarrier(e.i32(roleBarrier(kernel.range().role)), kernel.threads()); }
+};
+
 class FinishPattern : public TilePattern<tile::FinishOp> {
 public:
   using TilePattern::TilePattern;
@@ -137,7 +205,7 @@ public:
 } // namespace
 
 void populateReducePatterns(KernelContext &kernel, const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns) {
-  patterns.add<ReducePattern, CombinePattern, FinishPattern>(converter, kernel);
+  patterns.add<ReducePattern, CombinePattern, AddPartsPattern, FinishPattern>(converter, kernel);
 }
 
 } // namespace attn::codegen

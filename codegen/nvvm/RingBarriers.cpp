@@ -8,6 +8,7 @@
 #include "codegen/nvvm/Patterns.h"
 #include "codegen/nvvm/RingEntry.h"
 
+#include "ir/tile/CopyGroups.h"
 #include "ir/tile/TileLayouts.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -71,7 +72,8 @@ public:
   mlir::LogicalResult matchAndRewrite(tile::AwaitOp op, Adaptor adaptor, Rewriter &rewriter) const override {
     Emitter e = emitter(rewriter, op);
     RingEntry entry = entryOf(kernel, e, op, adaptor.getRing(), adaptor.getEntry());
-    e.waitForBarrier(entry.fullBarrier(e), entry.parity(e));
+    if (op.getPending().value_or(0) != tile::kAnyPending) // else by threads that have waited for this entry before
+      e.waitForBarrier(entry.fullBarrier(e), entry.parity(e));
     rewriter.replaceOp(op, entry.buffer(e));
     return mlir::success();
   }

@@ -9,6 +9,9 @@
 //     columns:                up to 256 an instruction; of a result in parts those of the warpgroup's, g and G counted in it
 //     depth:                  16 a step, of 8-bit floats 32, which lie along the rows of both operands
 //
+// A result of two parts and twice as many columns as the right operand has rows is cut along the depth (ir/tile/PartOps.td): part p
+// takes steps p, p + 2, p + 4, …, which lie 32 bytes behind part 0's, so that all warpgroups run the same text.
+//
 // Of a left operand in a buffer, which is the same in all rounds of a loop, the first steps may be in registers (`tile.kept`):
 // read once in front of the loop, and by the matrix units no more. With parts of few columns that is most of what they read.
 //
@@ -37,6 +40,16 @@ static constexpr int kRows = 64, kMaxColumns = 256, kDepth = 16;
 
 static int depthOfStep(mlir::Type element) { return isFloat8(element) ? 2 * kDepth : kDepth; }
 
+/// Bytes of a step along the rows of a buffer, whatever the elements.
+static constexpr int kStepBytes = 32;
+
+/// How many steps of the depth a part's next one is further.
+static int strideOfSteps(mlir::Type acc, mlir::Type right, bool transposed) {
+  auto fragment = mlir::cast<tile::FragType>(acc);
+  bool isCut = transposed && tile::partsOf(fragment.getLayout()) == 2 && fragment.getColumns() == 2 * mlir::cast<tile::BufferType>(right).getShape()[0];
+  return isCut ? 2 : 1;
+}
+
 static const char *spell(mlir::Type element) { return isFloat8(element) ? spellFloat8(element) : element.isBF16() ? "bf16" : "f16"; }
 
 /// Products issued after `product` and before `wait`; none may be left in flight if that cannot be counted.
@@ -60,8 +73,8 @@ namespace {
 /// The text and operands of one product of a warpgroup.
 class ProductAssembly {
 public:
-  ProductAssembly(KernelContext &kernel, Emitter &e, const Fragment &result, mlir::Type left, mlir::Type right)
-      : kernel(kernel), e(e), result(result), leftType(left), rightType(right) {}
+  ProductAssembly(KernelContext &kernel, Emitter &e, const Fragment &result, mlir::Type left, mlir::Type right, int strideOfSteps)
+      : kernel(kernel), e(e), result(result), leftType(left), rightType(right), strideOfSteps(strideOfSteps) {}
 
   /// The accumulators: numbered first, as outputs; as inputs too if the product adds to them.
   void addAccumulators(mlir::ValueRange registers) {
@@ -82,7 +95,7 @@ public:
   }
   void setLeft(tile::BufferType buffer, Value offset) {
     leftDescriptor.emplace(buffer, /*depthAlongRows=*/true);
-    Value base = descriptor(*leftDescriptor, offset);
+    Value base = descriptor(*leftDescriptor, atFirstStep(offset));
     Value group = kernel.warpgroup();
     unsigned groups = kernel.rowWarps() / 4;
     Value rows = kernel.atEntry(fmt::format("rows of warpgroup {}", leftDescriptor->offset(kRows, 0)), [&](Emitter &entry) {
@@ -100,7 +113,10 @@ public:
     rightDescriptor.emplace(buffer, /*depthAlongRows=*/transposed);
     rightIsMnMajor = !transposed;
     int columns = result.columnsOfPart();
-    offset = transposed ? kernel.atRowsOfPart(e, buffer, offset, columns) : kernel.atColumnsOfPart(e, buffer, offset, columns);
+    if (strideOfSteps > 1)
+      offset = atFirstStep(offset);
+    else
+      offset = transposed ? kernel.atRowsOfPart(e, buffer, offset, columns) : kernel.atColumnsOfPart(e, buffer, offset, columns);
     right = addOperands(descriptor(*rightDescriptor, offset), "l");
   }
 
@@ -109,7 +125,7 @@ public:
                        "wgmma.fence.sync.aligned;\n";
     for (int slab = 0; slab < result.slabCount(); ++slab)
       for (int first = 0; first < columns; first += kMaxColumns)
-        for (int step = 0; step < depth / depthOfStep(rightType); ++step)
+        for (int step = 0; step < depth / depthOfStep(rightType) / strideOfSteps; ++step)
           appendStep(text, slab, first, std::min(kMaxColumns, columns - first), step);
     text += "wgmma.commit_group.sync.aligned; }";
     llvm::SmallVector<mlir::Type> types(count, e.f32Type());
@@ -125,6 +141,14 @@ private:
       operands.push_back(value);
     }
     return first;
+  }
+
+  /// Where the part's first step begins.
+  Value atFirstStep(Value offset) {
+    if (strideOfSteps == 1)
+      return offset;
+    Value part = kernel.part();
+    return e.iadd(offset, kernel.atEntry("first step of part", [&](Emitter &entry) { return entry.imul(part, entry.i32(kStepBytes)); }));
   }
 
   /// The descriptor of the buffer at `offset` in shared memory.
@@ -145,11 +169,11 @@ private:
     if (isInShared) {
       // rows of slab i lie one row tile of all warpgroups below those of slab i - 1
       int row = 16 * static_cast<int>(kernel.rowWarps()) * slab;
-      fmt::format_to(std::back_inserter(text), "add.s64 a, ${}, {};\n", left, leftDescriptor->offset(row, step));
+      fmt::format_to(std::back_inserter(text), "add.s64 a, ${}, {};\n", left, leftDescriptor->offset(row, strideOfSteps * step));
     } else {
       leftText = fourFrom(leftDescriptor ? kept + 4 * step : left + leftFragment->registerOf(slab, depthOfStep(rightType) / 8 * step, 0, 0));
     }
-    fmt::format_to(std::back_inserter(text), "add.s64 b, ${}, {};\n", right, rightDescriptor->offset(first, step));
+    fmt::format_to(std::back_inserter(text), "add.s64 b, ${}, {};\n", right, rightDescriptor->offset(first, strideOfSteps * step));
     std::string transpositions = isFloat8(rightType) ? "" : fmt::format(", {}{}", isInShared ? "0, " : "", rightIsMnMajor ? 1 : 0);
     fmt::format_to(std::back_inserter(text), "wgmma.mma_async.sync.aligned.m64n{}k{}.f32.{}.{} {{{}}}, {}, b, {}, 1, 1{};\n", columns,
                    depthOfStep(rightType), spell(leftType), spell(rightType), sums, leftText, accumulates || step > 0 ? "add" : "set",
@@ -163,21 +187,37 @@ private:
   std::string constraints;
   llvm::SmallVector<Value> operands;
   int count = 0, left = 0, right = 0, kept = 0; ///< accumulators; numbers of the first operands
-  int keptSteps = 0;
+  int keptSteps = 0, strideOfSteps = 1;
   bool accumulates = true, rightIsMnMajor = false;
   const Fragment *leftFragment = nullptr;
   std::optional<MatrixDescriptor> leftDescriptor, rightDescriptor;
 };
 
+/// Where a lane's row of an `ldmatrix` stands, of the part's step `step`, where every other one is the part's.
+Value placeOfPart(KernelContext &kernel, Emitter &e, tile::BufferType buffer, Value offset, int step) {
+  int columns = static_cast<int>(tile::rowPitch(buffer.getShape(), buffer.getElementType(), buffer.getSmem()));
+  int steps = columns / kDepth / 2, within = step % steps; // of a part in a panel of the swizzle
+  Value lane = kernel.lane(), warp = kernel.rowWarp(), part = kernel.part();
+  Value place = kernel.atEntry(fmt::format("rows of part {} {}", columns, within), [&](Emitter &entry) {
+    Value row = entry.iadd(entry.shl(warp, entry.i32(4)), entry.iand(lane, entry.i32(15)));
+    Value half = entry.shl(entry.lshr(lane, entry.i32(4)), entry.i32(3));
+    Value column = entry.iadd(entry.imul(part, entry.i32(kDepth)), entry.iadd(half, entry.i32(2 * kDepth * within)));
+    return kernel.elementOffset(entry, buffer, {row, column});
+  });
+  return kernel.sharedPointer(e, e.iadd(place, offset), tile::byteOffset(buffer, 0, step / steps * columns));
+}
+
 /// The registers of the left operand's first `steps`, read in front of the loop around the product.
 llvm::SmallVector<Value> keptRegisters(KernelContext &kernel, Emitter &e, mlir::Operation *product, tile::BufferType buffer, Value offset,
-                                       unsigned steps) {
+                                       unsigned steps, int strideOfSteps) {
   mlir::OpBuilder::InsertionGuard restore(e.builder);
   e.builder.setInsertionPoint(product->getParentOfType<mlir::scf::ForOp>());
   llvm::SmallVector<Value> registers;
-  for (unsigned step = 0; step < steps; ++step)
-    registers.append(e.ldmatrix(kernel.sharedPointer(e, buffer, offset, LanePattern::MatrixRowsOfWarp, 0, 2 * static_cast<int>(step)), 4,
-                                /*transposed=*/false));
+  for (int step = 0; step < static_cast<int>(steps); ++step) {
+    Value pointer = strideOfSteps > 1 ? placeOfPart(kernel, e, buffer, offset, step)
+                                      : kernel.sharedPointer(e, buffer, offset, LanePattern::MatrixRowsOfWarp, 0, 2 * step);
+    registers.append(e.ldmatrix(pointer, 4, /*transposed=*/false));
+  }
   return registers;
 }
 
@@ -189,12 +229,13 @@ llvm::SmallVector<Value> emitProduct(KernelContext &kernel, Emitter &e, OpType o
   std::optional<Fragment> left;
   auto elementOf = [](auto type) { return type.getElementType(); };
   mlir::Type leftElement = llvm::TypeSwitch<mlir::Type, mlir::Type>(op.getLhs().getType()).template Case<tile::BufferType, tile::FragType>(elementOf);
-  ProductAssembly product(kernel, e, result, leftElement, right.getElementType());
+  int stride = strideOfSteps(op.getAcc().getType(), right, op.getTrans());
+  ProductAssembly product(kernel, e, result, leftElement, right.getElementType(), stride);
   product.addAccumulators(adaptor.getAcc());
   if (auto buffer = mlir::dyn_cast<tile::BufferType>(op.getLhs().getType())) {
     product.setLeft(buffer, adaptor.getLhs().front());
     if (auto steps = kernel.roles().keptSteps.find(op); steps != kernel.roles().keptSteps.end())
-      product.setKept(keptRegisters(kernel, e, op, buffer, adaptor.getLhs().front(), steps->second));
+      product.setKept(keptRegisters(kernel, e, op, buffer, adaptor.getLhs().front(), steps->second, stride));
   } else {
     left = fragmentOf(mlir::cast<tile::FragType>(op.getLhs().getType()));
     product.setLeft(adaptor.getLhs(), *left);
@@ -272,6 +313,10 @@ template <class OpType> static std::optional<std::string> whyNoProduct(OpType op
     return fmt::format("expects layouts over the {} warps of its role, in whole warpgroups", warps);
   if (acc.getRows() % (16 * warps / parts) != 0)
     return fmt::format("expects a multiple of {} rows, 64 for each of the role's warpgroups, but has {}", 16 * warps / parts, acc.getRows());
+  if (strideOfSteps(acc, right, op.getTrans()) > 1) {
+    std::int64_t steps = right.getShape()[1] / depthOfStep(right.getElementType());
+    return steps % 2 == 0 ? std::nullopt : std::optional(fmt::format("expects an even number of steps of the depth for two parts, but has {}", steps));
+  }
   if (parts > 1 && (op.getTrans() ? !isWholeRows(right, acc.getColumns() / parts) : !isWholePanels(right, acc.getColumns() / parts)))
     return fmt::format("expects parts of {} columns to begin with the swizzle of the right operand", acc.getColumns() / parts);
   return std::nullopt;
@@ -325,7 +370,9 @@ llvm::DenseMap<mlir::Operation *, unsigned> measureDepths(mlir::Operation *kerne
     if (!alongRows || !mlir::isa<tile::BufferType>(op->getOperand(0).getType()) || !mlir::isa<tile::BufferType>(op->getOperand(1).getType()))
       return;
     std::int64_t columns = std::min(copiedColumns(op->getOperand(0)), copiedColumns(op->getOperand(1)));
-    depths[op] = static_cast<unsigned>(llvm::alignTo(columns, depthOfStep(mlir::cast<tile::BufferType>(op->getOperand(1).getType()).getElementType())));
+    auto right = mlir::cast<tile::BufferType>(op->getOperand(1).getType());
+    int stride = strideOfSteps(op->getOperand(2).getType(), right, /*transposed=*/true);
+    depths[op] = static_cast<unsigned>(llvm::alignTo(columns, stride * depthOfStep(right.getElementType())));
   });
   return depths;
 }
@@ -335,13 +382,17 @@ llvm::DenseMap<mlir::Operation *, unsigned> findKeptSteps(mlir::Operation *kerne
   auto channels = kernel->getAttrOfType<mlir::IntegerAttr>(tile::kKeptAttr);
   if (!channels)
     return steps;
-  kernel->walk([&](tile::DotOp dot) {
-    auto left = dot.getLhs().getDefiningOp<tile::AwaitOp>();
-    auto loop = dot->getParentOfType<mlir::scf::ForOp>();
+  auto find = [&](auto dot, bool transposed) {
+    auto left = dot.getLhs().template getDefiningOp<tile::AwaitOp>();
+    auto loop = dot->template getParentOfType<mlir::scf::ForOp>();
     bool isOneSlab = fragmentOf(dot.getAcc().getType()).slabCount() == 1;
-    if (left && loop && !loop->isAncestor(left) && isOneSlab)
-      steps[dot] = static_cast<unsigned>(std::min(channels.getInt(), left.getType().getShape()[1]) / kDepth);
-  });
+    if (!left || !loop || loop->isAncestor(left) || !isOneSlab)
+      return;
+    std::int64_t ofPart = left.getType().getShape()[1] / strideOfSteps(dot.getAcc().getType(), dot.getRhs().getType(), transposed);
+    steps[dot] = static_cast<unsigned>(std::min(channels.getInt(), ofPart) / kDepth);
+  };
+  kernel->walk([&](tile::DotOp dot) { find(dot, dot.getTrans()); });
+  kernel->walk([&](tile::DotAsyncOp dot) { find(dot, dot.getTrans()); });
   return steps;
 }
 

@@ -71,7 +71,8 @@ static LogicalResult verifyDot(Operation *op, Type lhs, Type rhs, FragType acc, 
   if (a.size() != 2 || b.size() != 2 || acc.getRank() != 2)
     return op->emitOpError("expects operands of two dimensions");
   int64_t k = trans ? b[1] : b[0], n = trans ? b[0] : b[1];
-  bool takesColumns = n == acc.getColumns() || (!trans && n > acc.getColumns());
+  bool isCutInDepth = trans && partsOf(acc.getLayout()) == 2 && acc.getColumns() == 2 * n; // PartOps.td
+  bool takesColumns = n == acc.getColumns() || (!trans && n > acc.getColumns()) || isCutInDepth;
   if (a[1] != k || a[0] != acc.getRows() || !takesColumns) // (C1)
     return op->emitOpError("expects M x K, ") << (trans ? "N x K" : "K x N") << " and M x N, but got " << lhs << ", "
                                               << rhs << " and " << acc;

@@ -20,6 +20,7 @@
 // cost nothing.
 #include "ir/tile/CopyGroups.h"
 #include "ir/tile/DiagonalOps.h"
+#include "ir/tile/PartOps.h"
 #include "ir/tile/TileDialect.h"
 #include "ir/tile/TileLayouts.h"
 #include "ir/tile/WidenOps.h"
@@ -400,6 +401,13 @@ Outcome Run::runOp(Operation &op) {
     Outcome outcome = touch(&op, buffer(combine.getScratch()), /*isWrite=*/true, {});
     barrier();
     return outcome == Outcome::Done ? touch(&op, buffer(combine.getScratch()), /*isWrite=*/false, {}) : outcome;
+  }
+  if (auto sum = dyn_cast<tile::AddPartsOp>(op)) { // writes, meets twice in between, reads: a thread where it alone does both
+    Place &scratch = buffer(sum.getScratch());
+    Attribute own = sum.getInput().getType().getLayout();
+    Outcome outcome = touch(&op, scratch, /*isWrite=*/true, own);
+    barrier();
+    return outcome == Outcome::Done ? touch(&op, scratch, /*isWrite=*/false, own) : outcome;
   }
   if (auto acquire = dyn_cast<tile::AcquireOp>(op); acquire && inRole) {
     Place *place = slot(acquire.getRing(), acquire.getEntry(), &op);

@@ -4,7 +4,9 @@
 //   for … { turn_begin; issue S = Q·K; issue O += P·V; turn_end; wait S; … }
 //
 // Requires: SpecializeWarps. Changes nothing where a loop has no products in flight, where it computes operands, for which
-// all warpgroups meet in barriers before the product, or where the role has one warpgroup.
+// all warpgroups meet in barriers before the product, where they meet to add up what each has of a product, or where the role
+// has one warpgroup.
+#include "ir/tile/PartOps.h"
 #include "ir/tile/TileDialect.h"
 #include "passes/Passes.h"
 
@@ -31,7 +33,8 @@ static void placeIn(scf::ForOp loop) {
     }
   }
   bool computesOperands = !loop.getBody()->getOps<tile::WriteOp>().empty();
-  if (!first || computesOperands)
+  bool addsUp = !loop.getBody()->getOps<tile::AddPartsOp>().empty();
+  if (!first || computesOperands || addsUp)
     return;
   OpBuilder builder(first);
   tile::TurnBeginOp::create(builder, first.getLoc(), 0);

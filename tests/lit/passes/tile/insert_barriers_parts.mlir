@@ -43,3 +43,25 @@ func.func @changed_behind_a_product(%partial: i1) attributes {tile.kernel, tile.
   %o1 = tile.dot %b, %v, %o : !B, !V -> !O
   return
 }
+
+// Threads of two parts add up what each has of a product: they meet inside, and one addition needs no barrier behind another.
+// What the product has read may be written behind it.
+// CHECK-LABEL: func.func @added_up
+// CHECK: scf.for
+// CHECK-NEXT: tile.dot
+// CHECK-NEXT: tile.add_parts
+// CHECK-NEXT: tile.keep_finite
+// CHECK-NEXT: scf.yield
+!T = !tile.frag<64x64xf32, #tile.acc<8, parts = 2>>   !X32 = !tile.frag<64x32xf32, #tile.acc<4>>   !Y = !tile.buffer<2x1024xf32, #tile.smem<0>>
+!K = !tile.buffer<32x512xf16, #tile.smem<128>>
+func.func @added_up(%n: i32, %partial: i1) attributes {tile.kernel, tile.warps = 8 : i32, tile.shared_bytes = 106496 : i32} {
+  %c0 = arith.constant 0 : i32   %c1 = arith.constant 1 : i32   %zt = tile.splat 0.0 : !T   %x0 = tile.splat 0.0 : !X32
+  %q = tile.alloc {offset = 0 : i32} : !V   %k = tile.alloc {offset = 65536 : i32} : !K   %scratch = tile.alloc {offset = 98304 : i32} : !Y
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%x1 = %x0) -> (!X32) : i32 {
+    %t = tile.dot %q, trans %k, %zt : !V, !K -> !T
+    %x = tile.add_parts %t, %scratch : !T, !Y -> !X32
+    %found = tile.keep_finite %k if %partial : !K
+    scf.yield %x : !X32
+  }
+  return
+}
