@@ -2,6 +2,7 @@
 #include "passes/Lookups.h"
 
 #include "passes/IndexUses.h"
+#include "passes/WideRows.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
@@ -91,7 +92,9 @@ std::optional<Lookup> findLookup(ir::DotOp dot, unsigned queryFeatures) {
   if (!rows || *rows < 1 || *rows > kMostLookupRows)
     return std::nullopt;
   lookup.rows = *rows;
-  bool isLarge = lookup.rows * cast<VectorType>(lookup.load.getType()).getNumElements() > kMostLookupNumbers;
+  auto row = cast<VectorType>(lookup.load.getType());
+  int64_t channels = row.getNumElements();
+  bool isLarge = lookup.rows * channels > kMostLookupNumbers || areWide(channels, channels, row.getElementType());
   return isLarge && !dependsOnScores(lookup.index()) ? std::nullopt : std::optional(lookup); // the former go by diagonals
 }
 

@@ -12,8 +12,8 @@ using namespace mlir;
 
 namespace attn {
 
-/// Of a state, whose rows and columns lie in the registers of 8 warps; f32 products have a second sum there.
-static constexpr int64_t kLongestRow = 256, kMostNumbers = 128 * 256, kMostOfFloats = 128 * 128;
+/// Of a state, whose rows and columns lie in the registers of 8 warps, and once more as it is stored; f32 products have a second sum there.
+static constexpr int64_t kLongestRow = 256, kMostNumbers = 128 * 192, kMostOfFloats = 128 * 128;
 static constexpr int64_t kFewQueries = 64;
 
 static std::optional<LinearForm> linearForm(ir::AttentionOp op) {

@@ -146,7 +146,7 @@ class Generator:
     def heads(self):
         r = self.random
         query_heads, key_heads = r.choice([(2, 2), (4, 2), (4, 1), (6, 3), (1, 1)])
-        types = r.choice(["dtype: f16", "dtype: bf16", "dtype: f16", "dtype: bf16", "dtype: f32",
+        types = r.choice(["dtype: f16", "dtype: bf16", "dtype: f16", "dtype: bf16", "dtype: f32", "dtype: f64",
                           "dtype: bf16; key_dtype: e4m3; value_dtype: e4m3",
                           "dtype: f16; key_dtype: e5m2; value_dtype: e4m3", "dtype: bf16; out_dtype: f32"])
         properties = [f"q_heads: {query_heads}; kv_heads: {key_heads}",
