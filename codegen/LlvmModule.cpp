@@ -1,6 +1,10 @@
 // NVVM → LLVM IR. Three things the dialect cannot say are added here: line tables, `convergent` on inline assembly (without
-// it LLVM moves synchronisation across branches), and the denormal mode; then one early-cse, the only pass that pays.
+// it LLVM moves synchronisation across branches), and the denormal mode; then one early-cse, the only pass that pays, and
+// two that keep registers where there are few (ShortLives.h, HoldLoads.h).
 #include "codegen/LlvmModule.h"
+
+#include "codegen/HoldLoads.h"
+#include "codegen/ShortLives.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -120,6 +124,8 @@ std::unique_ptr<LlvmModule> translateToLlvm(mlir::ModuleOp module) {
     if (!function.isDeclaration())
       finishFunction(function);
   removeCommonSubexpressions(*translated);
+  shortenLives(*translated);
+  holdMathOfLoads(*translated);
   return std::make_unique<LlvmModule>(std::move(context), std::move(translated));
 }
 

@@ -44,8 +44,10 @@ public:
     AnglePlan plan = planAngle(e, op);
     llvm::SmallVector<Value> registers(adaptor.getInput());
     bool isLocal = op.getInterleaved() || pairs(op) % 8 == 0;
-    // Frequencies of f64 serve all rows one after the other: kept from row to row they would take as many registers as a row.
-    bool byColumns = op.getInput().getType().getElementType().isF64();
+    // What a column has of its own, frequencies of f64 and those that are computed, serves all rows one after the other: kept
+    // from row to row it would take as many registers as a row.
+    bool isOfColumns = !plan.table || (expander.domainOf(plan.position) & ElementExpander::Column) != 0;
+    bool byColumns = op.getInput().getType().getElementType().isF64() || isOfColumns;
     int rows = fragment.rowSlots(), columns = fragment.columnSlots();
     for (int i = 0; i < rows * columns && !expander.failed(); ++i) {
       Slot slot = byColumns ? Slot{i % rows, i / rows} : Slot{i / columns, i % columns};

@@ -11,7 +11,7 @@ namespace attn {
 
 /// A counter of Philox and the words of two tiles of columns; seed, offset and a round's keys, which are immediates where
 /// they are known.
-static constexpr int64_t kRandom = 16, kRandomKeys = 36;
+static constexpr int64_t kRandom = 25, kRandomKeys = 36;
 /// A division of real numbers that depend on the key, which are in registers for all of a block's.
 static constexpr int64_t kDivision = 12;
 
