@@ -2,6 +2,8 @@
 //
 // 32-bit shared addresses are asked for by LLVM's command-line option `nvptx-short-ptr`, as the target machine has no other
 // way in ([T] in dialects.md, 5.5); it is found through the option registry and set before the first machine is made.
+//
+// The back end chooses its passes itself; one of them is left out of some kernels, as the pass manager that it hands them to is ours.
 #include "codegen/Ptx.h"
 
 #include "codegen/LlvmModule.h"
@@ -9,9 +11,13 @@
 
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstrTypes.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
+#include "llvm/Pass.h"
+#include "llvm/PassInfo.h"
+#include "llvm/PassRegistry.h"
 #include "llvm/Support/CodeGen.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
@@ -58,6 +64,45 @@ static unsigned versionOfAssembly(llvm::Module &module) {
   return 0;
 }
 
+namespace {
+/// The back end's passes, where that is asked for without straight-line strength reduction.
+class BackEndPasses final : public llvm::legacy::PassManager {
+public:
+  explicit BackEndPasses(bool reducesStrength) : reducesStrength(reducesStrength) {}
+
+  void add(llvm::Pass *pass) override {
+    const llvm::PassInfo *info = reducesStrength ? nullptr : llvm::PassRegistry::getPassRegistry()->getPassInfo(llvm::StringRef("slsr"));
+    if (info && pass->getPassID() == info->getTypeInfo())
+      delete pass;
+    else
+      llvm::legacy::PassManager::add(pass);
+  }
+
+private:
+  bool reducesStrength;
+};
+} // namespace
+
+/// Strength reduction asks for each pair of sums whether one may be poison where the other is not, and looks for the answer in what
+/// both are computed from and the code around. Through choices and quotients that takes long: 1 s of a mask with 1200 of them, whose
+/// other passes take 0.3; it changes a few instructions of thousands.
+static bool canReduceStrength(const llvm::Module &module) {
+  constexpr unsigned kMostChoices = 256;
+  unsigned choices = 0;
+  for (const llvm::Function &function : module)
+    for (const llvm::BasicBlock &block : function)
+      for (const llvm::Instruction &instruction : block) {
+        bool isQuotient = instruction.isIntDivRem();
+        auto *call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction);
+        llvm::Intrinsic::ID id = call ? call->getIntrinsicID() : llvm::Intrinsic::not_intrinsic;
+        choices += isQuotient || id == llvm::Intrinsic::abs || id == llvm::Intrinsic::smin || id == llvm::Intrinsic::smax ||
+                   id == llvm::Intrinsic::umin || id == llvm::Intrinsic::umax;
+      }
+  return choices <= kMostChoices;
+}
+
+unsigned versionOf(LlvmModule &module) { return versionOfAssembly(module.module()); }
+
 std::optional<std::string> emitPtx(LlvmModule &module, const PtxOptions &options, std::string *error) {
   initialiseBackEnd();
   llvm::Triple triple("nvptx64-nvidia-cuda");
@@ -69,7 +114,7 @@ std::optional<std::string> emitPtx(LlvmModule &module, const PtxOptions &options
   }
   const GpuTarget *gpu = findGpuTarget(options.target);
   unsigned version = std::max<unsigned>(options.version, gpu ? gpu->ptxVersion : 0); // LLVM ends the process over less
-  version = std::max(version, versionOfAssembly(module.module()));
+  version = std::max(version, versionOf(module));
   std::unique_ptr<llvm::TargetMachine> machine(
       target->createTargetMachine(triple, options.target, "+ptx" + std::to_string(version), llvm::TargetOptions(),
                                   std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Default));
@@ -80,7 +125,7 @@ std::optional<std::string> emitPtx(LlvmModule &module, const PtxOptions &options
   module.module().setDataLayout(machine->createDataLayout());
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream stream(text);
-  llvm::legacy::PassManager passes;
+  BackEndPasses passes(canReduceStrength(module.module()));
   if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile,
                                    /*DisableVerify=*/true)) {
     *error = "LLVM's NVPTX back end cannot print assembly";

@@ -15,6 +15,9 @@ struct PtxOptions {
   unsigned version = 70;
 };
 
+/// The PTX ISA version, times ten, that instructions need which LLVM does not know by itself; 0 if there are none.
+unsigned versionOf(LlvmModule &module);
+
 /// The PTX text of all kernels of the module, or nothing and `*error`.
 std::optional<std::string> emitPtx(LlvmModule &module, const PtxOptions &options, std::string *error);
 

@@ -1,6 +1,7 @@
 #include "driver/Compiler.h"
 
 #include "codegen/KernelAbi.h"
+#include "codegen/KernelThreads.h"
 #include "codegen/LlvmModule.h"
 #include "codegen/Ptx.h"
 #include "driver/Session.h"
@@ -39,15 +40,14 @@ static std::string printModule(ModuleOp module, bool withLocations) {
 
 /// LLVM IR and PTX of a module in the llvm and nvvm dialects.
 static Result<std::string> emitBackEnd(Session &session, ModuleOp module, const CompileRequest &request, Stage stage) {
-  std::unique_ptr<codegen::LlvmModule> llvmModule = codegen::translateToLlvm(module);
-  if (!llvmModule)
-    return session.failure("LLVM IR could not be made");
-  if (stage == Stage::Llvm)
-    return codegen::printLlvm(*llvmModule);
+  if (stage == Stage::Llvm) {
+    std::unique_ptr<codegen::LlvmModule> llvmModule = codegen::translateToLlvm(module);
+    return llvmModule ? Result<std::string>(codegen::printLlvm(*llvmModule)) : session.failure("LLVM IR could not be made");
+  }
   std::string error;
-  std::optional<std::string> ptx = codegen::emitPtx(*llvmModule, {.target = request.target}, &error);
+  std::optional<std::string> ptx = codegen::emitKernels(module, {.target = request.target}, &error);
   if (!ptx)
-    return Status(StatusCode::CompileError, error);
+    return error.empty() ? session.failure("LLVM IR could not be made") : Status(StatusCode::CompileError, error);
   return *ptx;
 }
 
