@@ -15,7 +15,9 @@ namespace attn::tools {
 
 static constexpr SupportFeature kFeatures[] = {
 #define FEATURE(group, name, parameters, statements) {group, name, parameters, statements},
+#define SPLIT(name, parameters, statements) {"keys split among blocks", name, parameters, statements, "split=1"},
 #include "tools/attnc/SupportFeatures.def"
+#undef SPLIT
 #undef FEATURE
 };
 
@@ -90,6 +92,7 @@ static std::string compileCell(const SupportColumn &column, const SupportFeature
   request.source = supportCell(feature, *column.precision, column.layout);
   request.fileName = "cell";
   request.target = column.target;
+  request.schedule = feature.schedule;
   std::string warnings; // of what is left out
   Result<std::string> text = driver::emitStage(request, stage, &warnings);
   return reason(text ? warnings : text.status().message(), column.target);

@@ -14,6 +14,7 @@ namespace attn::tools {
 /// A row: SupportFeatures.def.
 struct SupportFeature {
   std::string_view group, name, parameters, statements;
+  std::string_view schedule = {}; ///< what is asked for beside the specification
 };
 /// A column: the name in the table and the properties that make it.
 struct SupportPrecision {
