@@ -77,6 +77,22 @@ TEST_F(SplitLaunchTest, OnlySeveralSharesNeedWorkspace) {
   EXPECT_GT(*workspaceFor(1, 8192, 64), *workspaceFor(1, 8192, 32));
 }
 
+TEST_F(SplitLaunchTest, AWindowGivenAtLaunchDecides) {
+  auto module = jit::compile(*device, "attention w(width: i32 in 1..65536) { q_heads: 4; kv_heads: 2; head_dim: 64; dtype: f16; "
+                                      "mask = causal() and q_pos - kv_pos < width }",
+                             {.schedule = "split=1", .useDiskCache = false});
+  ASSERT_TRUE(module) << module.status().message();
+  plan = *module->plan();
+  auto workspaceWith = [&](std::int64_t width) {
+    TensorView q(std::uint64_t{0}, ElementType::F16, {1, 1, kQueryHeads, kChannels}), k(std::uint64_t{0}, ElementType::F16, {1, 8192, kKeyHeads, kChannels});
+    TensorView lse(std::uint64_t{0}, ElementType::F32, {1, kQueryHeads, 1});
+    return plan->workspaceBytes({{"query", q}, {"key", k}, {"value", k}, {"out", q}, {"lse", lse}, {"width", width}}).value();
+  };
+  EXPECT_EQ(workspaceWith(100), 0U); // so few keys are seen by one block
+  EXPECT_GT(workspaceWith(4096), 0U);
+  EXPECT_GT(workspaceWith(8192), workspaceWith(1024));
+}
+
 TEST_F(SplitLaunchTest, RefusesMoreSharesThanThereMayBe) {
   Result<std::size_t> bytes = workspaceFor(1, 8192, 1025);
   ASSERT_FALSE(bytes);
