@@ -4,6 +4,9 @@
 //
 //   lo ≤ s ≤ hi for all visible keys (c · tanh x and what is as bounded)      weights 2^(s - (lo + hi)/2)
 //
+// or near it: at hi, where many scores of a softcap lie, weights are a power of 2, which rounding does not change. All keys of a row
+// that have one weight would else be rounded alike, and their errors would not average out.
+//
 // How far lo and hi may be apart is a matter of range alone, for rounding is relative: of the type that weights are rounded to,
 // of sums over keys in f32, and of the products with values (docs/numerics.md).
 #include "passes/attn/BoundedScores.h"
@@ -73,8 +76,8 @@ BoundedSoftmax findBoundedSoftmax(ir::AttentionOp op) {
     return needsMaximum("probs are multiplied before they are rounded to f16");
   if (all.hi - all.lo > exponents->below + exponents->above)
     return needsMaximum("weights of " + ir::spell(ir::weightedType(op)) + " have room for " + spelled(exponents->below + exponents->above));
-  double middle = std::round((all.lo + all.hi) * 8) / 16 + 0.0; // of some digits only: 0 where scores are as far below 0 as above
-  double above = static_cast<float>(std::clamp(middle, all.hi - exponents->above, all.lo + exponents->below));
+  double least = std::ceil(all.hi - all.lo - exponents->below), most = exponents->above;
+  double above = static_cast<float>(all.hi - std::clamp(std::round((all.hi - all.lo) / 2), std::min(least, most), most));
   return {above, between + ", so weights are taken above 2^" + spelled(above) + " in all rows: no row has a running maximum"};
 }
 

@@ -2,6 +2,8 @@
 //
 //   count = max(ceildiv(end, BN), 1),  block(i) = count - (i + 1),  full: block < floordiv(full_end, BN)
 //
+// and one that does not  block(i) = max(ceildiv(end, BN) - (i + 1), 0).
+//
 // Several ranges may overlap and stand in any order: they are sorted by their first block with a compare-exchange
 // network of selects, and each is cut where the ones before it end, for a block visited twice would count twice.
 #include "passes/convert/BlockRanges.h"
@@ -118,11 +120,10 @@ Value BlockRanges::block(OpBuilder &builder, Value i) const {
   if (firstShown)
     i = binary<arith::AddIOp>(builder, location, i, firstShown);
   Value next = binary<arith::AddIOp>(builder, location, i, number(builder, 1));
-  if (visited.size() == 1) {
-    Value fromFirst = binary<arith::SubIOp>(builder, location, total, next);
-    Value lo = visited.front().lo;
-    return isConstant(lo, 0) ? fromFirst : binary<arith::AddIOp>(builder, location, fromFirst, lo);
-  }
+  if (visited.size() == 1 && isConstant(visited.front().lo, 0))
+    return binary<arith::SubIOp>(builder, location, total, next);
+  if (visited.size() == 1) // counted from the end, which is no further than the keys, whatever the beginning was made of
+    return binary<arith::MaxSIOp>(builder, location, binary<arith::SubIOp>(builder, location, visited.front().hi, next), number(builder, 0));
   // The ranges from the last to the first; `left` counts the blocks still to pass.
   Value result, taken, left = i;
   for (const Range &range : llvm::reverse(visited)) {
