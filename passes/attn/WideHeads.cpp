@@ -21,7 +21,7 @@ using namespace mlir;
 
 namespace attn {
 
-static constexpr int64_t kMostHeadDim = 576, kMostHeadDimV = 512;
+static constexpr int64_t kMostChannels = 576, kMostSumsInParts = 512;
 
 bool isWide(ir::AttentionOp op) { return areWide(op.getHeadDim(), op.getValueRowLength(), ir::computeType(op)); }
 
@@ -40,14 +40,14 @@ static LogicalResult checkLengths(ir::AttentionOp op, const GpuTarget &target) {
     return op.emitError() << "`" << name << "` is " << length << ", but " << StringRef(target.name) << " takes multiples of 8 up to " << most;
   };
   for (Type feature : op.getQueryFeatureTypes())
-    if (failed(check(cast<VectorType>(feature).getNumElements(), kMostHeadDim, "head_dim")))
+    if (failed(check(cast<VectorType>(feature).getNumElements(), kMostChannels, "head_dim")))
       return failure();
-  return check(op.getValueRowLength(), kMostHeadDimV, "head_dim_v");
+  return check(op.getValueRowLength(), kMostChannels, "head_dim_v");
 }
 
 /// What columns in parts do not take; null where they take all.
 static Operation *notInParts(ir::AttentionOp op) {
-  if (ir::computeType(op).isF64() || op.getQueryFeatureTypes().size() > 1 || op.getKeyFeatureTypes().size() > 1)
+  if (ir::computeType(op).isF64() || op.getValueRowLength() > kMostSumsInParts || op.getQueryFeatureTypes().size() > 1 || op.getKeyFeatureTypes().size() > 1)
     return op;
   if (!op.getWeight().empty() && ir::yieldedBy(op.getWeight())[1] != op.getWeight().getArgument(1))
     return op.getWeight().front().getTerminator();
@@ -195,7 +195,8 @@ void keepQueryChannels(ir::AttentionOp op, MmaFamily family, int64_t registers, 
   constexpr int64_t kMostPanels = 3;                     ///< with which the matrix units no longer wait
   int64_t sums = wideSumColumns(op.getValueRowLength(), schedule.parts);
   int64_t channels = op.getHeadDim() / (isDepthCut(schedule.parts, schedule.blockN, sums) ? schedule.parts : 1); // that a part multiplies
-  int64_t panels = std::min({(kMostRegisters - registers) / kRegistersOfPanel, channels / kPanel, kMostPanels});
+  int64_t ofRows = op.getRagged().empty() && op.getOut().empty() ? 0 : kRegistersOfPanel; // where they begin, and what `out` reads
+  int64_t panels = std::min({(kMostRegisters - registers - ofRows) / kRegistersOfPanel, channels / kPanel, kMostPanels});
   schedule.kept = kPanel * std::max<int64_t>(panels, 0);
 }
 
