@@ -365,5 +365,10 @@ int main(int argc, char **argv) {
   if (!options.assembled.empty() && !attn::conformance::canAssemble())
     fmt::print("ptxas is not installed: no kernel is assembled\n");
   attn::conformance::registerCases(options);
-  return RUN_ALL_TESTS();
+  int status = RUN_ALL_TESTS();
+  if (testing::UnitTest::GetInstance()->test_to_run_count() == 0 && !testing::GTEST_FLAG(list_tests)) {
+    fmt::print(stderr, "no case is selected by --gtest_filter={}\n", testing::GTEST_FLAG(filter));
+    return 2;
+  }
+  return status;
 }
