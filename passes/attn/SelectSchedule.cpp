@@ -246,7 +246,8 @@ static int64_t predictRegisters(ir::AttentionOp op, const ir::Schedule &schedule
   int64_t keys = changedRowRegisters(op, op.getKeyRegion(), op.getHeadDim(), schedule);
   if (family == MmaFamily::Wgmma && keys > 0) // beside the probs of the block before, and numbers that are read for the rows
     keys += rowSlots * schedule.blockN / 4 + half(op.getHeadDim());
-  return producerRegisters(op, family, schedule) + requestRegisters(op, family) +
+  constexpr int64_t kOfList = 10; // where it stands and how long it is
+  return producerRegisters(op, family, schedule) + requestRegisters(op, family) + (schedule.listed ? kOfList : 0) +
          std::max({rowSlots * std::max(loop, before) + diagonals, tableRegisters(op, schedule), keys,
                    changedRowRegisters(op, op.getValueRegion(), op.getValueRowLength(), schedule) + rowSlots * schedule.blockN / 4});
 }
@@ -415,7 +416,8 @@ static std::string pageRemark(ir::AttentionOp op, const ir::Schedule &schedule, 
 static constexpr int64_t kKeysInFlight = 256; ///< of blocks in 8 bits, which are copied in less time than latency takes
 
 /// The first row that fits, of those in which values are multiplied in 8 bits where that is asked for; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
-static std::optional<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack, int64_t chunked, bool isForFewRows = false) {
+static std::optional<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack, int64_t chunked, std::optional<int64_t> listed,
+                                      bool isForFewRows = false) {
   std::optional<TableRow> leanest, cutting, widening;
   bool isFloat8 = familyFor(op, target) == MmaFamily::Wgmma && areFloat8(weightedProductsOf(op)) &&
                   whyWidenedValues(weightedProductsOf(op), scoreProductsOf(op)).empty();
@@ -443,6 +445,7 @@ static std::optional<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &targe
       cutting = cutting.value_or(row);
       continue;
     }
+    row.schedule.listed = listed.value_or(!whyListed(op, row.schedule).empty());
     int64_t registers = predictRegisters(op, row.schedule, row.family);
     if (registers + packedRowRegisters(op, pack) <= fragmentRegisters(row.family, row.schedule)) {
       if (!isFloat8 || areValuesFloat8(op, row.schedule, row.family))
@@ -472,7 +475,7 @@ static LogicalResult addFewRows(ir::AttentionOp op, const GpuTarget &target, con
     return success();
   }
   bool isPacked = queryHeadsPerKeyHead(op) > 0 && whyNotPacked(op).empty();
-  std::optional<TableRow> row = lookUp(op, target, isPacked ? queryHeadsPerKeyHead(op) : 1, 0, /*isForFewRows=*/true);
+  std::optional<TableRow> row = lookUp(op, target, isPacked ? queryHeadsPerKeyHead(op) : 1, 0, /*listed=*/0, /*isForFewRows=*/true);
   if (!row)
     return refuseSchedule(op, target);
   if (failed(check(op, row->schedule, target)))
@@ -493,10 +496,11 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
   asked.chunked = isLinearAttention(op) && whyNotChunked(op).empty();
   if (failed(applyOverride(op, overrides, asked)))
     return failure();
-  std::optional<TableRow> row = lookUp(op, target, asked.pack, asked.chunked);
+  auto listed = overrides.contains("listed") ? std::optional(asked.listed) : std::nullopt;
+  std::optional<TableRow> row = lookUp(op, target, asked.pack, asked.chunked, listed);
   bool asksForChunks = overrides.contains("chunked");
   if (!row && asked.chunked && !asksForChunks) // a state takes shared memory
-    row = lookUp(op, target, asked.pack, 0);
+    row = lookUp(op, target, asked.pack, 0, listed);
   if (!row)
     return refuseSchedule(op, target);
   ir::Schedule schedule = row->schedule;
