@@ -74,9 +74,8 @@ public:
     expander.lowerChecks(fragment);
     Value yielded = tile::yieldOf(op.getBody()).getValues().front();
     llvm::SmallVector<Value> registers;
-    registers.resize(fragment.registers());
-    for (int index : inOrder(expander, op, fragment))
-      registers[index] = resultRegister(e, expander, type, fragment, yielded, index);
+    for (int index = 0; index < fragment.registers(); ++index)
+      registers.push_back(resultRegister(e, expander, type, fragment, yielded, index));
     if (expander.failed())
       return mlir::failure();
     rewriter.replaceOpWithMultiple(op, {registers});
@@ -84,25 +83,6 @@ public:
   }
 
 private:
-  /// Whether it gives a number that takes an instruction: places and sums of places are immediates, comparisons with them free.
-  static bool isComputed(mlir::Operation *op) {
-    bool isPlace = mlir::isa<tile::RowOp, tile::ColOp, mlir::arith::AddIOp, mlir::arith::SubIOp, mlir::arith::MulIOp>(op);
-    return op->getNumResults() == 1 && !isPlace && !op->getResult(0).getType().isInteger(1) && !op->hasTrait<mlir::OpTrait::ConstantLike>();
-  }
-
-  /// Registers in the order in which they are computed: slab by slab, so that a row's numbers are needed one after the other;
-  /// where columns have numbers of their own, all slabs of a column after each other, for there are more columns.
-  static llvm::SmallVector<int> inOrder(ElementExpander &expander, tile::MapOp op, const Fragment &fragment) {
-    auto order = llvm::to_vector(llvm::seq(fragment.registers()));
-    bool hasNumbers = llvm::any_of(op.getBody().front(), [&](mlir::Operation &inner) {
-      return isComputed(&inner) && expander.domainOf(inner.getResult(0)) == ElementExpander::Column;
-    });
-    int ofSlab = fragment.registers() / fragment.slabCount();
-    if (hasNumbers)
-      llvm::stable_sort(order, [&](int a, int b) { return a % ofSlab < b % ofSlab; });
-    return order;
-  }
-
   static Value resultRegister(Emitter &e, ElementExpander &expander, tile::FragType type, const Fragment &fragment,
                               Value yielded, int index) {
     if (fragment.packing() == 1)
