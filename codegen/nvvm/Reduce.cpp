@@ -129,7 +129,7 @@ public:
     if (kernel.parts() != 2 || !kernel.hasRoles() || half % kWords != 0 || !fragmentOf(op.getInput().getType()).fillsAllWarps())
       return op.emitOpError("expects a multiple of 64 rows and 16 columns of two parts in a role, but got ") << op.getInput().getType();
     Emitter e = emitter(rewriter, op);
-    Value isFirst = isOfFirstPart(e), offset = adaptor.getScratch().front();
+    Value isFirst = isOfFirstPart(), offset = adaptor.getScratch().front();
     Value own = place(e, op, offset, kernel.part()), others = place(e, op, offset, e.isub(e.i32(1), kernel.part()));
     llvm::SmallVector<Value> given, sums;
     for (std::size_t i = 0; i < half; ++i)
@@ -152,7 +152,7 @@ public:
 private:
   static constexpr int kWords = 4; ///< of an access
 
-  Value isOfFirstPart(Emitter &) const {
+  Value isOfFirstPart() const {
     Value part = kernel.part();
     return kernel.atEntry("is of first part", [&](Emitter &entry) { return entry.ieq(part, entry.i32(0)); });
   }

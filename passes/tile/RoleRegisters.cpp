@@ -49,12 +49,13 @@ RoleRegisters roleRegisters(func::FuncOp kernel, int32_t consumerWarps) {
     if (fill.getPages())
       pages = std::max(pages, fill.getRing().getType().getShape()[0] / rowsOfPagePiece(fill));
   });
-  bool looksUp = pages > kFewPages, looksUpMany = pages > 2 * kFewPages;
+  bool isInParts = kernel->hasAttr(tile::kPartsAttr); // more stages, whose numbers are no powers of two
+  bool looksUp = pages > (isInParts ? 1 : kFewPages), looksUpMany = pages > 2 * kFewPages;
   if (consumerWarps == kWarpsOfGroup)
     return {looksUpMany ? 104 : searches ? 72 : 56, 256};
   if (consumerWarps > 2 * kWarpsOfGroup)
     return computes || looksUp ? RoleRegisters{56, 152} : RoleRegisters{32, 160};
-  if ((widens && looksUp) || searches)
+  if ((widens && (looksUp || isInParts)) || searches)
     return {72, 216};
   return computes || looksUpMany ? RoleRegisters{56, 224} : looksUp ? RoleRegisters{40, 232} : RoleRegisters{24, 240};
 }
