@@ -1,6 +1,7 @@
 // See SplitForm.h.
 #include "passes/attn/SplitForm.h"
 
+#include "ir/attn/ProductTypes.h"
 #include "ir/tile/PlanAttributes.h"
 #include "passes/IndexUses.h"
 #include "passes/Remarks.h"
@@ -19,6 +20,7 @@ namespace attn {
 
 static constexpr int64_t kFewRowsOfTile = 64;
 static constexpr int64_t kWarpsOfTile = 4;
+static constexpr int64_t kLongestDoubleRow = 64; ///< that one warp merges (passes/convert/MergeKernel.cpp)
 
 /// Whether a tensor or a number of the plan, or a size of a tensor, is called as the extent that says how many shares there are.
 static bool usesName(func::FuncOp plan, StringRef name) {
@@ -34,7 +36,17 @@ static bool usesName(func::FuncOp plan, StringRef name) {
   return false;
 }
 
+/// Whether region `out` makes a number of a row.
+static bool sumsRow(Region &out) {
+  return !out.empty() && llvm::any_of(out.front().without_terminator(), [](Operation &inner) {
+    auto isRow = [](Type type) { return isa<VectorType>(type); };
+    return llvm::any_of(inner.getOperandTypes(), isRow) && llvm::none_of(inner.getResultTypes(), isRow);
+  });
+}
+
 std::string whyNotSplit(ir::AttentionOp op) {
+  if (ir::computeType(op).isF64() && op.getValueRowLength() > kLongestDoubleRow && sumsRow(op.getOut()))
+    return llvm::formatv("of a row of more than {0} channels of f64 several warps merge the sums, which `out` adds up", kLongestDoubleRow).str();
   bool isNested = op.getScore().walk([](ir::SuffixSumOp sum) {
                                 return llvm::any_of(operationsBehind(sum.getValue()), [](Operation *behind) { return isa<ir::SuffixSumOp>(behind); })
                                            ? WalkResult::interrupt()
