@@ -496,7 +496,9 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
   asked.chunked = isLinearAttention(op) && whyNotChunked(op).empty();
   if (failed(applyOverride(op, overrides, asked)))
     return failure();
-  auto listed = overrides.contains("listed") ? std::optional(asked.listed) : std::nullopt;
+  std::optional<int64_t> listed(asked.listed);
+  if (!overrides.contains("listed"))
+    listed.reset();
   std::optional<TableRow> row = lookUp(op, target, asked.pack, asked.chunked, listed);
   bool asksForChunks = overrides.contains("chunked");
   if (!row && asked.chunked && !asksForChunks) // a state takes shared memory
