@@ -423,7 +423,7 @@ static std::optional<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &targe
                   whyWidenedValues(weightedProductsOf(op), scoreProductsOf(op)).empty();
   for (TableRow row : kTable) {
     if (isForFewRows)
-      shrinkToFewRows(row.schedule);
+      shrinkToFewRows(op, row.schedule);
     row.schedule.pack = isForFewRows ? packOfFewRows(pack, row.schedule.blockM) : row.isWide ? packOfWide(pack, row.schedule.blockM) : pack;
     row.schedule.chunked = chunked;
     if (fitRows(op, row.schedule))

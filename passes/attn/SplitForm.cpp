@@ -61,11 +61,15 @@ std::string whyNotSplit(ir::AttentionOp op) {
 
 int64_t packOfFewRows(int64_t group, int64_t blockM) { return std::gcd(group, blockM); }
 
-void shrinkToFewRows(ir::Schedule &schedule) {
+void shrinkToFewRows(ir::AttentionOp op, ir::Schedule &schedule) {
   if (schedule.parts > 1 || schedule.blockM <= kFewRowsOfTile)
     return;
   schedule.blockM = kFewRowsOfTile;
   schedule.warps = kWarpsOfTile;
+  constexpr int64_t kRowsOfAll = 16 * kWarpsOfTile;
+  bool changesRows = !op.getKeyRegion().empty() || !op.getValueRegion().empty();
+  if (changesRows && schedule.blockN > kRowsOfAll)
+    schedule.blockN -= schedule.blockN % kRowsOfAll;
 }
 
 /// With what a launch needs to know of the mask, where that bounds what a tile sees.

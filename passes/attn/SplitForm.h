@@ -13,8 +13,9 @@ std::string whyNotSplit(ir::AttentionOp op);
 /// How many query heads of a key head share tiles of few rows, of `group` that may: a tile's rows are whole queries.
 int64_t packOfFewRows(int64_t group, int64_t blockM);
 
-/// Makes a row of the table one for few rows: the smallest tile that all targets have.
-void shrinkToFewRows(ir::Schedule &schedule);
+/// Makes a row of the table one for few rows: the smallest tile that all targets have. Of keys and values that its warps change each
+/// has as many rows as the others.
+void shrinkToFewRows(ir::AttentionOp op, ir::Schedule &schedule);
 
 /// The schedule of `op`, which is `whole`, with the one for few rows in it.
 mlir::DictionaryAttr withFewRows(ir::AttentionOp op, const ir::Schedule &whole, const ir::Schedule &few);
