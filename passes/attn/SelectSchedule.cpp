@@ -415,8 +415,8 @@ static std::string pageRemark(ir::AttentionOp op, const ir::Schedule &schedule, 
 
 static constexpr int64_t kKeysInFlight = 256; ///< of blocks in 8 bits, which are copied in less time than latency takes
 
-/// The first row that fits, of those in which values are multiplied in 8 bits where that is asked for; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
-static std::optional<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack, int64_t chunked, std::optional<int64_t> listed,
+/// `listed` is null where it is not asked for. The first row that fits, of those in which values are multiplied in 8 bits where that is asked for; if the registers predicted for a point's mathematics fit none, the one that leaves it most.
+static std::optional<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &target, int64_t pack, int64_t chunked, const int64_t *listed,
                                       bool isForFewRows = false) {
   std::optional<TableRow> leanest, cutting, widening;
   bool isFloat8 = familyFor(op, target) == MmaFamily::Wgmma && areFloat8(weightedProductsOf(op)) &&
@@ -445,7 +445,7 @@ static std::optional<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &targe
       cutting = cutting.value_or(row);
       continue;
     }
-    row.schedule.listed = listed.value_or(!whyListed(op, row.schedule).empty());
+    row.schedule.listed = listed ? *listed : !whyListed(op, row.schedule).empty();
     int64_t registers = predictRegisters(op, row.schedule, row.family);
     if (registers + packedRowRegisters(op, pack) <= fragmentRegisters(row.family, row.schedule)) {
       if (!isFloat8 || areValuesFloat8(op, row.schedule, row.family))
@@ -475,7 +475,8 @@ static LogicalResult addFewRows(ir::AttentionOp op, const GpuTarget &target, con
     return success();
   }
   bool isPacked = queryHeadsPerKeyHead(op) > 0 && whyNotPacked(op).empty();
-  std::optional<TableRow> row = lookUp(op, target, isPacked ? queryHeadsPerKeyHead(op) : 1, 0, /*listed=*/0, /*isForFewRows=*/true);
+  static constexpr int64_t kNone = 0;
+  std::optional<TableRow> row = lookUp(op, target, isPacked ? queryHeadsPerKeyHead(op) : 1, 0, &kNone, /*isForFewRows=*/true);
   if (!row)
     return refuseSchedule(op, target);
   if (failed(check(op, row->schedule, target)))
@@ -496,9 +497,7 @@ static LogicalResult select(ir::AttentionOp op, const GpuTarget &target, StringR
   asked.chunked = isLinearAttention(op) && whyNotChunked(op).empty();
   if (failed(applyOverride(op, overrides, asked)))
     return failure();
-  std::optional<int64_t> listed(asked.listed);
-  if (!overrides.contains("listed"))
-    listed.reset();
+  const int64_t *listed = overrides.contains("listed") ? &asked.listed : nullptr;
   std::optional<TableRow> row = lookUp(op, target, asked.pack, asked.chunked, listed);
   bool asksForChunks = overrides.contains("chunked");
   if (!row && asked.chunked && !asksForChunks) // a state takes shared memory
