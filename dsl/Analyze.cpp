@@ -109,6 +109,16 @@ void Analysis::parseDefines(const AnalyzeOptions &options) {
   }
 }
 
+/// Of the attentions of a file the one that was meant; else all that there are.
+static std::string hintOf(const std::string &wanted, const std::vector<std::string> &names) {
+  if (std::optional<std::string> intended = intendedName(wanted, names))
+    return didYouMean(intended);
+  std::string text;
+  for (const std::string &name : names)
+    text += (text.empty() ? "; there is `" : ", `") + name + "`";
+  return text;
+}
+
 void Analysis::checkAttentionNames(const AnalyzeOptions &options) {
   std::map<std::string, SourceRange> first;
   std::vector<std::string> names;
@@ -123,7 +133,7 @@ void Analysis::checkAttentionNames(const AnalyzeOptions &options) {
     diagnostics.report(DiagnosticKind::NoAttention, fileStart());
   else if (!options.attention.empty() && !first.count(options.attention))
     diagnostics.report(DiagnosticKind::AttentionUnknown, fileStart(),
-                       {options.attention, didYouMean(intendedName(options.attention, names))});
+                       {options.attention, hintOf(options.attention, names)});
 }
 
 void Analysis::checkDefines() {

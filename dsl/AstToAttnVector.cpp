@@ -287,6 +287,9 @@ Value ExprEmitter::emitChannel(const TypedExpr *vector, int64_t channel) {
     }
     [[fallthrough]];
   default:
+    if (vector->kind == ExprKind::Input)
+      return refuse(vector, "rows are not multiplied with a matrix in a kernel: a row stands whole inside the function of `vec` or `map`; "
+                            "give the kernel the product");
     return refuse(vector, "a vector for each query and key is not compiled yet");
   }
 }

@@ -70,11 +70,21 @@ static std::optional<std::string_view> nativeName(std::string_view name) {
   static constexpr std::pair<std::string_view, std::string_view> kRows[] = {
 #define FOREIGN_NAME(foreign, native) {foreign, native},
 #include "dsl/ForeignNames.def"
-#undef FOREIGN_NAME
   };
   for (auto [foreign, native] : kRows)
     if (foreign == name)
       return native;
+  return std::nullopt;
+}
+
+std::optional<std::string> foreignFunction(std::string_view name) {
+  static constexpr std::pair<std::string_view, std::string_view> kRows[] = {
+#define FOREIGN_FUNCTION(foreign, text) {foreign, text},
+#include "dsl/ForeignNames.def"
+  };
+  for (auto [foreign, text] : kRows)
+    if (foreign == name)
+      return std::string(text);
   return std::nullopt;
 }
 

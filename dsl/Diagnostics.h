@@ -93,6 +93,8 @@ private:
 /// What a person who wrote `name` most likely meant: what other languages call so (ForeignNames.def), the candidate of
 /// which it is the part before `(`, or the one that is spelled most alike.
 std::optional<std::string> intendedName(std::string_view name, const std::vector<std::string> &candidates);
+/// The expression that does here what other languages call a function of this name (ForeignNames.def).
+std::optional<std::string> foreignFunction(std::string_view name);
 /// "; did you mean `x`?", empty without a name.
 std::string didYouMean(const std::optional<std::string> &intended);
 

@@ -150,7 +150,7 @@ ExprRef ExprBuilder::read(std::uint32_t parameter, std::vector<ExprRef> indices,
     bool above = size && indices[i]->lowest >= static_cast<double>(*size);
     if (below || above)
       return fault(DiagnosticKind::IndexOutOfRange,
-                   {tensor.name, std::to_string(i + 1), tensor.dims[i].text(), below ? "below 0" : "past the end"});
+                   {tensor.name, std::to_string(i), tensor.dims[i].text(), below ? "below 0" : "past the end"});
   }
   TypedExpr result = node(ExprKind::Read, type, std::move(indices));
   result.parameter = parameter;

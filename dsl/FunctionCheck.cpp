@@ -64,6 +64,11 @@ void FunctionCheck::visitCall(const Expr &call) {
   if (local)
     local->used = true;
   else if (!findBuiltin(call.name.text) && !program.find(file, call.name.text)) {
+    if (std::optional<std::string> foreign = foreignFunction(call.name.text)) {
+      diagnostics.report(DiagnosticKind::UnknownFunction, call.name.range, {call.name.text, ""})
+          .note(DiagnosticKind::FixWrite, call.name.range, {*foreign});
+      return;
+    }
     std::optional<std::string> intended = intendedName(call.name.text, program.functionNames(file));
     diagnostics.report(DiagnosticKind::UnknownFunction, call.name.range, {call.name.text, didYouMean(intended)})
         .fix(call.name.range, intended);

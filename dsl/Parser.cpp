@@ -262,15 +262,22 @@ bool Parser::parseParameters(ast::Attention &attention) {
     if (!takeIf(TokenKind::Comma))
       break;
   }
+  bool isPromise = at(TokenKind::In) || at(TokenKind::Ascending);
   bool closed = expect(TokenKind::RightParen, "the parameters");
+  if (isPromise)
+    diagnostics.last().note(DiagnosticKind::HelpPromiseOrder, current().range, {std::string(spelling(current().kind))});
   --brackets;
   return closed;
 }
 
 bool Parser::parseParameter(ast::Parameter &parameter) {
   std::optional<ast::Identifier> name = takeName("the name of a parameter");
-  if (!name || !expect(TokenKind::Colon, "the name of a parameter"))
+  if (!name)
     return false;
+  if (!expect(TokenKind::Colon, "the name of a parameter")) {
+    diagnostics.last().note(DiagnosticKind::HelpParameterType, name->range, {name->text});
+    return false;
+  }
   std::optional<ast::Identifier> element = takeName("an element type such as `f32`");
   if (!element)
     return false;

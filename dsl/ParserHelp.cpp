@@ -86,7 +86,9 @@ void Parser::helpSeparator(const std::string &name) {
   Diagnostic &diagnostic = diagnostics.last();
   const Token &next = tokens[std::min(position + 1, tokens.size() - 1)];
   bool isOperator = at(TokenKind::Plus) || at(TokenKind::Minus) || at(TokenKind::Star) || at(TokenKind::Slash);
-  if (at(TokenKind::EqualEqual))
+  if (name == "for" || name == "while")
+    diagnostic.note(DiagnosticKind::HelpNoLoop, current().range);
+  else if (at(TokenKind::EqualEqual))
     diagnostic.help(current().range, "=");
   else if (isOperator && next.is(TokenKind::Assign) && next.range.begin == current().range.end)
     diagnostic.help(current().range.to(next.range), "= " + name + " " + std::string(spelling(current().kind)));
@@ -101,6 +103,8 @@ void Parser::helpTopLevel() {
     c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   if (word == "attention")
     diagnostics.last().help(current().range, "attention");
+  else if (at(TokenKind::Slash) && tokens[position + 1].is(TokenKind::Star))
+    diagnostics.last().note(DiagnosticKind::HelpComment, current().range);
   else if (word == "def" || word == "func" || word == "function" || word == "fn")
     diagnostics.last().help(current().range, "fn");
   else

@@ -20,6 +20,14 @@ static void parseSignature(std::string_view signature, std::vector<std::string> 
   }
 }
 
+/// `softmax(x, sink = …)`.
+static std::string builtinSignature(Builtin builtin, const std::vector<std::string> &names, const std::vector<bool> &optional) {
+  std::string text = std::string(spelling(builtin)) + "(";
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += (i ? ", " : "") + names[i] + (optional[i] ? " = \u2026" : "");
+  return text + ")";
+}
+
 static std::optional<UnaryOp> unaryOp(Builtin builtin) {
   if (builtin > Builtin::Relu)
     return std::nullopt;
@@ -33,8 +41,12 @@ Value Sema::evaluateBuiltin(Builtin builtin, const ast::Expr &call, const Scope 
   std::vector<bool> optional;
   parseSignature(builtinArguments(builtin), names, optional);
   BoundArguments bound;
-  if (!bindArguments(call, names, optional, bound))
+  std::size_t errors = diagnostics.errorCount();
+  if (!bindArguments(call, names, optional, bound)) {
+    if (diagnostics.errorCount() != errors)
+      diagnostics.last().note(DiagnosticKind::DeclaredAs, diagnostics.last().range, {builtinSignature(builtin, names, optional)});
     return {};
+  }
   if (builtin == Builtin::Map)
     return Value::of(evaluateMap(bound, call, scope));
   if (builtin == Builtin::Vec)
@@ -171,7 +183,13 @@ ExprRef Sema::evaluateRotate(const BoundArguments &arguments, const ast::Expr &c
   ExprRef variable = builder.variable(Type::i32(), 0, last, lambdaDepth);
   ExprRef angle = variable ? applyBound(*lambda, variable) : nullptr;
   place(call.range);
-  return angle ? builder.rotate(vector, variable, angle, *dim, style->boolean, lambdaDepth) : nullptr;
+  std::size_t errors = diagnostics.errorCount();
+  ExprRef rotated = angle ? builder.rotate(vector, variable, angle, *dim, style->boolean, lambdaDepth) : nullptr;
+  bool isOfOneRow = vector->domain.row != vector->domain.column;
+  if (angle && diagnostics.errorCount() != errors && diagnostics.last().kind == DiagnosticKind::BothRows && isOfOneRow)
+    diagnostics.last().note(DiagnosticKind::HelpOwnRow, diagnostics.last().range,
+                            vector->domain.row ? std::vector<std::string>{"query", "q_pos"} : std::vector<std::string>{"key", "kv_pos"});
+  return rotated;
 }
 
 } // namespace attn::dsl

@@ -141,6 +141,11 @@ Value Sema::evaluateCall(const ast::Expr &call, const Scope &scope) {
   std::optional<FunctionRef> ref = program.find(frame->file, call.name.text);
   if (!ref) {
     bool isValue = isGivenValueName(call.name.text) || parameters.count(call.name.text) || lets.count(call.name.text);
+    std::optional<std::string> foreign = foreignFunction(call.name.text);
+    if (!isValue && foreign) {
+      report(DiagnosticKind::UnknownFunction, call.name.range, {call.name.text, ""}).note(DiagnosticKind::FixWrite, call.name.range, {*foreign});
+      return {};
+    }
     reportUnknown(isValue ? DiagnosticKind::ValueAsFunction : DiagnosticKind::UnknownFunction, call.name,
                   program.functionNames(frame->file));
     helpChoice(call);

@@ -188,8 +188,12 @@ bool Sema::checkDependence(FlowName name, ExprRef value, SourceRange range) {
     report(kind, range, {std::string(spelling(name)), std::move(what)});
     return false;
   };
-  if (domain.weight && name != FlowName::Probs)
-    return refuse(DiagnosticKind::OnlyIn, "`softmax` and `normalize` stand only in `probs`");
+  if (domain.weight && name != FlowName::Probs) {
+    refuse(DiagnosticKind::OnlyIn, "`softmax` and `normalize` stand only in `probs`");
+    if (name == FlowName::Score)
+      diagnostics.last().note(DiagnosticKind::HelpWeight, range);
+    return false;
+  }
   if (domain.random && name != FlowName::Probs)
     return refuse(DiagnosticKind::OnlyIn, "`dropout` stands only in `probs`");
   if (domain.scan && name != FlowName::Score && name != FlowName::Probs)
@@ -229,6 +233,12 @@ ExprRef Sema::checkDefinition(FlowName name, ExprRef value, const StatementRecor
   case FlowName::Score: {
     bool usesVectors = record.named.test(at(FlowName::Score)) || record.named.test(at(FlowName::Query)) ||
                        record.named.test(at(FlowName::Key));
+    if (value->type.kind == Type::Kind::Bool) {
+      refuse("a number");
+      if (!usesVectors) // else no mask
+        diagnostics.last().note(DiagnosticKind::HelpHides, range, {std::string(textAt(range))});
+      return nullptr;
+    }
     if (!usesVectors) {
       report(DiagnosticKind::ScoreIgnoresInputs, range).help(range, "score + " + operandText(*record.statement->values[0]));
       return nullptr;
@@ -265,7 +275,9 @@ bool Sema::findWeight(ExprRef probs, SourceRange range) {
     for (ExprRef operand : node->operands)
       carriers += operand->domain.weight;
     if (carriers != 1 || !(product || quotient || single)) {
-      report(DiagnosticKind::WeightUse, range);
+      Diagnostic &diagnostic = report(DiagnosticKind::WeightUse, range);
+      if (carriers > 1)
+        diagnostic.note(DiagnosticKind::HelpOneWeight, range);
       return false;
     }
     bool second = node->operands.size() > 1 && node->operands[1]->domain.weight;

@@ -125,6 +125,16 @@ void Sema::helpIndex(const ast::Expr &tree, const TypedExpr &index) {
     diagnostics.last().help(tree.range, "floor(" + std::string(textAt(tree.range)) + ")");
 }
 
+/// What combines truths as an operator combines bits; null for operators that have no such counterpart.
+static const char *logicalOperator(TokenKind kind) {
+  switch (kind) {
+  case TokenKind::Ampersand: return "and";
+  case TokenKind::Pipe: return "or";
+  case TokenKind::Caret: return "!=";
+  default: return nullptr;
+  }
+}
+
 /// After the operands of an operator were refused: truths as numbers and numbers as truths. Else what compares oddly.
 void Sema::helpOperands(const ast::Expr &expr, std::array<ExprRef, 2> operands, bool failed) {
   if (frame->function)
@@ -137,6 +147,10 @@ void Sema::helpOperands(const ast::Expr &expr, std::array<ExprRef, 2> operands, 
       operands[0]->type == operands[1]->type)
     diagnostics.last().help(expr.range, "dot(" + std::string(textAt(expr.operands[0]->range)) + ", " +
                                             std::string(textAt(expr.operands[1]->range)) + ")");
+  if (const char *logical = logicalOperator(expr.op); logical && operands[0]->type.kind == Type::Kind::Bool && operands[1]->type.kind == Type::Kind::Bool) {
+    diagnostics.last().help(expr.focus, logical);
+    return;
+  }
   bool isLogical = expr.op == TokenKind::And || expr.op == TokenKind::Or;
   bool isCompare = expr.op >= TokenKind::EqualEqual && expr.op <= TokenKind::GreaterEqual;
   for (std::size_t i = 0; i < 2 && !isCompare; ++i) {
