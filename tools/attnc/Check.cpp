@@ -67,7 +67,7 @@ dsl::EvaluationInput evaluationInput(const dsl::TypedSpec &spec, const PlanManif
   return result;
 }
 
-static std::string describeShape(const dsl::EvaluationInput &input) {
+std::string describeShape(const dsl::EvaluationInput &input) {
   std::string text;
   auto has = [&](const std::string &name) { return input.extents.contains(name); };
   for (const auto &[name, value] : input.extents) {

@@ -54,6 +54,9 @@ dsl::EvaluationInput boundByName(const dsl::TypedSpec &spec, const std::map<std:
 /// Extents and scalars from `values`, tensors from `inputs` (in the caller's order).
 dsl::EvaluationInput evaluationInput(const dsl::TypedSpec &spec, const PlanManifest &manifest, const PlanInputs &inputs);
 
+/// `batch=1, q_len=77, …`
+std::string describeShape(const dsl::EvaluationInput &input);
+
 /// Norms of actual against a stored tensor of the same shape; no tolerance of its own: within means finite where it is
 /// and closer than `limit` (root mean square, relative).
 OutputError compareWithStored(const std::string &name, const HostTensor &actual, const HostTensor &expected, double limit);

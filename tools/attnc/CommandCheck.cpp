@@ -168,6 +168,19 @@ static nlohmann::ordered_json toJson(const CheckRun &run) {
   return list;
 }
 
+/// Parameters are normally distributed unless they promise a range, which few decays and slopes are meant for.
+static std::string_view hintOfSize(const CheckRun &run) {
+  constexpr double kHuge = 1e6;
+  bool isHuge = false;
+  for (const CheckRecord &record : run.records)
+    for (const OutputError &output : record.outputs)
+      isHuge |= output.maxAbsolute > kHuge;
+  bool isParametrised = !run.spec->tensors.empty() || !run.spec->scalars.empty();
+  return isHuge && isParametrised ? "help: results are huge: parameters without a promise are normally distributed; `in 0..1` keeps them "
+                                    "in a range, `--input` gives real ones\n"
+                                  : "";
+}
+
 static int check(CheckOptions &options) {
   Result<std::map<std::string, double>> values = options.shape.parse();
   if (!values)
@@ -191,8 +204,11 @@ static int check(CheckOptions &options) {
       if (!input)
         return fail(input.status());
       Result<CheckRecord> record = checkPlan(*run.device, *run.plan, *run.spec, *input, options.spec.splitCount());
-      if (!record)
-        return fail(record.status());
+      if (!record) {
+        progress.clear();
+        return fail(Status(record.status().code(), fmt::format("{}\nhelp: this is at {}; `--shape q_len=64,kv_len=128` checks at another shape",
+                                                               record.status().message(), describeShape(*input))));
+      }
       progress.step();
       progress.clear();
       if (!options.json)
@@ -214,7 +230,7 @@ static int check(CheckOptions &options) {
   if (options.json)
     fmt::print("{}\n", toJson(run).dump(2));
   else if (!isWithin)
-    fmt::print("over tolerance\n");
+    fmt::print("over tolerance\n{}", hintOfSize(run));
   return isWithin ? kSuccess : kFailed;
 }
 

@@ -29,8 +29,8 @@ Result<HostTensor> fitTensor(const HostTensor &tensor, const TensorArgument &arg
   bool widening = bothFloat && storageBits(tensor.type) < storageBits(argument.type);
   if (widening || (bothFloat && cast))
     return tensor.converted(argument.type);
-  return invalid(fmt::format("`{}`: is {}, the specification wants {}{}", argument.name, spelling(tensor.type), spelling(argument.type),
-                             bothFloat ? " (--cast rounds it)" : ""));
+  std::string_view hint = bothFloat ? " (--cast rounds it)" : argument.type == ElementType::Bool ? ": an array of truths (numpy: `astype(bool)`)" : "";
+  return invalid(fmt::format("`{}`: is {}, the specification wants {}{}", argument.name, spelling(tensor.type), spelling(argument.type), hint));
 }
 
 /// True when `size` is the given number, binding a bare name that is still free. Expressions are checked later.
@@ -50,11 +50,33 @@ static Status bindDim(const SizeExpr &size, std::int64_t actual, const std::stri
     return found == extents.end() ? std::nullopt : std::optional(found->second);
   });
   if (wanted && *wanted != actual)
-    return invalid(fmt::format("{} is {}, but `{}` is {}", where, actual, size.text(), *wanted));
+    return invalid(size.constant() ? fmt::format("{} is {}, but is {} in the specification", where, actual, *wanted)
+                                   : fmt::format("{} is {}, but `{}` is {}", where, actual, size.text(), *wanted));
+  return {};
+}
+
+/// Of a key or value with other heads than the query, where the specification has one number for both: they share heads, or the
+/// query's dimensions are in another order.
+static std::string_view hintOfHeads(const TensorArgument &argument, std::size_t d, std::int64_t actual, std::int64_t queryHeads) {
+  bool isOfKeys = argument.name == "key" || argument.name == "value";
+  if (!isOfKeys || argument.dims[d].text() != "q_heads")
+    return "";
+  bool areShared = actual > 0 && queryHeads % actual == 0;
+  return areShared ? "; `kv_heads: any` in the specification lets key and value have fewer heads"
+                   : "; `layout: bshd` has the rows before the heads, `bhsd` the heads before the rows";
+}
+
+/// A scalar that neither the specification nor `--shape` gives a value.
+static Status checkScalars(const PlanManifest &manifest, const PlanInputs &inputs) {
+  for (const ScalarArgument &scalar : manifest.scalars)
+    if (!scalar.defaultValue && !inputs.values.contains(scalar.name))
+      return invalid(fmt::format("`{}` is missing: {} without a default; `--shape {}=…` gives it", scalar.name, spelling(scalar.type), scalar.name));
   return {};
 }
 
 Result<std::map<std::string, std::int64_t>> bindExtents(const PlanManifest &manifest, const PlanInputs &inputs) {
+  if (Status status = checkScalars(manifest, inputs); !status)
+    return status;
   std::map<std::string, std::int64_t> extents;
   std::set<std::string> scalars;
   for (const ScalarArgument &scalar : manifest.scalars)
@@ -83,7 +105,7 @@ Result<std::map<std::string, std::int64_t>> bindExtents(const PlanManifest &mani
         if (argument.type == ElementType::Bit && d + 1 == shape.size())
           continue;                                                 // packed words round the last size up
         if (Status status = bindDim(argument.dims[d], shape[d], fmt::format("dimension {} of `{}`", d, argument.name), extents); !status)
-          return status;
+          return invalid(status.message() + std::string(hintOfHeads(argument, d, shape[d], extents.contains("q_heads") ? extents.at("q_heads") : 0)));
       }
     }
   return extents;

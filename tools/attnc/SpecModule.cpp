@@ -43,6 +43,13 @@ Result<jit::JitSession::Kernel> compiledKernel(const driver::CompileRequest &req
   return jit::findKernel(request, options);
 }
 
+/// The virtual GPU is the one that `--target` names, which a package does not choose.
+static Status withTargetHint(const Status &status, const Device &device, const Package &package) {
+  if (status.code() != StatusCode::Unsupported || device.info().name.starts_with("cuda") || package.entries().empty())
+    return status;
+  return Status(status.code(), fmt::format("{}; `--target {}` takes that GPU's limits", status.message(), package.entries().front().target));
+}
+
 Result<Plan> loadPlan(const Device &device, const SpecOptions &options) {
   if (options.path.ends_with(".pkg")) {
     Result<std::string> bytes = readFile(options.path);
@@ -53,7 +60,7 @@ Result<Plan> loadPlan(const Device &device, const SpecOptions &options) {
       return package.status();
     Result<Module> module = Module::load(device, *package);
     if (!module)
-      return module.status();
+      return withTargetHint(module.status(), device, *package);
     return module->plan(options.attention);
   }
   Result<driver::CompileRequest> request = options.request();
