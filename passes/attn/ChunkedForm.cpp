@@ -12,8 +12,8 @@ using namespace mlir;
 
 namespace attn {
 
-/// Of a state, whose rows and columns lie in the registers of 8 warps, and once more as it is stored; f32 products have a second sum there.
-static constexpr int64_t kLongestRow = 256, kMostNumbers = 128 * 192, kMostOfFloats = 128 * 128;
+/// Of a state, whose rows lie 128 at a time in the registers of 8 warps, and once more as it is stored; f32 products have a second sum there.
+static constexpr int64_t kLongestRow = 256, kRowsAtOnce = 128, kMostColumns = 192, kMostOfFloats = 128;
 static constexpr int64_t kFewQueries = 64;
 
 static std::optional<LinearForm> linearForm(ir::AttentionOp op) {
@@ -47,9 +47,10 @@ std::string whyNotChunked(ir::AttentionOp op) {
     return "rows of `value` are transformed in the kernel";
   if (usesHead(op.getKeyRegion()))
     return "keys depend on the query head";
-  int64_t rows = lengthOf(op, form->weight), columns = op.getStoredValueLength(), most = element.isF32() ? kMostOfFloats : kMostNumbers;
-  if (std::max({rows, columns, form->by ? lengthOf(op, *form->by) : 0}) > kLongestRow || rows * columns > most)
-    return llvm::formatv("a state of more than {0} numbers, or of rows of more than {1}, is not kept, but one has {2} by {3}", most, kLongestRow, rows, columns).str();
+  int64_t rows = lengthOf(op, form->weight), columns = op.getStoredValueLength();
+  int64_t most = (element.isF32() ? kMostOfFloats : kMostColumns) / llvm::divideCeil(rows, kRowsAtOnce);
+  if (std::max(rows, form->by ? lengthOf(op, *form->by) : 0) > kLongestRow || columns > most)
+    return llvm::formatv("a state of {0} by {1} numbers has no room in registers", rows, columns).str();
   bool isInSequence = !op.getRagged().empty() || !op.getPaged().empty();
   if (auto queries = op.getQueryType().getConstantSize(1); !isInSequence && queries && *queries <= kFewQueries)
     return "one tile has all queries, and meets each key once either way";
