@@ -195,7 +195,9 @@ void keepQueryChannels(ir::AttentionOp op, MmaFamily family, int64_t registers, 
   constexpr int64_t kMostPanels = 3;                     ///< with which the matrix units no longer wait
   int64_t sums = wideSumColumns(op.getValueRowLength(), schedule.parts);
   int64_t channels = op.getHeadDim() / (isDepthCut(schedule.parts, schedule.blockN, sums) ? schedule.parts : 1); // that a part multiplies
-  int64_t ofRows = op.getRagged().empty() && op.getOut().empty() ? 0 : kRegistersOfPanel; // where they begin, and what `out` reads
+  // Where rows of requests begin, what `out` reads, and where a widened query lies.
+  bool holdsMore = !op.getRagged().empty() || !op.getOut().empty() || ir::isFloat8(op.getQueryType().getElementType());
+  int64_t ofRows = holdsMore ? kRegistersOfPanel : 0;
   int64_t panels = std::min({(kMostRegisters - registers - ofRows) / kRegistersOfPanel, channels / kPanel, kMostPanels});
   schedule.kept = kPanel * std::max<int64_t>(panels, 0);
 }
