@@ -102,6 +102,7 @@ void AsyncEngine::performByChance() {
 }
 
 void AsyncEngine::reportLeftovers() {
+  reportUnevenRegisters();
   if (!loads.empty()) {
     const Transfer &load = loads.front();
     load.warp->report(*load.instruction, "A08", 1u << load.lane, "the CTA ends while this copy into its shared memory is under way");

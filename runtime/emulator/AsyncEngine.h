@@ -108,6 +108,7 @@ public:
   // Registers of warps that exchange them (WarpgroupOperations.cpp)
   /// setmaxnreg. False: the warp has to wait until others give back as many.
   bool setRegisters(Warp &warp, const Inst &in);
+  void reportUnevenRegisters();
 
   /// Nothing in the CTA can run: does what is still under way, or lets waits time out. False when that helps nobody.
   bool unblock();
@@ -137,7 +138,11 @@ private:
   std::vector<Transfer> loads, stores;
   std::vector<CopyArrival> arrivals;
   std::vector<Warpgroup> warpgroups;
-  std::vector<std::uint32_t> registers; ///< of a thread, by warp; empty before the first exchange
+  struct WarpRegisters {
+    std::uint32_t perThread = 0;
+    const Inst *exchange = nullptr; ///< the last setmaxnreg
+  };
+  std::vector<WarpRegisters> registers; ///< by warp; empty before the first exchange
   std::int64_t freeRegisters = 0;       ///< a lane's share of what was given back
   std::uint64_t progress = 0;     ///< phases that ended
   std::uint64_t lastProgress = 0; ///< when waits timed out last

@@ -96,8 +96,9 @@ bool AsyncEngine::setRegisters(Warp &warp, const Inst &in) {
   if (atLaunch == 0)
     return true;
   if (registers.empty())
-    registers.assign(cta.warps.size(), atLaunch);
-  std::uint32_t &own = registers[warp.index];
+    registers.assign(cta.warps.size(), {atLaunch, nullptr});
+  std::uint32_t &own = registers[warp.index].perThread;
+  registers[warp.index].exchange = &in;
   const std::int64_t more = in.imm - std::int64_t(own);
   const bool increases = in.kind == 1;
   if (increases != (more >= 0) && more != 0) {
@@ -112,6 +113,19 @@ bool AsyncEngine::setRegisters(Warp &warp, const Inst &in) {
   if (more < 0)
     wake(kRegisterWait, 0);
   return true;
+}
+
+/// W09: at the end, the four warps of a warpgroup have last executed the same exchange.
+void AsyncEngine::reportUnevenRegisters() {
+  for (std::size_t first = 0; first + 4 <= registers.size(); first += 4)
+    for (std::size_t i = first; i < first + 4; ++i) {
+      std::size_t other = first + (i + 1) % 4;
+      if (registers[i].exchange == nullptr || registers[i].exchange == registers[other].exchange)
+        continue;
+      cta.warps[i]->report(*registers[i].exchange, "W09", cta.warps[i]->present,
+                           fmt::format("warp {} executes this, but warp {} of its warpgroup does not: all four have to", i, other));
+      return;
+    }
 }
 
 void maxRegistersHandler(LaneState &state, const Inst &in) {
