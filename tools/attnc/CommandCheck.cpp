@@ -204,7 +204,9 @@ static int check(CheckOptions &options) {
       if (!input)
         return fail(input.status());
       Result<CheckRecord> record = checkPlan(*run.device, *run.plan, *run.spec, *input, options.spec.splitCount());
-      if (!record) {
+      if (!record && record.status().code() != StatusCode::InvalidArgument)
+        return fail(record.status());
+      if (!record) { // the specification is not meant for this shape
         progress.clear();
         return fail(Status(record.status().code(), fmt::format("{}\nhelp: this is at {}; `--shape q_len=64,kv_len=128` checks at another shape",
                                                                record.status().message(), describeShape(*input))));
