@@ -2,7 +2,7 @@
 //
 //   count = max(ceildiv(end, BN), 1),  block(i) = count - (i + 1),  full: block < floordiv(full_end, BN)
 //
-// and one that does not  block(i) = max(ceildiv(end, BN) - (i + 1), 0).
+// and one that does not  block(i) = max(ceildiv(end, BN) - (i + 1), its first).
 //
 // Several ranges may overlap and stand in any order: they are sorted by their first block with a compare-exchange
 // network of selects, and each is cut where the ones before it end, for a block visited twice would count twice.
@@ -122,8 +122,8 @@ Value BlockRanges::block(OpBuilder &builder, Value i) const {
   Value next = binary<arith::AddIOp>(builder, location, i, number(builder, 1));
   if (visited.size() == 1 && isConstant(visited.front().lo, 0))
     return binary<arith::SubIOp>(builder, location, total, next);
-  if (visited.size() == 1) // counted from the end, which is no further than the keys, whatever the beginning was made of
-    return binary<arith::MaxSIOp>(builder, location, binary<arith::SubIOp>(builder, location, visited.front().hi, next), number(builder, 0));
+  if (visited.size() == 1) // counted from the end; of an empty range the block behind it, whose keys are hidden or past the end
+    return binary<arith::MaxSIOp>(builder, location, binary<arith::SubIOp>(builder, location, visited.front().hi, next), visited.front().lo);
   // The ranges from the last to the first; `left` counts the blocks still to pass.
   Value result, taken, left = i;
   for (const Range &range : llvm::reverse(visited)) {
