@@ -24,6 +24,13 @@ using namespace mlir;
 
 namespace attn {
 
+/// The plan's argument whose rows an operand has, be they changed by a kernel before.
+static Value storedRows(Value operand) {
+  while (auto transform = operand.getDefiningOp<ir::TransformOp>())
+    operand = transform.getTensor();
+  return operand;
+}
+
 static constexpr int64_t kBlocksOfTile = 16, kWarpsOfMarks = 1;
 static constexpr int64_t kColumnGranule = 8;     ///< of a fragment
 static constexpr int64_t kPlacesOfWarp = 32;     ///< that `list_marked` looks at
@@ -85,7 +92,7 @@ FailureOr<SmallVector<Value>> BlockLists::extents(KernelScope &scope) const {
   auto headsOf = [&](Value tensor) { return scope.sizeOf(tensor, cast<tile::TileTensorType>(tensor.getType()).getRank() - 2, location); };
   Value one = scope.constant(1);
   Value requests = ofRequests ? scope.rows().requests(location) : one;
-  Value ofHeads = heads == Heads::One ? one : headsOf(scope.tensor(heads == Heads::KeyHeads ? op.getKey() : op.getQuery()));
+  Value ofHeads = heads == Heads::One ? one : headsOf(scope.tensor(storedRows(heads == Heads::KeyHeads ? op.getKey() : op.getQuery())));
   Value rows = scope.rows().longest(ir::IndexKind::q_idx, location);
   if (!requests || !ofHeads || !rows)
     return failure();
@@ -103,7 +110,7 @@ void BlockLists::enter(KernelScope &scope, Block *body) const {
   scope.setIndex(ir::IndexKind::kv_head, head);
   if (heads == Heads::QueryHeads) {
     auto headsOf = [&](Value tensor) { return scope.sizeOf(tensor, cast<tile::TileTensorType>(tensor.getType()).getRank() - 2, location); };
-    Value group = scope.entry.createOrFold<arith::DivUIOp>(location, headsOf(scope.tensor(op.getQuery())), headsOf(scope.tensor(op.getKey())));
+    Value group = scope.entry.createOrFold<arith::DivUIOp>(location, headsOf(scope.tensor(storedRows(op.getQuery()))), headsOf(scope.tensor(storedRows(op.getKey()))));
     scope.setIndex(ir::IndexKind::kv_head, arith::DivUIOp::create(scope.work, location, head, group));
   }
   scope.rows().enterRequest(location);

@@ -19,6 +19,13 @@ using namespace mlir;
 
 namespace attn {
 
+/// The plan's argument whose rows an operand has, be they changed by a kernel before.
+static Value storedRows(Value operand) {
+  while (auto transform = operand.getDefiningOp<ir::TransformOp>())
+    operand = transform.getTensor();
+  return operand;
+}
+
 static constexpr int64_t kRows = 64;
 static constexpr int32_t kWarps = 4;
 static constexpr int64_t kLeastCost = 110;   ///< in operations: a read that misses, and a launch, for each block's strip
@@ -129,14 +136,14 @@ LogicalResult DistanceTable::writeKernel(func::FuncOp plan, func::FuncOp kernel,
   kernel->setAttr(tile::kWarpsAttr, entry.getI32IntegerAttr(kWarps));
   kernel->setAttr(tile::kStagesAttr, entry.getI32IntegerAttr(1));
   auto headsOf = [&](Value tensor) { return scope.sizeOf(tensor, cast<tile::TileTensorType>(tensor.getType()).getRank() - 2, location); };
-  Value one = scope.constant(1), queryHeads = headsOf(scope.tensor(op.getQuery()));
+  Value one = scope.constant(1), queryHeads = headsOf(scope.tensor(storedRows(op.getQuery())));
   Value requests = ofRequests ? scope.rows().requests(location) : one;
   Value queries = scope.rows().longest(ir::IndexKind::q_idx, location), keys = scope.rows().longest(ir::IndexKind::kv_idx, location);
   if (!queryHeads || !requests || !queries || !keys)
     return failure();
   Value all = arith::AddIOp::create(entry, location, queries, keys);
   Value tiles = arith::CeilDivSIOp::create(entry, location, all, scope.constant(kRows));
-  Value group = entry.createOrFold<arith::DivUIOp>(location, queryHeads, headsOf(scope.tensor(op.getKey())));
+  Value group = entry.createOrFold<arith::DivUIOp>(location, queryHeads, headsOf(scope.tensor(storedRows(op.getKey()))));
   auto work = tile::ForeachWorkOp::create(entry, location, TypeRange(), ValueRange{requests, ofHeads ? queryHeads : one, tiles}, ValueRange(),
                                           /*descending=*/false);
   Block *body = &work.getBody().emplaceBlock();
