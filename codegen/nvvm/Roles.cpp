@@ -71,8 +71,19 @@ static unsigned countTurns(tile::RoleOp role) {
   return turns;
 }
 
+/// A result staged in the ring's memory, which threads store: who hands the entry back says that it is read.
+static bool holdsStoredResult(tile::RingOp ring) {
+  auto kernel = ring->getParentOfType<mlir::func::FuncOp>();
+  return llvm::any_of(kernel.getOps<tile::AllocOp>(), [&](tile::AllocOp buffer) {
+    return buffer.getOffset() == ring.getOffset() && llvm::any_of(buffer.getResult().getUsers(), [](mlir::Operation *user) {
+             auto store = mlir::dyn_cast<tile::StoreOp>(user);
+             return store && !isTensorMapStore(store);
+           });
+  });
+}
+
 static bool isReadByThreads(tile::RingOp ring) {
-  return llvm::any_of(ring.getResult().getUsers(), [](mlir::Operation *user) {
+  return holdsStoredResult(ring) || llvm::any_of(ring.getResult().getUsers(), [](mlir::Operation *user) {
     return mlir::isa<tile::AwaitOp>(user) &&
            llvm::any_of(user->getUsers(), [](mlir::Operation *reader) { // a keep_finite ends in a barrier of its own
              return !mlir::isa<tile::DotOp, tile::DotAsyncOp, tile::KeepFiniteOp>(reader);
