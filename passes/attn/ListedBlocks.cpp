@@ -13,6 +13,7 @@
 #include "passes/attn/PeriodicBounds.h"
 #include "passes/attn/SolveMask.h"
 
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -51,7 +52,10 @@ private:
 
   mask::Expressions &expressions;
   const ir::Schedule &schedule;
+  // What is used twice is looked at once.
   llvm::SmallPtrSet<const mask::Predicate *, 16> seen;
+  llvm::SmallDenseSet<std::pair<const mask::Atom *, unsigned>, 16> seenAtoms;
+  llvm::DenseMap<const mask::Atom *, int64_t> units;
 };
 
 } // namespace
@@ -62,16 +66,21 @@ int64_t LongPeriods::keysOfUnit(const mask::Linear &linear) {
   for (auto [atom, coefficient] : linear.terms) {
     if (!atom->onKey || atom->operands.empty())
       continue;
-    int64_t keys = keysOfUnit(atom->operands[0]);
-    bool isQuotient = atom->kind == mask::Atom::Kind::FloorDiv;
-    most = std::max(most, isQuotient ? times(keys, std::max<int64_t>(expressions.rangeOf(atom->operands[1]).hi, 1)) : keys);
+    auto known = units.find(atom);
+    if (known == units.end()) {
+      int64_t keys = keysOfUnit(atom->operands[0]);
+      if (atom->kind == mask::Atom::Kind::FloorDiv)
+        keys = times(keys, std::max<int64_t>(expressions.rangeOf(atom->operands[1]).hi, 1));
+      known = units.try_emplace(atom, keys).first;
+    }
+    most = std::max(most, known->second);
   }
   return most;
 }
 
 bool LongPeriods::areIn(const mask::Linear &linear, bool onRow) {
   for (auto [atom, coefficient] : linear.terms) {
-    if (!atom->onKey)
+    if (!atom->onKey || !seenAtoms.insert({atom, onRow ? 1u : 0u}).second)
       continue;
     if (atom->kind == mask::Atom::Kind::Mod) {
       int64_t period = times(keysOfUnit(atom->operands[0]), std::max<int64_t>(expressions.rangeOf(atom->operands[1]).hi, 1));

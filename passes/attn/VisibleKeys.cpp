@@ -45,6 +45,7 @@ private:
   Expressions &expressions;
   int64_t queries;
   unsigned steps = 0;
+  llvm::DenseMap<const Atom *, Linear> fromFirst; ///< what ofFirst gives for an atom: values that are used twice are visited once
 };
 } // namespace
 
@@ -78,14 +79,18 @@ Linear LengthBound::without(const Linear &sum, const Atom &atom, int64_t coeffic
 Linear LengthBound::ofFirst(const Linear &sum) {
   Linear result = Expressions::number(sum.constant);
   for (auto [atom, coefficient] : sum.terms) {
-    Linear value = linearOf(*atom);
-    if (atom->kind == Atom::Kind::Last)
-      value = expressions.add(expressions.first(), Expressions::number(queries - 1));
-    else if (atom->kind == Atom::Kind::FloorDiv)
-      value = expressions.floorDiv(ofFirst(atom->operands[0]), atom->operands[1]);
-    else if (atom->kind == Atom::Kind::Product)
-      value = expressions.product(atom->operands[0], ofFirst(atom->operands[1]));
-    result = expressions.add(result, value, coefficient);
+    auto known = fromFirst.find(atom);
+    if (known == fromFirst.end()) {
+      Linear value = linearOf(*atom);
+      if (atom->kind == Atom::Kind::Last)
+        value = expressions.add(expressions.first(), Expressions::number(queries - 1));
+      else if (atom->kind == Atom::Kind::FloorDiv)
+        value = expressions.floorDiv(ofFirst(atom->operands[0]), atom->operands[1]);
+      else if (atom->kind == Atom::Kind::Product)
+        value = expressions.product(atom->operands[0], ofFirst(atom->operands[1]));
+      known = fromFirst.try_emplace(atom, value).first;
+    }
+    result = expressions.add(result, known->second, coefficient);
   }
   return result;
 }
@@ -178,7 +183,7 @@ std::optional<SizeExpr> LengthBound::textOf(const Atom &atom) {
     return SizeExpr::name(atom.name);
   if (atom.kind == Atom::Kind::Symbol)
     return SizeExpr::name(argumentName(atom.value).str());
-  if (atom.kind != Atom::Kind::Min && atom.kind != Atom::Kind::Max)
+  if ((atom.kind != Atom::Kind::Min && atom.kind != Atom::Kind::Max) || ++steps > kMostSteps)
     return std::nullopt;
   std::optional<SizeExpr> result;
   for (const Linear &operand : atom.operands) {

@@ -1,6 +1,7 @@
 """round_trip.py DIRECTORY SPEC...: the text of each stage, read back, gives the PTX that the specification gives.
 
-Places in the source differ, for they are those of the text that was read; all else is compared."""
+Places in the source differ, for they are those of the text that was read. From LLVM IR a plan's kernels are made as one module,
+else each by itself: labels then have the kernel's number. All else is compared."""
 import difflib
 import os
 import re
@@ -17,8 +18,8 @@ def compile(path, *options):
 
 
 def code(ptx):
-    lines = [line for line in ptx.splitlines() if not re.match(r"\s*\.(loc|file)\b|\$L__(tmp|func)|//", line)]
-    return lines
+    lines = [line for line in ptx.splitlines() if line.strip() and not re.match(r"\s*\.(loc|file)\b|\$L__(tmp|func)|\s*//", line)]
+    return [re.sub(r"\$L__BB\d+_", "$L__BB_", line) for line in lines]
 
 
 def main(directory, specs):
