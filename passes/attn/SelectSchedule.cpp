@@ -462,9 +462,9 @@ static std::optional<TableRow> lookUp(ir::AttentionOp op, const GpuTarget &targe
 }
 
 static LogicalResult refuseSchedule(ir::AttentionOp op, const GpuTarget &target) {
-  return op.emitOpError() << "no schedule for head_dim " << op.getHeadDim() << " and head_dim_v "
-                        << op.getValueRowLength() << " on " << StringRef(target.name) << ": the smallest tiles do not fit "
-                        << target.sharedBytesPerBlock << " bytes of shared memory";
+  return emitError(op.getLoc()) << "no schedule for head_dim " << op.getHeadDim() << " and head_dim_v "
+                                 << op.getValueRowLength() << " on " << StringRef(target.name) << ": the smallest tiles do not fit "
+                                 << target.sharedBytesPerBlock << " bytes of shared memory";
 }
 
 /// Adds the schedule of the kernel for few rows, where one is asked for.

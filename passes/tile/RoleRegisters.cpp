@@ -19,6 +19,7 @@ namespace attn {
 static constexpr int32_t kWarpsOfGroup = 4;
 static constexpr int64_t kFewPages = 4;   ///< of a block, whose copies take no more registers than others; twice as many, some
 static constexpr int64_t kFewNumbers = 6; ///< that a producer holds through its loop: the ends of two ranges of keys
+static constexpr int64_t kFewBesideSearches = 3; ///< where it searches tables for them: both ends of one range, and a head
 
 template <typename Predicate> static bool hasOp(func::FuncOp kernel, Predicate predicate) {
   return kernel.walk([&](Operation *op) { return predicate(op) ? WalkResult::interrupt() : WalkResult::advance(); }).wasInterrupted();
@@ -60,6 +61,13 @@ RoleRegisters roleRegisters(func::FuncOp kernel, int32_t consumerWarps) {
   return computes || looksUpMany ? RoleRegisters{56, 224} : looksUp ? RoleRegisters{40, 232} : RoleRegisters{24, 240};
 }
 
+/// Whether it looks for both ends of a range in tables.
+static bool searchesTwice(tile::RoleOp producer) {
+  int64_t searches = 0;
+  producer.walk([&](scf::ForOp loop) { searches += !loop.getOps<tile::ParamOp>().empty(); });
+  return searches > 1;
+}
+
 RoleRegisters registersForHeldNumbers(RoleRegisters registers, tile::RoleOp producer, int32_t consumerWarps) {
   int64_t held = 0;
   producer.walk([&](scf::ForOp loop) {
@@ -71,7 +79,8 @@ RoleRegisters registersForHeldNumbers(RoleRegisters registers, tile::RoleOp prod
     }));
   });
   constexpr RoleRegisters kMore{56, 224};
-  return consumerWarps == 2 * kWarpsOfGroup && registers.producer < kMore.producer && held > kFewNumbers ? kMore : registers;
+  bool holdsMany = held > (searchesTwice(producer) ? kFewBesideSearches : kFewNumbers);
+  return consumerWarps == 2 * kWarpsOfGroup && registers.producer < kMore.producer && holdsMany ? kMore : registers;
 }
 
 } // namespace attn
