@@ -131,7 +131,8 @@ static TestDevices openDevices(const TestOptions &test, const std::string &targe
 
 /// Opened once.
 static const TestDevices &devices(const TestOptions &test, const std::string &target) {
-  static std::map<std::string, TestDevices> opened;
+  // Not destroyed: what a driver's library has of its own, loaded after this, goes before it.
+  static auto &opened = *new std::map<std::string, TestDevices>;
   auto found = opened.find(target);
   return found != opened.end() ? found->second : opened.emplace(target, openDevices(test, target)).first->second;
 }
