@@ -51,6 +51,8 @@ std::string whyNotChunked(ir::AttentionOp op) {
   int64_t most = (element.isF32() ? kMostOfFloats : kMostColumns) / llvm::divideCeil(rows, kRowsAtOnce);
   if (std::max(rows, form->by ? lengthOf(op, *form->by) : 0) > kLongestRow || columns > most)
     return llvm::formatv("a state of {0} by {1} numbers has no room in registers", rows, columns).str();
+  if (element.isF32() && rows > op.getHeadDim())
+    return "features of f32 that are longer than rows of the query have no room in registers beside a state";
   bool isInSequence = !op.getRagged().empty() || !op.getPaged().empty();
   if (auto queries = op.getQueryType().getConstantSize(1); !isInSequence && queries && *queries <= kFewQueries)
     return "one tile has all queries, and meets each key once either way";
