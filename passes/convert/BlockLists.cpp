@@ -24,13 +24,6 @@ using namespace mlir;
 
 namespace attn {
 
-/// The plan's argument whose rows an operand has, be they changed by a kernel before.
-static Value storedRows(Value operand) {
-  while (auto transform = operand.getDefiningOp<ir::TransformOp>())
-    operand = transform.getTensor();
-  return operand;
-}
-
 static constexpr int64_t kBlocksOfTile = 16, kWarpsOfMarks = 1;
 static constexpr int64_t kColumnGranule = 8;     ///< of a fragment
 static constexpr int64_t kPlacesOfWarp = 32;     ///< that `list_marked` looks at

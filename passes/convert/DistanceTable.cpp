@@ -19,13 +19,6 @@ using namespace mlir;
 
 namespace attn {
 
-/// The plan's argument whose rows an operand has, be they changed by a kernel before.
-static Value storedRows(Value operand) {
-  while (auto transform = operand.getDefiningOp<ir::TransformOp>())
-    operand = transform.getTensor();
-  return operand;
-}
-
 static constexpr int64_t kRows = 64;
 static constexpr int32_t kWarps = 4;
 static constexpr int64_t kLeastCost = 110;   ///< in operations: a read that misses, and a launch, for each block's strip

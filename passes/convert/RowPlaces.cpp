@@ -11,8 +11,7 @@ using namespace mlir;
 
 namespace attn {
 
-/// The plan's argument whose rows an operand has: what an earlier kernel makes of rows lies as they do.
-static Value storedRows(Value operand) {
+Value storedRows(Value operand) {
   while (auto transform = operand.getDefiningOp<ir::TransformOp>())
     operand = transform.getTensor();
   return operand;

@@ -21,6 +21,9 @@ namespace attn {
 
 class KernelScope;
 
+/// The plan's argument whose rows an operand has: what an earlier kernel makes of rows lies as they do.
+mlir::Value storedRows(mlir::Value operand);
+
 /// The operands with which a `tile.load` or `tile.store` names rows.
 struct RowAddress {
   llvm::SmallVector<mlir::Value, 4> indices;

@@ -4,6 +4,7 @@
 //
 //   random_lists_test [--masks=N] [--seed=N]
 #include "MaskWriter.h"
+#include "NumberOption.h"
 
 #include "attn/Module.h"
 #include "driver/Compiler.h"
@@ -13,7 +14,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <charconv>
 
 namespace attn::test {
 namespace {
@@ -91,15 +91,11 @@ TEST(RandomLists, KernelsSeeWhatMasksShow) {
 } // namespace attn::test
 
 int main(int argc, char **argv) {
-  using attn::test::options;
+  using attn::test::options, attn::test::readNumber;
   testing::InitGoogleTest(&argc, argv);
   for (int i = 1; i < argc; ++i) {
     std::string_view argument = argv[i];
-    auto number = [&](std::string_view prefix, unsigned &value) {
-      return argument.starts_with(prefix) &&
-             std::from_chars(argument.data() + prefix.size(), argument.data() + argument.size(), value).ptr == argument.data() + argument.size();
-    };
-    if (!number("--masks=", options.masks) && !number("--seed=", options.seed)) {
+    if (!readNumber(argument, "--masks=", options.masks) && !readNumber(argument, "--seed=", options.seed)) {
       fmt::print(stderr, "{}: unknown option; expects --masks=N or --seed=N\n", argument);
       return 2;
     }

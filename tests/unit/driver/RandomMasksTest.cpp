@@ -7,6 +7,7 @@
 // `--report` prints how tight the analysis is: which share of the key blocks that could be skipped is skipped, and of those
 // that need no mask goes without, by what the masks hold.
 #include "MaskWriter.h"
+#include "NumberOption.h"
 
 #include "driver/Compiler.h"
 #include "dsl/Evaluate.h"
@@ -17,7 +18,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 namespace attn::test {
@@ -226,17 +226,13 @@ TEST(RandomMasks, AreClassifiedSoundly) {
 } // namespace attn::test
 
 int main(int argc, char **argv) {
-  using attn::test::options;
+  using attn::test::options, attn::test::readNumber;
   testing::InitGoogleTest(&argc, argv);
   for (int i = 1; i < argc; ++i) {
     std::string_view argument = argv[i];
-    auto number = [&](std::string_view prefix, unsigned &value) {
-      return argument.starts_with(prefix) &&
-             std::from_chars(argument.data() + prefix.size(), argument.data() + argument.size(), value).ptr == argument.data() + argument.size();
-    };
     if (argument == "--report") {
       options.report = true;
-    } else if (!number("--masks=", options.masks) && !number("--seed=", options.seed)) {
+    } else if (!readNumber(argument, "--masks=", options.masks) && !readNumber(argument, "--seed=", options.seed)) {
       fmt::print(stderr, "{}: unknown option; expects --masks=N, --seed=N or --report\n", argument);
       return 2;
     }
